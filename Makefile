@@ -1,0 +1,110 @@
+# The front door.
+
+# --- The native library. ----------------------------------------------------------------------------------------------
+OS := $(shell uname -s | tr A-Z a-z | sed 's/darwin/macos/')
+ARCH := $(shell uname -m | sed 's/^amd64$$/x86_64/;s/^arm64$$/aarch64/')
+SO := $(if $(filter macos,$(OS)),dylib,so)
+LIBRARY := target/native/META-INF/native/$(OS)-$(ARCH)/libspd4j.$(SO)
+ifeq ($(origin CC),default)
+CC := $(firstword $(shell command -v gcc clang cc 2>/dev/null))
+endif
+CC_FOUND := $(shell command -v $(firstword $(CC)) 2>/dev/null)
+
+WARNINGS := -Wall -Wextra -Werror
+# One rounding an operation, on every compiler; sqrtf need not set errno.
+NUMERICS := -ffp-contract=off -fno-math-errno
+CFLAGS := -std=c11 -O3 -fPIC -fvisibility=hidden $(WARNINGS) $(NUMERICS) -Inative/include -Inative/cpu
+TIERS := baseline
+ifeq ($(ARCH),x86_64)
+TIERS += v3 v4
+endif
+baseline_FLAGS := $(if $(filter x86_64,$(ARCH)),-march=x86-64)
+v3_FLAGS := -march=x86-64-v3
+v4_FLAGS := -march=x86-64-v4 -mprefer-vector-width=512
+KERNELS := adamw l2sp spd grad_sq
+COMMON := dispatch isa layout
+HEADERS := $(wildcard native/include/*.h native/cpu/*.h)
+OBJECTS := $(foreach t,$(TIERS),$(KERNELS:%=target/obj/%-$(t).o)) $(COMMON:%=target/obj/%.o)
+
+# Each C test runs twice: with sanitizers, and with the very objects of the library, whose loops are vectorized.
+C_TESTS := $(basename $(notdir $(wildcard native/test/test_*.c)))
+C_TEST_SHARED := model reference
+C_TEST_HEADERS := $(HEADERS) $(wildcard native/test/*.h)
+SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all
+# -O1 vectorizes nothing, and clang reports each loop that was meant to be.
+SANITIZE_CFLAGS = $(CFLAGS) -g -O1 -Wno-pass-failed @target/c-obj/sanitize
+
+.PHONY: native native-test bindings test finetune clean
+.DEFAULT_GOAL := help
+.SECONDARY: # keep the object files
+
+help:
+	@echo "make test    build the C library and run its tests"
+	@echo "make native  the C library alone        make bindings  jextract's output again        make clean"
+
+ifeq ($(CC_FOUND),)
+native native-test:
+	@echo "spd4j: no C compiler found (gcc or clang): going on without the native library" >&2
+else
+native: $(LIBRARY)
+native-test: $(C_TESTS:%=target/c-test/%) $(C_TESTS:%=target/c-test/%-shipped)
+	@for t in $^; do echo "== $$t" && $$t || exit 1; done
+endif
+
+$(LIBRARY): $(OBJECTS)
+	@mkdir -p $(@D)
+	@echo "ld $@"
+	@$(CC) -shared -o $@ $^ -lm
+
+define tier_rule
+target/obj/%-$(1).o: native/cpu/%.c $(HEADERS) Makefile
+	@mkdir -p $$(@D)
+	@echo "cc $$< ($(1))"
+	@$(CC) $(CFLAGS) $($(1)_FLAGS) -DSPD4J_TIER=$(1) -c $$< -o $$@
+
+target/c-obj/%-$(1).o: native/cpu/%.c $(HEADERS) target/c-obj/sanitize
+	@$(CC) $(SANITIZE_CFLAGS) $($(1)_FLAGS) -DSPD4J_TIER=$(1) -c $$< -o $$@
+endef
+$(foreach t,$(TIERS),$(eval $(call tier_rule,$(t))))
+
+target/obj/%.o: native/cpu/%.c $(HEADERS) Makefile
+	@mkdir -p $(@D)
+	@echo "cc $<"
+	@$(CC) $(CFLAGS) -c $< -o $@
+
+# What the compiler can sanitize: its own arguments, in a file.
+target/c-obj/sanitize: Makefile
+	@mkdir -p $(@D)
+	@echo 'int main(void) { return 0; }' > $@.c
+	@if $(CC) $(SANITIZE) $@.c -o $@.out 2>/dev/null && $@.out 2>/dev/null; then echo '$(SANITIZE)' > $@; \
+	else : > $@; echo "spd4j: $(CC) comes without sanitizers: the C tests run without them" >&2; fi
+
+target/c-obj/%.o: native/cpu/%.c $(HEADERS) target/c-obj/sanitize
+	@$(CC) $(SANITIZE_CFLAGS) -c $< -o $@
+
+target/c-obj/%.o: native/test/%.c $(C_TEST_HEADERS) target/c-obj/sanitize
+	@$(CC) $(SANITIZE_CFLAGS) -c $< -o $@
+
+target/c-obj/%-shipped.o: native/test/%.c $(C_TEST_HEADERS) Makefile
+	@mkdir -p $(@D)
+	@$(CC) $(CFLAGS) -O1 -c $< -o $@
+
+target/c-test/%-shipped: $(C_TEST_SHARED:%=target/c-obj/%-shipped.o) target/c-obj/%-shipped.o $(OBJECTS)
+	@mkdir -p $(@D)
+	@echo "cc native/test/$*.c"
+	@$(CC) $^ -o $@ -lm -pthread
+
+target/c-test/%: $(C_TEST_SHARED:%=target/c-obj/%.o) target/c-obj/%.o $(OBJECTS:target/obj/%=target/c-obj/%)
+	@mkdir -p $(@D)
+	@echo "cc native/test/$*.c with sanitizers"
+	@$(CC) @target/c-obj/sanitize $^ -o $@ -lm -pthread
+
+test: native-test
+
+finetune: test
+
+bindings:
+	jextract/generate.sh
+
+clean:
+	rm -rf target bench/target

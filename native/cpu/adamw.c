@@ -1,0 +1,18 @@
+/*
+ * AdamW: theta' = theta (1 - lr lambda) - u. Loshchilov, Hutter, "Decoupled Weight Decay Regularization", ICLR 2019.
+ * Without decay the factor is 1, which changes no bit.
+ */
+#include "kernels.h"
+
+SPD4J_INLINE void step(bool anchored, bool amsgrad, spd4j_arrays a, spd4j_scalars k, int64_t n) {
+  (void)anchored;
+  SPD4J_INDEPENDENT
+  for (int64_t i = 0; i < n; i++) {
+    const float u = spd4j_adam(amsgrad, &a, &k, i, a.grad[i] * k.grad_scale);
+    a.param[i] = a.param[i] * k.decay - u;
+  }
+}
+
+void SPD4J_KERNEL(adamw)(const spd4j_tensor *t, const spd4j_scalars *k, int64_t begin, int64_t end) {
+  SPD4J_SPECIALIZE(step, t, begin, *k, end - begin);
+}

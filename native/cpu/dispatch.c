@@ -1,0 +1,100 @@
+/* From a run of blocks to the kernels of one tier. */
+#include "kernels.h"
+
+typedef struct kernels {
+  spd4j_step_kernel *steps[3]; /* by spd4j_rule */
+  spd4j_spd_kernel *spd;
+  spd4j_spd_project_kernel *project;
+  spd4j_grad_sq_kernel *grad_sq;
+} kernels;
+
+#define KERNELS(tier)                                                                          \
+  {                                                                                            \
+    {spd4j_adamw_##tier, spd4j_l2sp_##tier, spd4j_l2sp_coupled_##tier}, spd4j_spd_##tier,      \
+        spd4j_spd_project_##tier, spd4j_grad_sq_##tier                                         \
+  }
+
+/* By spd4j_isa. */
+static const kernels tiers[] = {
+    KERNELS(baseline),
+#if defined(__x86_64__)
+    KERNELS(v3),
+    KERNELS(v4),
+#endif
+};
+
+static const int32_t tier_count = sizeof tiers / sizeof tiers[0];
+
+int32_t spd4j_abi_version(void) { return SPD4J_ABI_VERSION; }
+
+/* What a pass uses besides the blocks and the tensors. */
+enum { PARAM = 1, GRAD = 2, MOMENTS = 4, SCALARS = 8, SUMS = 16 };
+
+/* Everything that can be wrong with a run, found before anything is written. */
+static int32_t check(const spd4j_table *table, int32_t isa, int64_t begin, int64_t end, int uses) {
+  if (!table || !table->blocks || !table->tensors || ((uses & SCALARS) && !table->scalars) ||
+      ((uses & SUMS) && !table->sums))
+    return SPD4J_ERROR_NULL;
+  if (isa < 0 || isa >= tier_count) return SPD4J_ERROR_ISA;
+  if (begin < 0 || begin > end || end > table->block_count) return SPD4J_ERROR_RANGE;
+  for (int64_t i = begin; i < end; i++) {
+    const spd4j_block *b = &table->blocks[i];
+    if (b->tensor < 0 || b->tensor >= table->tensor_count) return SPD4J_ERROR_RANGE;
+    const spd4j_tensor *t = &table->tensors[b->tensor];
+    if (t->scalars == -1) continue;
+    if (b->begin < 0 || b->begin > b->end || b->end > t->numel || t->scalars < 0 || t->scalars >= table->scalars_count)
+      return SPD4J_ERROR_RANGE;
+    if (((uses & PARAM) && !t->param) || ((uses & GRAD) && !t->grad) ||
+        ((uses & MOMENTS) && (!t->exp_avg || !t->exp_avg_sq)))
+      return SPD4J_ERROR_NULL;
+    if ((t->param_type | t->grad_type | t->anchor_type | t->moment_type) != SPD4J_TYPE_FLOAT32)
+      return SPD4J_ERROR_TYPE;
+    if ((uses & SCALARS) && (uint32_t)table->scalars[t->scalars].rule > SPD4J_RULE_SPD) return SPD4J_ERROR_RULE;
+  }
+  return SPD4J_OK;
+}
+
+int32_t spd4j_update(const spd4j_table *table, int32_t isa, int64_t begin, int64_t end, const void *hold0,
+                     const void *hold1, const void *hold2, const void *hold3, const void *hold4, const void *hold5) {
+  (void)hold0, (void)hold1, (void)hold2, (void)hold3, (void)hold4, (void)hold5;
+  const int32_t status = check(table, isa, begin, end, PARAM | GRAD | MOMENTS | SCALARS | SUMS);
+  if (status != SPD4J_OK) return status;
+  const kernels *tier = &tiers[isa];
+  for (int64_t i = begin; i < end; i++) {
+    const spd4j_block *b = &table->blocks[i];
+    const spd4j_tensor *t = &table->tensors[b->tensor];
+    if (t->scalars < 0) continue;
+    const spd4j_scalars *k = &table->scalars[t->scalars];
+    if (k->rule == SPD4J_RULE_SPD)
+      tier->spd(t, k, b->begin, b->end, &table->sums[i]);
+    else
+      tier->steps[k->rule](t, k, b->begin, b->end);
+  }
+  return SPD4J_OK;
+}
+
+int32_t spd4j_project(const spd4j_table *table, int32_t isa, int64_t begin, int64_t end, const void *hold0,
+                      const void *hold1, const void *hold2, const void *hold3, const void *hold4, const void *hold5) {
+  (void)hold0, (void)hold1, (void)hold2, (void)hold3, (void)hold4, (void)hold5;
+  const int32_t status = check(table, isa, begin, end, PARAM);
+  if (status != SPD4J_OK) return status;
+  for (int64_t i = end - 1; i >= begin; i--) {
+    const spd4j_block *b = &table->blocks[i];
+    const spd4j_tensor *t = &table->tensors[b->tensor];
+    if (t->scalars >= 0 && t->shrink > 0.0f) tiers[isa].project(t, b->begin, b->end);
+  }
+  return SPD4J_OK;
+}
+
+int32_t spd4j_grad_sq(const spd4j_table *table, int32_t isa, int64_t begin, int64_t end, const void *hold0,
+                      const void *hold1, const void *hold2, const void *hold3, const void *hold4, const void *hold5) {
+  (void)hold0, (void)hold1, (void)hold2, (void)hold3, (void)hold4, (void)hold5;
+  const int32_t status = check(table, isa, begin, end, GRAD | SUMS);
+  if (status != SPD4J_OK) return status;
+  for (int64_t i = begin; i < end; i++) {
+    const spd4j_block *b = &table->blocks[i];
+    const spd4j_tensor *t = &table->tensors[b->tensor];
+    if (t->scalars >= 0) table->sums[i].grad_sq = tiers[isa].grad_sq(t, b->begin, b->end);
+  }
+  return SPD4J_OK;
+}

@@ -1,0 +1,33 @@
+/*
+ * L2-SP. Li, Grandvalet, Davoine, "Explicit Inductive Bias for Transfer Learning with Convolutional Networks", ICML 2018.
+ *
+ *   decoupled:  theta' = (theta - lr lambda (theta - theta0)) - u
+ *   coupled:    g + lambda (theta - theta0) takes the place of g, theta' = theta - u   (the penalty inside the loss)
+ */
+#include "kernels.h"
+
+SPD4J_INLINE void decoupled(bool anchored, bool amsgrad, spd4j_arrays a, spd4j_scalars k, int64_t n) {
+  SPD4J_INDEPENDENT
+  for (int64_t i = 0; i < n; i++) {
+    const float dev = anchored ? a.param[i] - a.anchor[i] : a.param[i];
+    const float u = spd4j_adam(amsgrad, &a, &k, i, a.grad[i] * k.grad_scale);
+    a.param[i] = a.param[i] - k.decay * dev - u;
+  }
+}
+
+SPD4J_INLINE void coupled(bool anchored, bool amsgrad, spd4j_arrays a, spd4j_scalars k, int64_t n) {
+  SPD4J_INDEPENDENT
+  for (int64_t i = 0; i < n; i++) {
+    const float dev = anchored ? a.param[i] - a.anchor[i] : a.param[i];
+    const float u = spd4j_adam(amsgrad, &a, &k, i, a.grad[i] * k.grad_scale + k.decay * dev);
+    a.param[i] = a.param[i] - u;
+  }
+}
+
+void SPD4J_KERNEL(l2sp)(const spd4j_tensor *t, const spd4j_scalars *k, int64_t begin, int64_t end) {
+  SPD4J_SPECIALIZE(decoupled, t, begin, *k, end - begin);
+}
+
+void SPD4J_KERNEL(l2sp_coupled)(const spd4j_tensor *t, const spd4j_scalars *k, int64_t begin, int64_t end) {
+  SPD4J_SPECIALIZE(coupled, t, begin, *k, end - begin);
+}

@@ -1,0 +1,58 @@
+/*
+ * Selective Projection Decay. Tian, Huang, Kira, "Rethinking Weight Decay for Robust Fine-Tuning of Foundation Models",
+ * NeurIPS 2024 (arXiv 2411.01713).
+ *
+ *   theta~ = theta - u,   c = -sum g (theta - theta0),   r = (|theta~ - theta0| - |theta - theta0|) / |theta~ - theta0|
+ *   c < 0:  theta' = theta~ - lambda r (theta~ - theta0)
+ *
+ * The first pass takes the Adam step and the three sums of a block; the caller decides; the second pass projects.
+ */
+#include "element.h"
+#include "kernels.h"
+
+/* Up to LANES elements: element l goes to lane l of each sum. */
+SPD4J_INLINE void row(bool anchored, bool amsgrad, spd4j_arrays a, spd4j_scalars k, int64_t n, float *dot,
+                      float *dev_sq, float *new_dev_sq) {
+  SPD4J_INDEPENDENT
+  for (int64_t l = 0; l < n; l++) {
+    const float g = a.grad[l] * k.grad_scale;
+    const float anchor = anchored ? a.anchor[l] : 0.0f;
+    const float dev = a.param[l] - anchor;
+    dot[l] += g * dev;
+    dev_sq[l] += dev * dev;
+    const float updated = a.param[l] - spd4j_adam(amsgrad, &a, &k, l, g);
+    a.param[l] = updated;
+    const float new_dev = updated - anchor;
+    new_dev_sq[l] += new_dev * new_dev;
+  }
+}
+
+SPD4J_INLINE void step(bool anchored, bool amsgrad, spd4j_arrays a, spd4j_scalars k, int64_t n, spd4j_sums *sums) {
+  float dot[SPD4J_LANES] = {0}, dev_sq[SPD4J_LANES] = {0}, new_dev_sq[SPD4J_LANES] = {0};
+  for (; n >= SPD4J_LANES; n -= SPD4J_LANES, a = spd4j_advance(a, SPD4J_LANES))
+    row(anchored, amsgrad, a, k, SPD4J_LANES, dot, dev_sq, new_dev_sq);
+  if (n > 0) row(anchored, amsgrad, a, k, n, dot, dev_sq, new_dev_sq);
+  SPD4J_FOLD(float, dot, sums->grad_dot);
+  SPD4J_FOLD(float, dev_sq, sums->dev_sq);
+  SPD4J_FOLD(float, new_dev_sq, sums->new_dev_sq);
+}
+
+void SPD4J_KERNEL(spd)(const spd4j_tensor *t, const spd4j_scalars *k, int64_t begin, int64_t end, spd4j_sums *sums) {
+  SPD4J_SPECIALIZE(step, t, begin, *k, end - begin, sums);
+}
+
+SPD4J_INLINE void project(bool anchored, float *param, const float *anchor, float shrink, int64_t n) {
+  SPD4J_INDEPENDENT
+  for (int64_t i = 0; i < n; i++) {
+    const float dev = anchored ? param[i] - anchor[i] : param[i];
+    param[i] = param[i] - shrink * dev;
+  }
+}
+
+void SPD4J_KERNEL(spd_project)(const spd4j_tensor *t, int64_t begin, int64_t end) {
+  float *param = (float *)t->param + begin;
+  if (t->anchor)
+    project(true, param, (const float *)t->anchor + begin, t->shrink, end - begin);
+  else
+    project(false, param, NULL, t->shrink, end - begin);
+}

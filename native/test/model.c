@@ -1,0 +1,229 @@
+#include "model.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define SANITIZED
+#endif
+#elif defined(__SANITIZE_ADDRESS__)
+#define SANITIZED
+#endif
+
+#ifdef SANITIZED
+#include <sanitizer/asan_interface.h>
+#else
+#define ASAN_POISON_MEMORY_REGION(address, size) ((void)(address), (void)(size))
+#define ASAN_UNPOISON_MEMORY_REGION(address, size) ((void)(address), (void)(size))
+#endif
+
+enum { ALIGNMENT = 64, GUARD = 128, POISON = 0xa5 };
+
+/*
+ * The data lies offset bytes from a 64-byte boundary, GUARD bytes or more before and behind it. A sanitizer sees any
+ * access to a guard zone but for the 4 bytes before data that starts within 8; without one the pattern shows writes.
+ */
+static guarded guarded_new(size_t size, size_t offset) {
+  const size_t total = (GUARD + offset + size + GUARD + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+  guarded g = {aligned_alloc(ALIGNMENT, total), NULL, size};
+  if (!g.base) abort();
+  memset(g.base, POISON, total);
+  g.data = g.base + GUARD + offset;
+  ASAN_POISON_MEMORY_REGION(g.base, (size_t)(g.data - g.base));
+  ASAN_POISON_MEMORY_REGION(g.data + size, GUARD);
+  return g;
+}
+
+static void guarded_free(guarded g) {
+  if (!g.base) return;
+  ASAN_UNPOISON_MEMORY_REGION(g.base, (size_t)(g.data - g.base) + g.size + GUARD);
+  free(g.base);
+}
+
+static bool guard_intact(unsigned char *begin, size_t size) {
+  ASAN_UNPOISON_MEMORY_REGION(begin, size);
+  bool intact = true;
+  for (size_t i = 0; i < size; i++) intact = intact && begin[i] == POISON;
+  ASAN_POISON_MEMORY_REGION(begin, size);
+  return intact;
+}
+
+static bool guards_intact(guarded g) {
+  return !g.base || (guard_intact(g.base, (size_t)(g.data - g.base)) && guard_intact(g.data + g.size, GUARD));
+}
+
+uint64_t next_random(uint64_t *state) {
+  uint64_t z = *state += 0x9e3779b97f4a7c15u;
+  z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+  z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+  return z ^ z >> 31;
+}
+
+float random_float(uint64_t *state) {
+  const uint64_t bits = next_random(state);
+  const float magnitude = (float)((bits >> 40) + 1) * 0x1p-25f; /* (0, 0.5] */
+  return ldexpf(bits & 1 ? -magnitude : magnitude, -(int)(bits >> 1 & 7));
+}
+
+float *model_data(const model *m, int64_t tensor, int array) {
+  const guarded *g = &m->arrays[tensor][array];
+  return g->base ? (float *)(void *)g->data : NULL;
+}
+
+static void *allocate(int64_t count, size_t size) {
+  void *p = calloc((size_t)count, size);
+  if (!p && count > 0) abort();
+  return p;
+}
+
+/* Points the tables at m's own arrays. */
+static void link_tables(model *m) {
+  m->sums = (spd4j_sums *)(void *)m->guarded_sums.data;
+  m->table.blocks = m->blocks;
+  m->table.tensors = m->tensors;
+  m->table.scalars = m->scalars;
+  m->table.sums = m->sums;
+  for (int64_t i = 0; i < m->tensor_count; i++) {
+    spd4j_tensor *t = &m->tensors[i];
+    t->param = model_data(m, i, PARAM);
+    t->grad = model_data(m, i, GRAD);
+    t->anchor = model_data(m, i, ANCHOR);
+    t->exp_avg = model_data(m, i, EXP_AVG);
+    t->exp_avg_sq = model_data(m, i, EXP_AVG_SQ);
+    t->max_exp_avg_sq = model_data(m, i, MAX_EXP_AVG_SQ);
+  }
+}
+
+model *model_new(const spec *specs, int64_t tensor_count, int skew, uint64_t seed) {
+  model *m = allocate(1, sizeof *m);
+  int64_t block_count = 0;
+  for (int64_t i = 0; i < tensor_count; i++) /* an empty tensor has one empty block here */
+    block_count += specs[i].numel == 0 ? 1 : (specs[i].numel + SPD4J_BLOCK - 1) / SPD4J_BLOCK;
+  m->table.tensor_count = m->tensor_count = tensor_count;
+  m->table.block_count = block_count;
+  m->table.scalars_count = ROWS;
+  m->tensors = allocate(tensor_count, sizeof *m->tensors);
+  m->blocks = allocate(block_count, sizeof *m->blocks);
+  m->arrays = allocate(tensor_count, sizeof *m->arrays);
+  m->guarded_sums = guarded_new((size_t)block_count * sizeof *m->sums, 0);
+
+  spd4j_block *b = m->blocks;
+  for (int64_t i = 0; i < tensor_count; i++) {
+    const int64_t n = specs[i].numel;
+    m->tensors[i].numel = n;
+    m->tensors[i].scalars = specs[i].scalars;
+    for (int64_t at = 0; at == 0 || at < n; at += SPD4J_BLOCK)
+      *b++ = (spd4j_block){i, at, at + SPD4J_BLOCK < n ? at + SPD4J_BLOCK : n};
+    for (int a = 0; a < ARRAYS; a++) {
+      if ((a == ANCHOR && !specs[i].anchored) || (a == MAX_EXP_AVG_SQ && !specs[i].amsgrad)) continue;
+      const size_t offset = skew == 0 ? 0 : (size_t)(skew + a * 7) % 16 * 4;
+      m->arrays[i][a] = guarded_new((size_t)n * sizeof(float), offset);
+      float *data = model_data(m, i, a);
+      for (int64_t j = 0; j < n; j++) data[j] = random_float(&seed);
+      if (a == EXP_AVG_SQ || a == MAX_EXP_AVG_SQ)
+        for (int64_t j = 0; j < n; j++) data[j] *= data[j];
+    }
+  }
+  link_tables(m);
+  return m;
+}
+
+static guarded guarded_copy(guarded g) {
+  if (!g.base) return g;
+  guarded copy = guarded_new(g.size, (size_t)(g.data - g.base) - GUARD);
+  memcpy(copy.data, g.data, g.size);
+  return copy;
+}
+
+static void *duplicate(const void *p, int64_t count, size_t size) {
+  void *copy = allocate(count, size);
+  if (count > 0) memcpy(copy, p, (size_t)count * size);
+  return copy;
+}
+
+model *model_copy(const model *m) {
+  model *copy = duplicate(m, 1, sizeof *m);
+  copy->tensors = duplicate(m->tensors, m->tensor_count, sizeof *m->tensors);
+  copy->blocks = duplicate(m->blocks, m->table.block_count, sizeof *m->blocks);
+  copy->arrays = allocate(m->tensor_count, sizeof *m->arrays);
+  copy->guarded_sums = guarded_copy(m->guarded_sums);
+  for (int64_t i = 0; i < m->tensor_count; i++)
+    for (int a = 0; a < ARRAYS; a++) copy->arrays[i][a] = guarded_copy(m->arrays[i][a]);
+  link_tables(copy);
+  return copy;
+}
+
+void model_free(model *m) {
+  for (int64_t i = 0; i < m->tensor_count; i++)
+    for (int a = 0; a < ARRAYS; a++) guarded_free(m->arrays[i][a]);
+  guarded_free(m->guarded_sums);
+  free(m->arrays);
+  free(m->blocks);
+  free(m->tensors);
+  free(m);
+}
+
+void model_gradients(model *m, uint64_t seed) {
+  for (int64_t i = 0; i < m->tensor_count; i++) {
+    float *grad = model_data(m, i, GRAD);
+    for (int64_t j = 0; j < m->tensors[i].numel; j++) grad[j] = random_float(&seed);
+  }
+}
+
+void model_scalars(model *m, int t, float grad_scale) {
+  const double lr = 0.01, lambda = 0.3, beta1 = 0.9, beta2 = 0.999;
+  const double decays[ROWS] = {1 - lr * lambda, lr * lambda, lambda, 0};
+  for (int r = 0; r < ROWS; r++)
+    m->scalars[r] = (spd4j_scalars){
+        .beta1 = (float)beta1,
+        .one_minus_beta1 = (float)(1 - beta1),
+        .beta2 = (float)beta2,
+        .one_minus_beta2 = (float)(1 - beta2),
+        .eps = 1e-8f,
+        .step_size = (float)(lr / (1 - pow(beta1, t))),
+        .inv_sqrt_bias2 = (float)(1 / sqrt(1 - pow(beta2, t))),
+        .decay = (float)decays[r],
+        .grad_scale = grad_scale,
+        .rule = r,
+    };
+}
+
+static bool same_value(double a, double b) { return isnan(a) ? isnan(b) : a == b && signbit(a) == signbit(b); }
+
+static bool same(guarded a, guarded b, size_t width, bool nan_ok, const char *name, int64_t tensor) {
+  if (!a.base || memcmp(a.data, b.data, a.size) == 0) return true;
+  for (size_t i = 0; i < a.size / width; i++) {
+    const unsigned char *x = a.data + i * width, *y = b.data + i * width;
+    double dx, dy;
+    if (width == sizeof(float)) {
+      float fx, fy;
+      memcpy(&fx, x, width), memcpy(&fy, y, width);
+      dx = (double)fx, dy = (double)fy;
+    } else {
+      memcpy(&dx, x, width), memcpy(&dy, y, width);
+    }
+    if (nan_ok ? !same_value(dx, dy) : memcmp(x, y, width) != 0) {
+      fprintf(stderr, "%s of tensor %lld, value %zu: %a and %a differ\n", name, (long long)tensor, i, dx, dy);
+      return false;
+    }
+  }
+  return true;
+}
+
+bool model_same(const model *a, const model *b, bool nan_ok) {
+  static const char *const names[ARRAYS] = {"param", "grad", "anchor", "exp_avg", "exp_avg_sq", "max_exp_avg_sq"};
+  for (int64_t i = 0; i < a->tensor_count; i++)
+    for (int array = 0; array < ARRAYS; array++)
+      if (!same(a->arrays[i][array], b->arrays[i][array], sizeof(float), nan_ok, names[array], i)) return false;
+  return same(a->guarded_sums, b->guarded_sums, sizeof(double), nan_ok, "sums", -1);
+}
+
+bool model_guards_intact(const model *m) {
+  bool intact = guards_intact(m->guarded_sums);
+  for (int64_t i = 0; i < m->tensor_count; i++)
+    for (int a = 0; a < ARRAYS; a++) intact = intact && guards_intact(m->arrays[i][a]);
+  return intact;
+}

@@ -1,0 +1,60 @@
+/* Tensors with all their arrays and the table over them. Every array lies between guard zones. */
+#ifndef SPD4J_MODEL_H
+#define SPD4J_MODEL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "spd4j.h"
+
+enum { PARAM, GRAD, ANCHOR, EXP_AVG, EXP_AVG_SQ, MAX_EXP_AVG_SQ, ARRAYS };
+
+/* Four rows of scalars, one for each rule: row r holds rule r. */
+enum { ROWS = 4 };
+
+typedef struct guarded {
+  unsigned char *base, *data;
+  size_t size; /* of data, in bytes */
+} guarded;
+
+typedef struct spec {
+  int64_t numel, scalars;
+  bool anchored, amsgrad;
+} spec;
+
+typedef struct model {
+  spd4j_table table;
+  int32_t isa; /* the tier that a test calls */
+  spd4j_scalars scalars[ROWS];
+  int64_t tensor_count; /* that of the table, which a test may change */
+  spd4j_tensor *tensors;
+  spd4j_block *blocks;
+  spd4j_sums *sums;
+  guarded (*arrays)[ARRAYS]; /* of each tensor; an array that it lacks has no base */
+  guarded guarded_sums;
+} model;
+
+/* The arrays start at multiples of 4 bytes from a 64-byte boundary: all at one for skew 0, else each at another. */
+model *model_new(const spec *specs, int64_t tensor_count, int skew, uint64_t seed);
+model *model_copy(const model *m);
+void model_free(model *m);
+
+/* New gradients, the same for the same seed. */
+void model_gradients(model *m, uint64_t seed);
+
+/* The scalars of all rows for the step count t. */
+void model_scalars(model *m, int t, float grad_scale);
+
+/* Arrays and sums hold the same bytes; with nan_ok any NaN equals any other. Says on stderr what differs. */
+bool model_same(const model *a, const model *b, bool nan_ok);
+
+/* No guard zone was written to. */
+bool model_guards_intact(const model *m);
+
+float *model_data(const model *m, int64_t tensor, int array);
+
+uint64_t next_random(uint64_t *state);
+/* In (-1, 1), never 0, over some orders of magnitude. */
+float random_float(uint64_t *state);
+
+#endif

@@ -1,0 +1,11 @@
+/* The contract once more, in plain loops: what the kernels of every tier must equal bit for bit. */
+#ifndef SPD4J_REFERENCE_H
+#define SPD4J_REFERENCE_H
+
+#include "spd4j.h"
+
+void reference_update(const spd4j_table *table, int64_t begin, int64_t end);
+void reference_project(const spd4j_table *table, int64_t begin, int64_t end);
+void reference_grad_sq(const spd4j_table *table, int64_t begin, int64_t end);
+
+#endif

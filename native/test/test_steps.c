@@ -1,0 +1,268 @@
+/* Every tier, rule and shape gives the bits of the reference. */
+#include <float.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "model.h"
+#include "reference.h"
+#include "testing.h"
+
+#define NO_HOLDS NULL, NULL, NULL, NULL, NULL, NULL
+
+enum { B = SPD4J_BLOCK };
+static const int64_t sizes[] = {0, 1, 2, 15, 16, 17, 63, 64, 65, 127, 128, 129, B - 1, B, B + 1, 3 * B + 7};
+enum { SIZES = sizeof sizes / sizeof sizes[0], STEPS = 3 };
+
+/* Runs one pass over all blocks of m in the kernels and of expected in the reference, and compares. */
+static void both(const char *pass, int32_t isa, model *m, model *expected, bool nan_ok) {
+  const int64_t n = m->table.block_count;
+  m->isa = isa;
+  int32_t status;
+  if (strcmp(pass, "update") == 0) {
+    status = spd4j_update(&m->table, m->isa, 0, n, NO_HOLDS);
+    reference_update(&expected->table, 0, n);
+  } else if (strcmp(pass, "project") == 0) {
+    status = spd4j_project(&m->table, m->isa, 0, n, NO_HOLDS);
+    reference_project(&expected->table, 0, n);
+  } else {
+    status = spd4j_grad_sq(&m->table, m->isa, 0, n, NO_HOLDS);
+    reference_grad_sq(&expected->table, 0, n);
+  }
+  CHECK(status == SPD4J_OK, "%s at tier %d: status %d", pass, isa, status);
+  CHECK(model_same(m, expected, nan_ok), "%s at tier %d, rule %lld", pass, isa, (long long)m->tensors[0].scalars);
+  CHECK(model_guards_intact(m), "%s at tier %d wrote beside an array", pass, isa);
+}
+
+/* Some tensors are projected, some are not. */
+static void model_shrink(model *m) {
+  static const float shrinks[] = {0.37f, 0.0f, 1.0f, -0.5f, 1e-3f, NAN, 0.0131f};
+  for (int64_t i = 0; i < m->table.tensor_count; i++) m->tensors[i].shrink = shrinks[i % 7];
+}
+
+static void steps(int32_t isa, const spec *specs, int64_t tensors, int skew, float grad_scale, uint64_t seed) {
+  model *m = model_new(specs, tensors, skew, seed), *expected = model_copy(m);
+  model *const models[] = {m, expected};
+  for (int t = 1; t <= STEPS; t++) {
+    for (int i = 0; i < 2; i++) {
+      model_gradients(models[i], seed + (uint64_t)t);
+      model_scalars(models[i], t, grad_scale);
+      model_shrink(models[i]);
+    }
+    both("grad_sq", isa, m, expected, false);
+    both("update", isa, m, expected, false);
+    both("project", isa, m, expected, false);
+  }
+  model_free(m);
+  model_free(expected);
+}
+
+static void every_tier_rule_shape_and_offset(void) {
+  static const float grad_scales[] = {1.0f, -1.0f, 0.37f};
+  static const int skews[] = {0, 1, 6, 15};
+  for (int32_t isa = 0; isa <= spd4j_best_isa(); isa++)
+    for (int variant = 0; variant < ROWS * 2 * 2; variant++)
+      for (int scale = 0; scale < 3; scale++)
+        for (int skew = 0; skew < 4; skew++) {
+          spec specs[SIZES];
+          for (int i = 0; i < SIZES; i++) specs[i] = (spec){sizes[i], variant / 4, variant & 1, variant >> 1 & 1};
+          steps(isa, specs, SIZES, skews[skew], grad_scales[scale], (uint64_t)(variant * 100 + scale * 10 + skew));
+        }
+}
+
+static void rules_mixed_in_one_table(void) {
+  enum { COUNT = 48 };
+  uint64_t random = 7;
+  spec specs[COUNT];
+  for (int i = 0; i < COUNT; i++)
+    specs[i] = (spec){sizes[next_random(&random) % SIZES], (int64_t)(next_random(&random) % (ROWS + 1)) - 1,
+                      next_random(&random) & 1, next_random(&random) & 1};
+  for (int32_t isa = 0; isa <= spd4j_best_isa(); isa++) steps(isa, specs, COUNT, 3, 1.0f, 11);
+}
+
+/* A block may begin anywhere: lanes count from its first element. */
+static void blocks_that_begin_between_lanes(void) {
+  for (int32_t isa = 0; isa <= spd4j_best_isa(); isa++)
+    for (int64_t rule = 0; rule < ROWS; rule++) {
+      const spec one = {1000, rule, true, false};
+      model *m = model_new(&one, 1, 5, 3);
+      m->blocks[0] = (spd4j_block){0, 37, 37 + 150};
+      model_scalars(m, 1, 1.0f);
+      m->tensors[0].shrink = 0.25f;
+      model *expected = model_copy(m);
+      both("grad_sq", isa, m, expected, false);
+      both("update", isa, m, expected, false);
+      both("project", isa, m, expected, false);
+      model_free(m);
+      model_free(expected);
+    }
+}
+
+/* The reference itself, against the formulas worked out by hand in double for one element at its first step. */
+static void first_step_by_hand(void) {
+  const double lr = 0.01, lambda = 0.3, param = 1.5, anchor = 0.7, grad = 0.2;
+  const double pulled = grad + lambda * (param - anchor);
+  /* At the first step the update is lr times the gradient's sign. */
+  const double expected[ROWS] = {param * (1 - lr * lambda) - lr, param - lr * lambda * (param - anchor) - lr,
+                                 param - lr, param - lr};
+  for (int rule = 0; rule < ROWS; rule++) {
+    const spec one = {1, rule, true, true};
+    model *m = model_new(&one, 1, 0, 1);
+    model_scalars(m, 1, 1.0f);
+    *model_data(m, 0, PARAM) = (float)param;
+    *model_data(m, 0, ANCHOR) = (float)anchor;
+    *model_data(m, 0, GRAD) = (float)grad;
+    *model_data(m, 0, EXP_AVG) = *model_data(m, 0, EXP_AVG_SQ) = *model_data(m, 0, MAX_EXP_AVG_SQ) = 0.0f;
+    m->tensors[0].shrink = 0.5f;
+    CHECK(spd4j_update(&m->table, m->isa, 0, 1, NO_HOLDS) == SPD4J_OK, "rule %d", rule);
+    const double g = rule == SPD4J_RULE_L2SP_COUPLED ? pulled : grad, new_param = (double)*model_data(m, 0, PARAM);
+    CHECK(fabs(new_param - expected[rule]) < 1e-6, "rule %d: %g", rule, new_param);
+    CHECK(fabs((double)*model_data(m, 0, EXP_AVG) - 0.1 * g) < 1e-7, "rule %d", rule);
+    CHECK(fabs((double)*model_data(m, 0, EXP_AVG_SQ) - 0.001 * g * g) < 1e-9, "rule %d", rule);
+    CHECK(*model_data(m, 0, MAX_EXP_AVG_SQ) == *model_data(m, 0, EXP_AVG_SQ), "rule %d", rule);
+    if (rule == SPD4J_RULE_SPD) {
+      CHECK(fabs(m->sums->grad_dot - grad * (param - anchor)) < 1e-7, "%g", m->sums->grad_dot);
+      CHECK(fabs(m->sums->dev_sq - 0.8 * 0.8) < 1e-6, "%g", m->sums->dev_sq);
+      CHECK(fabs(m->sums->new_dev_sq - 0.79 * 0.79) < 1e-6, "%g", m->sums->new_dev_sq);
+      CHECK(spd4j_project(&m->table, m->isa, 0, 1, NO_HOLDS) == SPD4J_OK, "rule %d", rule);
+      const double projected = (double)*model_data(m, 0, PARAM);
+      CHECK(fabs(projected - (anchor + 0.5 * 0.79)) < 1e-6, "%g", projected);
+    }
+    model_free(m);
+  }
+}
+
+static const float specials[] = {0.0f,     -0.0f,   0x1p-149f, -0x1p-149f, 0x1.8p-130f, -0x1.8p-130f, FLT_MIN, -FLT_MIN,
+                                 FLT_MAX,  -FLT_MAX, INFINITY, -INFINITY,  NAN,         1.0f,         -1.0f,   1e-30f,
+                                 1.5e20f};
+enum { SPECIALS = sizeof specials / sizeof specials[0] };
+
+static void nan_infinity_and_subnormals(void) {
+  for (int32_t isa = 0; isa <= spd4j_best_isa(); isa++)
+    for (int variant = 0; variant < ROWS * 2 * 2; variant++) {
+      /* Many short blocks, so that a sum is not NaN everywhere. */
+      enum { COUNT = 400 };
+      spec specs[COUNT];
+      for (int i = 0; i < COUNT; i++)
+        specs[i] = (spec){i < 8 ? 997 : 3 + i % 7, variant / 4, variant & 1, variant >> 1 & 1};
+      uint64_t random = (uint64_t)variant;
+      model *m = model_new(specs, COUNT, 2, random);
+      for (int64_t i = 0; i < COUNT; i++)
+        for (int a = 0; a < ARRAYS; a++) {
+          float *data = model_data(m, i, a);
+          for (int64_t j = 0; data && j < specs[i].numel; j++)
+            if (next_random(&random) % 3 == 0) data[j] = specials[next_random(&random) % SPECIALS];
+        }
+      model_scalars(m, 2, 1.0f);
+      model_shrink(m);
+      model *expected = model_copy(m);
+      both("grad_sq", isa, m, expected, true);
+      both("update", isa, m, expected, true);
+      both("project", isa, m, expected, true);
+      model_free(m);
+      model_free(expected);
+    }
+}
+
+static void amsgrad_maximum_is_nan_if_either_is(void) {
+  static const float pairs[][2] = {{NAN, 1.0f}, {1.0f, NAN}, {NAN, NAN}, {2.0f, 1.0f}, {1.0f, 2.0f}};
+  for (int32_t isa = 0; isa <= spd4j_best_isa(); isa++)
+    for (int64_t rule = 0; rule < ROWS; rule++) {
+      const spec one = {100, rule, false, true};
+      model *m = model_new(&one, 1, 0, 5);
+      model_scalars(m, 1, 1.0f);
+      for (int i = 0; i < 100; i++) {
+        model_data(m, 0, MAX_EXP_AVG_SQ)[i] = pairs[i % 5][0];
+        model_data(m, 0, EXP_AVG_SQ)[i] = pairs[i % 5][1];
+      }
+      m->isa = isa;
+      CHECK(spd4j_update(&m->table, m->isa, 0, 1, NO_HOLDS) == SPD4J_OK, "tier %d", isa);
+      for (int i = 0; i < 100; i++) {
+        const float max = model_data(m, 0, MAX_EXP_AVG_SQ)[i], v = model_data(m, 0, EXP_AVG_SQ)[i];
+        CHECK(isnan(max) == (i % 5 < 3), "tier %d, element %d: %g", isa, i, (double)max);
+        CHECK(isnan(model_data(m, 0, PARAM)[i]) == (i % 5 < 3), "tier %d, element %d", isa, i);
+        if (i % 5 == 3) CHECK(max == 2.0f, "tier %d: %g", isa, (double)max);
+        if (i % 5 == 4) CHECK(max == v, "tier %d: %g", isa, (double)max);
+      }
+      model_free(m);
+    }
+}
+
+/* Without gradient, moments and decay nothing moves, not even the smallest subnormal or the sign of a zero. */
+static void subnormals_and_negative_zeros_are_kept(void) {
+  for (int32_t isa = 0; isa <= spd4j_best_isa(); isa++)
+    for (int64_t rule = 0; rule < ROWS; rule++) {
+      const spec one = {100, rule, false, false};
+      model *m = model_new(&one, 1, 0, 5);
+      model_scalars(m, 1, 1.0f);
+      for (int r = 0; r < ROWS; r++) m->scalars[r].decay = r == SPD4J_RULE_ADAMW ? 1.0f : 0.0f;
+      for (int i = 0; i < 100; i++) {
+        /* -0 and four subnormals; but L2-SP takes 0 times -0 from -0, and that is +0. */
+        model_data(m, 0, PARAM)[i] = rule == SPD4J_RULE_L2SP ? specials[2 + i % 4] : specials[1 + i % 5];
+        model_data(m, 0, GRAD)[i] = model_data(m, 0, EXP_AVG)[i] = model_data(m, 0, EXP_AVG_SQ)[i] = 0.0f;
+      }
+      model *before = model_copy(m);
+      m->isa = isa;
+      CHECK(spd4j_update(&m->table, m->isa, 0, 1, NO_HOLDS) == SPD4J_OK, "tier %d", isa);
+      CHECK(memcmp(m->arrays[0][PARAM].data, before->arrays[0][PARAM].data, m->arrays[0][PARAM].size) == 0,
+            "tier %d, rule %lld", isa, (long long)rule);
+      /* Gradients so small that the first moment is subnormal. */
+      for (int i = 0; i < 100; i++) model_data(m, 0, GRAD)[i] = 0x1p-140f;
+      CHECK(spd4j_update(&m->table, m->isa, 0, 1, NO_HOLDS) == SPD4J_OK, "tier %d", isa);
+      for (int i = 0; i < 100; i++)
+        CHECK(model_data(m, 0, EXP_AVG)[i] == m->scalars[rule].one_minus_beta1 * 0x1p-140f &&
+                  model_data(m, 0, EXP_AVG)[i] > 0,
+              "tier %d, rule %lld", isa, (long long)rule);
+      model_free(m);
+      model_free(before);
+    }
+}
+
+static double grad_sq_of(model *m, int32_t isa) {
+  m->isa = isa;
+  CHECK(spd4j_grad_sq(&m->table, m->isa, 0, 1, NO_HOLDS) == SPD4J_OK, "tier %d", isa);
+  return m->sums[0].grad_sq;
+}
+
+static void grad_sq_is_finite_exactly_when_all_gradients_are(void) {
+  static const float bad[] = {INFINITY, -INFINITY, NAN};
+  static const int64_t numels[] = {1, 15, 64, 65, 150};
+  for (int32_t isa = 0; isa <= spd4j_best_isa(); isa++) {
+    for (int n = 0; n < 5; n++) {
+      const spec one = {numels[n], 0, false, false};
+      model *m = model_new(&one, 1, 3, 1);
+      float *grad = model_data(m, 0, GRAD);
+      for (int64_t i = 0; i < numels[n]; i++) {
+        const float good = grad[i];
+        for (int b = 0; b < 3; b++) {
+          grad[i] = bad[b];
+          CHECK(!isfinite(grad_sq_of(m, isa)), "tier %d, element %lld of %lld", isa, (long long)i,
+                (long long)numels[n]);
+        }
+        grad[i] = good;
+        CHECK(isfinite(grad_sq_of(m, isa)), "tier %d", isa);
+      }
+      model_free(m);
+    }
+    const spec block = {SPD4J_BLOCK, 0, false, false};
+    model *m = model_new(&block, 1, 0, 1);
+    for (int i = 0; i < SPD4J_BLOCK; i++) model_data(m, 0, GRAD)[i] = i % 2 ? FLT_MAX : -FLT_MAX;
+    const double largest = SPD4J_BLOCK * ((double)FLT_MAX * (double)FLT_MAX);
+    CHECK(fabs(grad_sq_of(m, isa) / largest - 1) < 1e-14, "tier %d: %g", isa, m->sums->grad_sq);
+    for (int i = 0; i < SPD4J_BLOCK; i++) model_data(m, 0, GRAD)[i] = 0x1p-149f;
+    CHECK(grad_sq_of(m, isa) == SPD4J_BLOCK * 0x1p-298, "tier %d: %g", isa, m->sums->grad_sq);
+    model_free(m);
+  }
+}
+
+int main(void) {
+  test("the first step by hand", first_step_by_hand);
+  test("every tier, rule, shape and offset", every_tier_rule_shape_and_offset);
+  test("rules mixed in one table", rules_mixed_in_one_table);
+  test("blocks that begin between lanes", blocks_that_begin_between_lanes);
+  test("NaN, infinity and subnormals", nan_infinity_and_subnormals);
+  test("AMSGrad's maximum is NaN if either is", amsgrad_maximum_is_nan_if_either_is);
+  test("subnormals and negative zeros are kept", subnormals_and_negative_zeros_are_kept);
+  test("grad_sq is finite exactly when all gradients are", grad_sq_is_finite_exactly_when_all_gradients_are);
+  return finish();
+}
