@@ -1,4 +1,16 @@
-# The front door.
+# The front door. `make test` does all the set-up there is.
+
+# --- A JDK of 22 or later: JAVA_HOME, then the java on the path, then the usual places, the newest first. -------------
+define find_jdk
+for d in "$$JAVA_HOME" "$$(dirname "$$(dirname "$$(readlink -f "$$(command -v java)")")")" \
+  $$(ls -d /usr/lib/jvm/* /usr/lib64/jvm/* /usr/java/* /opt/*jdk* /opt/java/* "$$HOME"/.sdkman/candidates/java/* \
+     "$$HOME"/.jdks/* /Library/Java/JavaVirtualMachines/*/Contents/Home 2>/dev/null | sort -rV); do \
+  v=$$(sed -n 's/^JAVA_VERSION="\([0-9]*\).*/\1/p' "$$d/release" 2>/dev/null); \
+  if [ "$${v:-0}" -ge 22 ] && [ -x "$$d/bin/javac" ]; then echo "$$d"; break; fi; \
+done
+endef
+JDK = $(eval JDK := $$(shell $$(find_jdk)))$(JDK)
+MVN = JAVA_HOME='$(JDK)' mvn -B -ntp
 
 # --- The native library. ----------------------------------------------------------------------------------------------
 OS := $(shell uname -s | tr A-Z a-z | sed 's/darwin/macos/')
@@ -34,13 +46,18 @@ SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all
 # -O1 vectorizes nothing, and clang reports each loop that was meant to be.
 SANITIZE_CFLAGS = $(CFLAGS) -g -O1 -Wno-pass-failed @target/c-obj/sanitize
 
-.PHONY: native native-test bindings test finetune clean
+.PHONY: native native-test bindings jar test finetune format clean jdk
 .DEFAULT_GOAL := help
 .SECONDARY: # keep the object files
 
 help:
-	@echo "make test    build the C library and run its tests"
-	@echo "make native  the C library alone        make bindings  jextract's output again        make clean"
+	@echo "make test      build everything and run every test"
+	@echo "make native    the C library alone        make bindings  jextract's output again"
+	@echo "make format    google-java-format         make clean     remove what was built"
+
+jdk:
+	@[ -n '$(JDK)' ] || { echo "spd4j needs a JDK of version 22 or later: install one or set JAVA_HOME to it" >&2; exit 1; }
+	@command -v mvn >/dev/null || { echo "spd4j needs Maven (mvn) of version 3.8 or later on the path" >&2; exit 1; }
 
 ifeq ($(CC_FOUND),)
 native native-test:
@@ -99,12 +116,20 @@ target/c-test/%: $(C_TEST_SHARED:%=target/c-obj/%.o) target/c-obj/%.o $(OBJECTS:
 	@echo "cc native/test/$*.c with sanitizers"
 	@$(CC) @target/c-obj/sanitize $^ -o $@ -lm -pthread
 
-test: native-test
+# --- Java. ------------------------------------------------------------------------------------------------------------
+jar: jdk
+	$(MVN) -q install -DskipTests
+
+test: jdk native-test
+	$(MVN) install
 
 finetune: test
 
 bindings:
 	jextract/generate.sh
 
+format: jdk
+	$(MVN) -q spotless:apply
+
 clean:
-	rm -rf target bench/target
+	rm -rf target

@@ -1,0 +1,43 @@
+package io.spd4j;
+
+import io.spd4j.kernel.KernelProvider;
+import java.util.List;
+import java.util.Locale;
+
+/**
+ * What runs a step. All give the same bits; the first that is available is taken, unless {@link
+ * Adam.Builder#backend} or {@code -Dspd4j.backend=vector} names one.
+ */
+public enum Backend {
+  /** C kernels in libspd4j, chosen for the machine's ISA when they are loaded. */
+  NATIVE,
+  /** The JDK's Vector API; needs {@code --add-modules jdk.incubator.vector}. */
+  VECTOR,
+  /** Plain Java; always available, and slow. */
+  SCALAR;
+
+  /**
+   * Whether a backend can be used here, and why.
+   *
+   * @param backend the backend
+   * @param available whether it can be used
+   * @param reason in one sentence, what runs, or why it does not and what would help
+   */
+  public record Availability(Backend backend, boolean available, String reason) {}
+
+  /** Every backend in the order of preference. Thread-safe; throws nothing. */
+  public static List<Availability> availability() {
+    return KernelProvider.candidates().stream()
+        .map(c -> new Availability(of(c.name()), c.kernels() != null, c.reason()))
+        .toList();
+  }
+
+  static Backend of(String name) {
+    return valueOf(name.toUpperCase(Locale.ROOT));
+  }
+
+  /** The name that {@code -Dspd4j.backend} takes: native, vector or scalar. */
+  public String id() {
+    return name().toLowerCase(Locale.ROOT);
+  }
+}

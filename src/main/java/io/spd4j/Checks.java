@@ -1,0 +1,79 @@
+package io.spd4j;
+
+import java.lang.foreign.MemorySegment;
+
+/** Argument checks whose messages name the argument and the fault. */
+final class Checks {
+  private Checks() {}
+
+  static double nonNegative(String name, double value) {
+    if (!(value >= 0)) {
+      throw new IllegalArgumentException(name + " must be 0 or more, not " + value);
+    }
+    return finite(name, value);
+  }
+
+  static double positive(String name, double value) {
+    if (!(value > 0)) {
+      throw new IllegalArgumentException(name + " must be more than 0, not " + value);
+    }
+    return value;
+  }
+
+  static double beta(String name, double value) {
+    if (!(value >= 0 && value < 1)) {
+      throw new IllegalArgumentException(name + " must be in [0, 1), not " + value);
+    }
+    if ((float) value == 1f) {
+      throw new IllegalArgumentException(name + " " + value + " is 1 in float32");
+    }
+    return value;
+  }
+
+  /** The kernels' scalars are float32. */
+  static double finite(String name, double value) {
+    if (!Float.isFinite((float) value)) {
+      throw new IllegalArgumentException(name + " must be finite in float32, not " + value);
+    }
+    return value;
+  }
+
+  static <T> T notNull(String what, T value) {
+    if (value == null) {
+      throw new NullPointerException(what + " is null");
+    }
+    return value;
+  }
+
+  /**
+   * Whether a segment can serve as an array of float32.
+   *
+   * @param what names the array and its parameter in the message
+   * @param bytes the size it must have; -1: any multiple of 4
+   */
+  static void array(String what, MemorySegment segment, long bytes, boolean written) {
+    notNull(what, segment);
+    if (!segment.isNative()) {
+      throw new IllegalArgumentException(
+          what + " lies on the Java heap: allocate it from an Arena");
+    }
+    if (!segment.scope().isAlive()) {
+      throw new IllegalArgumentException(what + " lies in an arena that is closed");
+    }
+    if (segment.byteSize() % Float.BYTES != 0) {
+      throw new IllegalArgumentException(
+          what + " has " + segment.byteSize() + " bytes, not a multiple of 4");
+    }
+    if (bytes >= 0 && segment.byteSize() != bytes) {
+      throw new IllegalArgumentException(
+          what + " has " + segment.byteSize() + " bytes, the parameter's data has " + bytes);
+    }
+    if (segment.address() % Float.BYTES != 0) {
+      throw new IllegalArgumentException(
+          what + " starts at an address that is not a multiple of 4");
+    }
+    if (written && segment.isReadOnly()) {
+      throw new IllegalArgumentException(what + " is read-only, but a step writes it");
+    }
+  }
+}

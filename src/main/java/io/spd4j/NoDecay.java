@@ -1,0 +1,22 @@
+package io.spd4j;
+
+/** Plain Adam. */
+public record NoDecay() implements DecayRule {
+  @Override
+  public double lambda() {
+    return 0;
+  }
+
+  /**
+   * No decay has no strength.
+   *
+   * @throws UnsupportedOperationException if lambda is not 0
+   */
+  @Override
+  public NoDecay withLambda(double lambda) {
+    if (lambda != 0) {
+      throw new UnsupportedOperationException("lambda of NoDecay is 0, not " + lambda);
+    }
+    return this;
+  }
+}

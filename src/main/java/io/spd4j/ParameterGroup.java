@@ -1,0 +1,184 @@
+package io.spd4j;
+
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.List;
+
+/**
+ * Parameters that share their hyperparameters, as in torch.optim. Learning rate, decay rule and
+ * {@code frozen} may be changed between steps: schedules, gradual unfreezing and selective early
+ * stopping are a line in the caller's loop. Not thread-safe.
+ */
+public final class ParameterGroup {
+  private final List<Parameter> parameters;
+  private final double beta1;
+  private final double beta2;
+  private final double eps;
+  private final boolean amsgrad;
+  private final boolean maximize;
+  private double lr;
+  private DecayRule decay;
+  private boolean frozen;
+
+  private ParameterGroup(Builder b) {
+    parameters = List.copyOf(b.parameters);
+    beta1 = b.beta1;
+    beta2 = b.beta2;
+    eps = b.eps;
+    amsgrad = b.amsgrad;
+    maximize = b.maximize;
+    lr = b.lr;
+    decay = b.decay;
+    frozen = b.frozen;
+  }
+
+  /**
+   * A group in steps; its defaults are torch's: lr 1e-3, betas 0.9 and 0.999, eps 1e-8, no decay.
+   */
+  public static Builder builder() {
+    return new Builder();
+  }
+
+  /** The parameters, in the order in which they were given. */
+  public List<Parameter> parameters() {
+    return parameters;
+  }
+
+  /** The learning rate η. */
+  public double lr() {
+    return lr;
+  }
+
+  /**
+   * Sets the learning rate from the next step on.
+   *
+   * @throws IllegalArgumentException if lr is negative, NaN, or infinite in float32
+   */
+  public void lr(double lr) {
+    this.lr = Checks.nonNegative("lr", lr);
+  }
+
+  /** The decay rule. */
+  public DecayRule decay() {
+    return decay;
+  }
+
+  /**
+   * Sets the decay rule, or its λ, from the next step on.
+   *
+   * @throws NullPointerException if decay is null
+   */
+  public void decay(DecayRule decay) {
+    this.decay = Checks.notNull("decay", decay);
+  }
+
+  /** Whether steps leave this group alone. */
+  public boolean frozen() {
+    return frozen;
+  }
+
+  /** Freezes or unfreezes the group from the next step on; frozen parameters keep their counts. */
+  public void frozen(boolean frozen) {
+    this.frozen = frozen;
+  }
+
+  /** β1, the decay of the first moment. */
+  public double beta1() {
+    return beta1;
+  }
+
+  /** β2, the decay of the second moment. */
+  public double beta2() {
+    return beta2;
+  }
+
+  /** ε, added to the denominator. */
+  public double eps() {
+    return eps;
+  }
+
+  /** Whether the denominator uses the running maximum of the second moment. */
+  public boolean amsgrad() {
+    return amsgrad;
+  }
+
+  /** Whether steps go up the gradient. */
+  public boolean maximize() {
+    return maximize;
+  }
+
+  /** Collects what a group has. Not thread-safe. */
+  public static final class Builder {
+    private final List<Parameter> parameters = new ArrayList<>();
+    private double lr = 1e-3;
+    private double beta1 = 0.9;
+    private double beta2 = 0.999;
+    private double eps = 1e-8;
+    private boolean amsgrad;
+    private boolean maximize;
+    private DecayRule decay = new NoDecay();
+    private boolean frozen;
+
+    private Builder() {}
+
+    /** Adds a parameter. */
+    public Builder parameter(Parameter parameter) {
+      parameters.add(Checks.notNull("parameter", parameter));
+      return this;
+    }
+
+    /** Adds parameters. */
+    public Builder parameters(Collection<Parameter> parameters) {
+      Checks.notNull("parameters", parameters).forEach(this::parameter);
+      return this;
+    }
+
+    /** The learning rate η ≥ 0. */
+    public Builder lr(double lr) {
+      this.lr = Checks.nonNegative("lr", lr);
+      return this;
+    }
+
+    /** β1 and β2, in [0, 1). */
+    public Builder betas(double beta1, double beta2) {
+      this.beta1 = Checks.beta("beta1", beta1);
+      this.beta2 = Checks.beta("beta2", beta2);
+      return this;
+    }
+
+    /** ε ≥ 0, added to the denominator. */
+    public Builder eps(double eps) {
+      this.eps = Checks.nonNegative("eps", eps);
+      return this;
+    }
+
+    /** AMSGrad: the denominator uses the running maximum of the second moment. */
+    public Builder amsgrad(boolean amsgrad) {
+      this.amsgrad = amsgrad;
+      return this;
+    }
+
+    /** Go up the gradient instead of down. */
+    public Builder maximize(boolean maximize) {
+      this.maximize = maximize;
+      return this;
+    }
+
+    /** The decay rule; {@link NoDecay} unless set. */
+    public Builder decay(DecayRule decay) {
+      this.decay = Checks.notNull("decay", decay);
+      return this;
+    }
+
+    /** Start frozen. */
+    public Builder frozen(boolean frozen) {
+      this.frozen = frozen;
+      return this;
+    }
+
+    /** The group; it may be empty. */
+    public ParameterGroup build() {
+      return new ParameterGroup(this);
+    }
+  }
+}

@@ -1,0 +1,240 @@
+package io.spd4j.kernel;
+
+import static io.spd4j.kernel.TableLayout.offset;
+import static java.lang.foreign.ValueLayout.ADDRESS;
+import static java.lang.foreign.ValueLayout.JAVA_DOUBLE;
+import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
+import static java.lang.foreign.ValueLayout.JAVA_INT;
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.List;
+import java.util.stream.Stream;
+
+/**
+ * The tensors of an optimizer cut into blocks, as rows in off-heap memory laid out as {@code
+ * spd4j.h} says, so that every backend reads the same table. The list of blocks is built once; what
+ * changes from step to step is which row of scalars a tensor is stepped with, and SPD's decisions.
+ */
+public final class BlockTable implements AutoCloseable {
+  /** Float lanes of a block's sums. */
+  public static final int LANES = 64;
+
+  /** Elements of a block; the last one of a tensor may be shorter. */
+  public static final int BLOCK = 4096;
+
+  /** Double lanes across the blocks of a tensor. */
+  static final int TENSOR_LANES = 32;
+
+  private static final long TENSOR = TableLayout.TENSOR.byteSize();
+  private static final long TENSOR_SCALARS = offset(TableLayout.TENSOR, "scalars");
+  private static final long TENSOR_SHRINK = offset(TableLayout.TENSOR, "shrink");
+  private static final long TENSOR_GRAD = offset(TableLayout.TENSOR, "grad");
+  private static final long SCALARS = TableLayout.SCALARS.byteSize();
+  private static final long BETA1 = offset(TableLayout.SCALARS, "beta1");
+  private static final long ONE_MINUS_BETA1 = offset(TableLayout.SCALARS, "one_minus_beta1");
+  private static final long BETA2 = offset(TableLayout.SCALARS, "beta2");
+  private static final long ONE_MINUS_BETA2 = offset(TableLayout.SCALARS, "one_minus_beta2");
+  private static final long EPS = offset(TableLayout.SCALARS, "eps");
+  private static final long STEP_SIZE = offset(TableLayout.SCALARS, "step_size");
+  private static final long INV_SQRT_BIAS2 = offset(TableLayout.SCALARS, "inv_sqrt_bias2");
+  private static final long DECAY = offset(TableLayout.SCALARS, "decay");
+  private static final long GRAD_SCALE = offset(TableLayout.SCALARS, "grad_scale");
+  private static final long RULE = offset(TableLayout.SCALARS, "rule");
+  private static final long BLOCK_ROW = TableLayout.BLOCK.byteSize();
+  private static final long BLOCK_TENSOR = offset(TableLayout.BLOCK, "tensor");
+  private static final long BLOCK_BEGIN = offset(TableLayout.BLOCK, "begin");
+  private static final long BLOCK_END = offset(TableLayout.BLOCK, "end");
+  private static final long SUMS = TableLayout.SUMS.byteSize();
+
+  private final Arena arena = Arena.ofShared();
+  private final MemorySegment tensors;
+  private final MemorySegment scalars;
+  private final MemorySegment blocks;
+  private final MemorySegment sums;
+  private final MemorySegment header;
+  private final TensorArrays[] arrays;
+  private final long[] firstBlock;
+  private final Scalars[] rows;
+  private Holds holds = Holds.NONE;
+
+  /** A table in which no tensor is stepped yet. */
+  public BlockTable(List<TensorArrays> tensorArrays) {
+    arrays = tensorArrays.toArray(TensorArrays[]::new);
+    firstBlock = new long[arrays.length + 1];
+    for (int t = 0; t < arrays.length; t++) {
+      firstBlock[t + 1] = firstBlock[t] + Math.ceilDiv(arrays[t].numel(), BLOCK);
+    }
+    rows = Stream.generate(Scalars::new).limit(arrays.length).toArray(Scalars[]::new);
+    tensors = arena.allocate(Math.max(1, arrays.length) * TENSOR, 64);
+    scalars = arena.allocate(Math.max(1, arrays.length) * SCALARS, 64);
+    blocks = arena.allocate(Math.max(1, blockCount()) * BLOCK_ROW, 64);
+    sums = arena.allocate(Math.max(1, blockCount()) * SUMS, 64);
+    header = arena.allocate(TableLayout.TABLE);
+    header.set(ADDRESS, offset(TableLayout.TABLE, "tensors"), tensors);
+    header.set(ADDRESS, offset(TableLayout.TABLE, "scalars"), scalars);
+    header.set(ADDRESS, offset(TableLayout.TABLE, "blocks"), blocks);
+    header.set(ADDRESS, offset(TableLayout.TABLE, "sums"), sums);
+    header.set(JAVA_LONG, offset(TableLayout.TABLE, "block_count"), blockCount());
+    header.set(JAVA_LONG, offset(TableLayout.TABLE, "tensor_count"), arrays.length);
+    header.set(JAVA_LONG, offset(TableLayout.TABLE, "scalars_count"), arrays.length);
+    for (int t = 0; t < arrays.length; t++) {
+      writeTensor(t);
+    }
+  }
+
+  private void writeTensor(int t) {
+    TensorArrays a = arrays[t];
+    long row = t * TENSOR;
+    address(row + offset(TableLayout.TENSOR, "param"), a.param());
+    address(row + TENSOR_GRAD, a.grad());
+    address(row + offset(TableLayout.TENSOR, "anchor"), a.anchor());
+    address(row + offset(TableLayout.TENSOR, "exp_avg"), a.expAvg());
+    address(row + offset(TableLayout.TENSOR, "exp_avg_sq"), a.expAvgSq());
+    address(row + offset(TableLayout.TENSOR, "max_exp_avg_sq"), a.maxExpAvgSq());
+    tensors.set(JAVA_LONG, row + offset(TableLayout.TENSOR, "numel"), a.numel());
+    tensors.set(JAVA_LONG, row + TENSOR_SCALARS, -1);
+    for (long b = firstBlock[t], begin = 0; b < firstBlock[t + 1]; b++, begin += BLOCK) {
+      long block = b * BLOCK_ROW;
+      blocks.set(JAVA_LONG, block + BLOCK_TENSOR, t);
+      blocks.set(JAVA_LONG, block + BLOCK_BEGIN, begin);
+      blocks.set(JAVA_LONG, block + BLOCK_END, Math.min(begin + BLOCK, a.numel()));
+    }
+  }
+
+  private void address(long offset, MemorySegment segment) {
+    tensors.set(ADDRESS, offset, segment == null ? MemorySegment.NULL : segment);
+  }
+
+  /** The table as a {@code spd4j_table}. */
+  MemorySegment header() {
+    return header;
+  }
+
+  /** The number of tensors. */
+  public int tensorCount() {
+    return arrays.length;
+  }
+
+  /** The number of blocks of all tensors. */
+  public long blockCount() {
+    return firstBlock[arrays.length];
+  }
+
+  /** The first block of a tensor; that of the next tensor is its end. */
+  public long firstBlock(int tensor) {
+    return firstBlock[tensor];
+  }
+
+  /** The arrays of a tensor. */
+  public TensorArrays arrays(int tensor) {
+    return arrays[tensor];
+  }
+
+  /** Another gradient for a tensor, or none (null). */
+  public void grad(int tensor, MemorySegment grad) {
+    TensorArrays a = arrays[tensor];
+    arrays[tensor] =
+        new TensorArrays(a.param(), grad, a.anchor(), a.expAvg(), a.expAvgSq(), a.maxExpAvgSq());
+    address(tensor * TENSOR + TENSOR_GRAD, grad);
+  }
+
+  int tensorOf(long block) {
+    return (int) blocks.get(JAVA_LONG, block * BLOCK_ROW + BLOCK_TENSOR);
+  }
+
+  long begin(long block) {
+    return blocks.get(JAVA_LONG, block * BLOCK_ROW + BLOCK_BEGIN);
+  }
+
+  int length(long block) {
+    return (int) (blocks.get(JAVA_LONG, block * BLOCK_ROW + BLOCK_END) - begin(block));
+  }
+
+  /** The row of scalars that a tensor is stepped with; -1: its blocks are passed over. */
+  public int scalarsOf(int tensor) {
+    return (int) tensors.get(JAVA_LONG, tensor * TENSOR + TENSOR_SCALARS);
+  }
+
+  /** Sets the row of scalars that a tensor is stepped with; -1: its blocks are passed over. */
+  public void scalarsOf(int tensor, int row) {
+    tensors.set(JAVA_LONG, tensor * TENSOR + TENSOR_SCALARS, row);
+  }
+
+  /** SPD's λ·r of a selected tensor, 0 of any other. */
+  public float shrink(int tensor) {
+    return tensors.get(JAVA_FLOAT, tensor * TENSOR + TENSOR_SHRINK);
+  }
+
+  /** Sets SPD's λ·r of a selected tensor, 0 of any other. */
+  public void shrink(int tensor, float shrink) {
+    tensors.set(JAVA_FLOAT, tensor * TENSOR + TENSOR_SHRINK, shrink);
+  }
+
+  /**
+   * Writes a row of scalars.
+   *
+   * @param gradScale multiplies every gradient; negative to maximize
+   * @param t the step count after this step: 1, 2, …
+   */
+  public void scalars(
+      int row,
+      Rule rule,
+      double lr,
+      double beta1,
+      double beta2,
+      double eps,
+      double lambda,
+      double gradScale,
+      long t) {
+    Scalars k = rows[row];
+    k.set(rule, lr, beta1, beta2, eps, lambda, gradScale, t);
+    long at = row * SCALARS;
+    scalars.set(JAVA_FLOAT, at + BETA1, k.beta1);
+    scalars.set(JAVA_FLOAT, at + ONE_MINUS_BETA1, k.oneMinusBeta1);
+    scalars.set(JAVA_FLOAT, at + BETA2, k.beta2);
+    scalars.set(JAVA_FLOAT, at + ONE_MINUS_BETA2, k.oneMinusBeta2);
+    scalars.set(JAVA_FLOAT, at + EPS, k.eps);
+    scalars.set(JAVA_FLOAT, at + STEP_SIZE, k.stepSize);
+    scalars.set(JAVA_FLOAT, at + INV_SQRT_BIAS2, k.invSqrtBias2);
+    scalars.set(JAVA_FLOAT, at + DECAY, k.decay);
+    scalars.set(JAVA_FLOAT, at + GRAD_SCALE, k.gradScale);
+    scalars.set(JAVA_INT, at + RULE, rule.ordinal());
+  }
+
+  Scalars scalars(int row) {
+    return rows[row];
+  }
+
+  /** The blocks' sums, as {@code spd4j_sums} rows. */
+  public MemorySegment sums() {
+    return sums;
+  }
+
+  void spdSums(long block, double gradDot, double devSq, double newDevSq) {
+    long at = block * SUMS;
+    sums.set(JAVA_DOUBLE, at + TableLayout.GRAD_DOT, gradDot);
+    sums.set(JAVA_DOUBLE, at + TableLayout.DEV_SQ, devSq);
+    sums.set(JAVA_DOUBLE, at + TableLayout.NEW_DEV_SQ, newDevSq);
+  }
+
+  void gradSq(long block, double gradSq) {
+    sums.set(JAVA_DOUBLE, block * SUMS + TableLayout.GRAD_SQ, gradSq);
+  }
+
+  Holds holds() {
+    return holds;
+  }
+
+  /** What native calls have to keep open from now on. */
+  void holds(Holds holds) {
+    this.holds = holds;
+  }
+
+  /** Frees the rows; the tensors' arrays are not the table's. */
+  @Override
+  public void close() {
+    arena.close();
+  }
+}

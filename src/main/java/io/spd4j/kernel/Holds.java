@@ -1,0 +1,101 @@
+package io.spd4j.kernel;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+
+/**
+ * The segments that go along with a native call so that their arenas stay open while it runs: FFM
+ * holds an arena only for segments among the call's arguments, and a table of addresses is not one.
+ * Consecutive tensors whose arrays come from at most {@link #WIDTH} arenas share a span and thus a
+ * call; usually there is one span.
+ */
+final class Holds {
+  /** Segments that a call takes along. */
+  static final int WIDTH = 6;
+
+  static final Holds NONE = new Holds(new long[] {Long.MAX_VALUE}, new MemorySegment[][] {empty()});
+
+  private final long[] ends;
+  private final MemorySegment[][] segments;
+
+  private Holds(long[] ends, MemorySegment[][] segments) {
+    this.ends = ends;
+    this.segments = segments;
+  }
+
+  private static MemorySegment[] empty() {
+    MemorySegment[] none = new MemorySegment[WIDTH];
+    Arrays.fill(none, MemorySegment.NULL);
+    return none;
+  }
+
+  /** The holds of the tensors [first, end) that are stepped. */
+  static Holds of(BlockTable table, int first, int end) {
+    List<Long> ends = new ArrayList<>();
+    List<MemorySegment[]> segments = new ArrayList<>();
+    MemorySegment[] span = empty();
+    for (int t = first; t < end; t++) {
+      if (table.scalarsOf(t) < 0) {
+        continue;
+      }
+      TensorArrays a = table.arrays(t);
+      MemorySegment[] more = span.clone();
+      if (!addAll(more, a)) {
+        ends.add(table.firstBlock(t));
+        segments.add(span);
+        more = empty();
+        addAll(more, a);
+      }
+      span = more;
+    }
+    ends.add(Long.MAX_VALUE);
+    segments.add(span);
+    return new Holds(
+        ends.stream().mapToLong(Long::longValue).toArray(),
+        segments.toArray(MemorySegment[][]::new));
+  }
+
+  private static boolean addAll(MemorySegment[] span, TensorArrays a) {
+    return a.all().stream().allMatch(segment -> add(span, segment));
+  }
+
+  private static boolean add(MemorySegment[] span, MemorySegment segment) {
+    if (segment.scope().equals(Arena.global().scope())) {
+      return true;
+    }
+    for (int i = 0; i < WIDTH; i++) {
+      if (span[i] == MemorySegment.NULL) {
+        span[i] = segment;
+        return true;
+      }
+      if (span[i].scope().equals(segment.scope())) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  /** The span that a block lies in. */
+  int spanOf(long block) {
+    int found = Arrays.binarySearch(ends, block);
+    return found >= 0 ? found + 1 : -found - 1;
+  }
+
+  /** A span's first block. */
+  long begin(int span) {
+    return span == 0 ? 0 : ends[span - 1];
+  }
+
+  /** The block behind a span's last one. */
+  long end(int span) {
+    return ends[span];
+  }
+
+  /** A span's segments, {@link #WIDTH} of them. */
+  MemorySegment[] segments(int span) {
+    return segments[span];
+  }
+}

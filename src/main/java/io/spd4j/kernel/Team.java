@@ -1,0 +1,177 @@
+package io.spd4j.kernel;
+
+import java.util.concurrent.Executor;
+import java.util.concurrent.RejectedExecutionException;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicLongArray;
+import java.util.concurrent.locks.LockSupport;
+
+/**
+ * Runs the parts of a phase on the calling thread and on helpers: threads of its own, or tasks of
+ * an executor that the caller brings. Whoever comes first takes a part, each helper looking at its
+ * own first, so that it finds in its cache what it left there in the phase before. The calling
+ * thread takes what is left, so a busy executor delays nothing and cannot deadlock.
+ */
+final class Team implements AutoCloseable {
+  /** The work of a phase. */
+  interface Work {
+    void run(int part);
+  }
+
+  /** About 50 µs: longer than the gap between two phases of a step, shorter than a time slice. */
+  private static final int SPINS = 2_000;
+
+  private static final long NAP_NANOS = 50_000;
+
+  private final int size;
+  private final Executor executor;
+  private final Runnable[] helpers;
+  private final Thread[] threads;
+
+  /** The phase in which each part was last taken. */
+  private final AtomicLongArray taken;
+
+  private final AtomicInteger unfinished = new AtomicInteger();
+  private Work work;
+
+  /** The thread that runs the phases; an executor may run a helper on it, too. */
+  private volatile Thread caller;
+
+  private volatile long phase;
+  private volatile boolean stepping;
+  private volatile boolean closed;
+  private volatile Throwable failure;
+
+  /**
+   * @param size parts of a phase, and threads at the most
+   * @param executor runs the helpers; null: the team has its own daemon threads
+   */
+  Team(int size, Executor executor) {
+    this.size = size;
+    this.executor = executor;
+    taken = new AtomicLongArray(size);
+    helpers = new Runnable[size];
+    threads = new Thread[executor == null ? size : 0];
+    for (int h = 1; h < size; h++) {
+      int part = h;
+      helpers[h] = () -> help(part);
+      if (executor == null) {
+        threads[h] = Thread.ofPlatform().daemon().name("spd4j-" + h).start(() -> live(part));
+      }
+    }
+  }
+
+  int size() {
+    return size;
+  }
+
+  /** Calls the helpers: phases follow. */
+  void begin() {
+    caller = Thread.currentThread();
+    stepping = true;
+    for (int h = 1; h < size; h++) {
+      if (executor == null) {
+        LockSupport.unpark(threads[h]);
+      } else {
+        try {
+          executor.execute(helpers[h]);
+        } catch (RejectedExecutionException e) {
+          return; // the calling thread takes every part
+        }
+      }
+    }
+  }
+
+  /** Runs all parts of a phase; throws what a part threw, once all have ended. */
+  void run(Work work) {
+    this.work = work;
+    unfinished.set(size);
+    long current = phase + 1;
+    phase = current;
+    take(current, 0);
+    for (int spins = 0; unfinished.get() > 0; spins++) {
+      pause(spins);
+    }
+    Throwable thrown = failure;
+    failure = null;
+    if (thrown instanceof RuntimeException e) {
+      throw e;
+    } else if (thrown instanceof Error e) {
+      throw e;
+    }
+  }
+
+  /** Lets the helpers go. */
+  void end() {
+    stepping = false;
+    caller = null;
+  }
+
+  /** The life of an own thread: asleep between steps. */
+  private void live(int part) {
+    while (!closed) {
+      if (stepping) {
+        help(part);
+      } else {
+        LockSupport.park(this);
+        // The JDK interrupts a thread whose arena is closed, and an interrupted one never sleeps.
+        Thread.interrupted();
+      }
+    }
+  }
+
+  /** Helps in the phases of one step; on the calling thread it would wait for itself. */
+  private void help(int part) {
+    if (Thread.currentThread() == caller) {
+      return;
+    }
+    long seen = 0;
+    for (int spins = 0; stepping && !closed; spins++) {
+      long current = phase;
+      if (current == seen) {
+        pause(spins);
+      } else {
+        take(current, part);
+        seen = current;
+        spins = 0;
+      }
+    }
+  }
+
+  /**
+   * Takes parts until none is left, the own one first. Every part of a phase is taken before the
+   * phase ends, so a helper that comes too late finds nothing to take.
+   */
+  private void take(long current, int own) {
+    for (int i = 0; i < size; i++) {
+      int part = (own + i) % size;
+      long last = taken.get(part);
+      if (last < current && taken.compareAndSet(part, last, current)) {
+        try {
+          work.run(part);
+        } catch (RuntimeException | Error e) {
+          failure = e;
+        } finally {
+          unfinished.decrementAndGet();
+        }
+      }
+    }
+  }
+
+  private void pause(int spins) {
+    if (spins < SPINS) {
+      Thread.onSpinWait();
+    } else {
+      LockSupport.parkNanos(this, NAP_NANOS);
+    }
+  }
+
+  /** Ends the team's own threads. No step is under way. */
+  @Override
+  public void close() {
+    closed = true;
+    for (Thread thread : threads) {
+      LockSupport.unpark(thread);
+    }
+  }
+}

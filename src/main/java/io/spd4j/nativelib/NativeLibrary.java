@@ -1,0 +1,172 @@
+package io.spd4j.nativelib;
+
+import java.io.File;
+import java.io.FileInputStream;
+import java.io.FileNotFoundException;
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.file.Files;
+import java.nio.file.InvalidPathException;
+import java.nio.file.Path;
+import java.util.Optional;
+import java.util.function.Supplier;
+
+/**
+ * A native library that was looked for: where {@code -D<name>.library.path=FILE} says, else among
+ * the resources beside these classes, else in {@code java.library.path}.
+ *
+ * @param loaded whether its functions can be called
+ * @param reason one sentence for users: where it came from, or why it was not loaded
+ */
+public record NativeLibrary(boolean loaded, String reason) {
+
+  private static final String TMPDIR = "spd4j.tmpdir";
+
+  private static final class Spd4j {
+    static final NativeLibrary LIBRARY = load("spd4j", Spd4jAbi::mismatch);
+  }
+
+  /** Loads libspd4j, the first time it is called. Never throws. */
+  public static NativeLibrary spd4j() {
+    return Spd4j.LIBRARY;
+  }
+
+  /**
+   * Loads a library into this class's loader, where generated bindings look for symbols. Never
+   * throws. Callers keep the result: each call loads again.
+   *
+   * @param name as for {@link System#loadLibrary}
+   * @param mismatch says what is wrong with the library once it is loaded; a missing symbol it may
+   *     leave to the bindings' exception
+   */
+  public static NativeLibrary load(String name, Supplier<Optional<String>> mismatch) {
+    String file = System.mapLibraryName(name);
+    String wrong = file + " was not loaded: ";
+    try {
+      String origin = find(name, file);
+      wrong = file + " from " + origin + " cannot be used: ";
+      Optional<String> found = mismatch.get();
+      if (found.isPresent()) {
+        return new NativeLibrary(false, wrong + found.get());
+      }
+      return new NativeLibrary(true, file + " was loaded from " + origin);
+    } catch (UnsatisfiedLinkError e) {
+      return new NativeLibrary(false, wrong + e.getMessage());
+    } catch (IllegalCallerException e) {
+      return new NativeLibrary(false, wrong + denied());
+    } catch (ExceptionInInitializerError e) {
+      // Before JDK 24 loading is not restricted, but initializing the bindings is.
+      boolean denied = e.getCause() instanceof IllegalCallerException;
+      return new NativeLibrary(false, wrong + (denied ? denied() : e.getCause()));
+    }
+  }
+
+  /** Loads the first that can be: were it the wrong one, its symbols would still hide the next. */
+  private static String find(String name, String file) {
+    String property = name + ".library.path";
+    String path = System.getProperty(property);
+    if (path != null) {
+      File explicit = new File(path).getAbsoluteFile();
+      loadFile(explicit, property);
+      return explicit + " (-D" + property + ")";
+    }
+    String resource = "META-INF/native/" + Platform.NAME + "/" + file;
+    String tried;
+    try {
+      loadResource(resource, file);
+      return "the bundled " + resource;
+    } catch (UnsatisfiedLinkError e) {
+      tried = e.getMessage();
+    }
+    try {
+      System.loadLibrary(name);
+      return "java.library.path";
+    } catch (UnsatisfiedLinkError e) {
+      throw new UnsatisfiedLinkError(tried + "; " + e.getMessage());
+    }
+  }
+
+  private static void loadFile(File file, String property) {
+    if (!file.isFile()) {
+      throw new UnsatisfiedLinkError("there is no file " + file + " (-D" + property + ")");
+    }
+    try {
+      System.load(file.getPath());
+    } catch (UnsatisfiedLinkError e) {
+      if (!e.getMessage().contains("already loaded in another classloader")) {
+        throw new UnsatisfiedLinkError("-D" + property + ": " + e.getMessage());
+      }
+      try {
+        loadCopy(new FileInputStream(file), file.getName());
+      } catch (FileNotFoundException unreadable) {
+        throw new UnsatisfiedLinkError("-D" + property + ": " + unreadable.getMessage());
+      }
+    }
+  }
+
+  private static void loadResource(String resource, String file) {
+    // META-INF cannot be a package, so a named module does not encapsulate what is in it.
+    InputStream content = NativeLibrary.class.getResourceAsStream("/" + resource);
+    if (content == null) {
+      throw new UnsatisfiedLinkError("no " + resource + " is bundled");
+    }
+    loadCopy(content, file);
+  }
+
+  /**
+   * Loads a copy from a folder that is new, its owner's alone and gone at once: other processes, an
+   * old version left behind and hostile files in a shared folder do not matter, and another class
+   * loader can have a copy of its own.
+   */
+  private static void loadCopy(InputStream content, String file) {
+    String tmpdir = System.getProperty(TMPDIR, System.getProperty("java.io.tmpdir"));
+    try (content) {
+      Path folder = Files.createTempDirectory(Path.of(tmpdir).toAbsolutePath(), "spd4j");
+      Path copy = folder.resolve(file);
+      try {
+        Files.copy(content, copy);
+        loadCopy(copy, tmpdir);
+      } finally {
+        delete(folder, copy);
+      }
+    } catch (IOException | InvalidPathException e) {
+      throw new UnsatisfiedLinkError(
+          tmpdir + " cannot be written to (" + e + "): " + otherFolder("can be written to"));
+    }
+  }
+
+  private static void loadCopy(Path copy, String tmpdir) {
+    try {
+      System.load(copy.toString());
+    } catch (UnsatisfiedLinkError e) {
+      // The linker's message depends on the locale; a noexec mount takes the permission from all.
+      copy.toFile().setExecutable(true);
+      if (Files.isExecutable(copy)) {
+        throw e;
+      }
+      String fix = otherFolder("is on a file system that allows execution");
+      throw new UnsatisfiedLinkError(
+          tmpdir + " does not allow execution (" + e.getMessage() + "): " + fix);
+    }
+  }
+
+  private static void delete(Path folder, Path copy) {
+    try {
+      Files.deleteIfExists(copy);
+      Files.delete(folder);
+    } catch (IOException inUse) {
+      folder.toFile().deleteOnExit(); // the last one named goes first
+      copy.toFile().deleteOnExit();
+    }
+  }
+
+  private static String otherFolder(String one) {
+    return "start java with -D" + TMPDIR + "=FOLDER, a folder that " + one;
+  }
+
+  private static String denied() {
+    Module module = NativeLibrary.class.getModule();
+    return "native access is denied: start java with --enable-native-access="
+        + (module.isNamed() ? module.getName() : "ALL-UNNAMED");
+  }
+}

@@ -1,0 +1,188 @@
+package io.spd4j.safetensors;
+
+import static io.spd4j.safetensors.SafetensorsException.quoted;
+import static java.util.Objects.requireNonNull;
+
+import com.fasterxml.jackson.core.JsonFactory;
+import com.fasterxml.jackson.core.JsonGenerator;
+import java.io.ByteArrayOutputStream;
+import java.io.Closeable;
+import java.io.IOException;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.channels.FileChannel;
+import java.nio.charset.CharsetEncoder;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.nio.file.StandardOpenOption;
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.Comparator;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.TreeMap;
+import java.util.UUID;
+
+/**
+ * Writes <a href="https://github.com/huggingface/safetensors#format">safetensors</a> files.
+ *
+ * <p>Tensors with wider elements come first, and otherwise in the order given, so that every tensor
+ * is aligned to its elements. The data start at a multiple of {@value #ALIGNMENT} bytes. Metadata
+ * are sorted by key. The same tensors and metadata give the same bytes.
+ */
+public final class SafetensorsWriter {
+  /** Where the data start in the file, in bytes: a cache line, and the widest vector register. */
+  static final int ALIGNMENT = 64;
+
+  /** Bytes at a time: a ByteBuffer ends at 2 GiB, and data on the heap are copied. */
+  static final int CHUNK_SIZE = 8 << 20;
+
+  private static final JsonFactory JSON = new JsonFactory();
+
+  private SafetensorsWriter() {}
+
+  /**
+   * Writes a file, or replaces it: the whole file appears at once, and after an exception the old
+   * one is as it was. It is written beside the target, forced to the disk and then moved. A
+   * symbolic link is replaced, not followed. Who has the old file mapped goes on to see the old
+   * one.
+   *
+   * <p>Nobody may write to the tensors' data while this runs. Threads can write different files at
+   * the same time; of two that write the same one the later wins.
+   *
+   * @param target the file; its folder must exist
+   * @param tensors what to write; each with a name of its own that is not empty and not {@code
+   *     __metadata__}
+   * @param metadata free-form strings, can be empty
+   * @throws NullPointerException if an argument, a tensor, or a key or value of the metadata is
+   *     null
+   * @throws IllegalArgumentException if a name is not allowed or comes twice, a text holds half of
+   *     a surrogate pair, or the header would be longer than the format's limit of 100 MB; nothing
+   *     is then written
+   * @throws IllegalStateException if the data of a tensor are closed
+   * @throws WrongThreadException if the data of a tensor are confined to another thread
+   * @throws IOException if the file cannot be written
+   */
+  public static void write(Path target, Collection<Tensor> tensors, Map<String, String> metadata)
+      throws IOException {
+    requireNonNull(target, "target");
+    requireNonNull(tensors, "tensors");
+    requireNonNull(metadata, "metadata");
+    List<Tensor> inOrder = new ArrayList<>(tensors);
+    check(inOrder, metadata);
+    inOrder.sort(Comparator.comparingInt((Tensor t) -> t.dtype().byteSize()).reversed());
+    ByteBuffer header = header(inOrder, metadata);
+
+    Path temporary = target.toAbsolutePath().resolveSibling(".spd4j-" + UUID.randomUUID() + ".tmp");
+    Closeable removal = () -> Files.deleteIfExists(temporary);
+    try (removal) {
+      try (FileChannel channel =
+          FileChannel.open(temporary, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE)) {
+        writeFully(channel, header);
+        for (Tensor tensor : inOrder) {
+          write(channel, tensor.data());
+        }
+        channel.force(true);
+      }
+      Files.move(temporary, target, StandardCopyOption.ATOMIC_MOVE);
+    }
+  }
+
+  private static void check(List<Tensor> tensors, Map<String, String> metadata) {
+    CharsetEncoder utf8 = StandardCharsets.UTF_8.newEncoder();
+    Set<String> names = new HashSet<>();
+    for (Tensor tensor : tensors) {
+      String name = requireNonNull(tensor, "tensor of tensors").name();
+      if (name.isEmpty()) {
+        throw new IllegalArgumentException("a tensor's name is empty");
+      }
+      if (name.equals(Header.METADATA)) {
+        throw new IllegalArgumentException("a tensor cannot be named " + Header.METADATA);
+      }
+      checkUnicode(utf8, name);
+      if (!names.add(name)) {
+        throw new IllegalArgumentException("two tensors are named " + quoted(name));
+      }
+    }
+    metadata.forEach((key, value) -> {
+      checkUnicode(utf8, requireNonNull(key, "key of metadata"));
+      checkUnicode(utf8, requireNonNull(value, () -> "value of metadata " + quoted(key)));
+    });
+  }
+
+  private static void checkUnicode(CharsetEncoder utf8, String text) {
+    if (!utf8.canEncode(text)) {
+      throw new IllegalArgumentException("half of a surrogate pair in " + quoted(text));
+    }
+  }
+
+  /** The header with its length before it and its padding behind it. */
+  private static ByteBuffer header(List<Tensor> inOrder, Map<String, String> metadata)
+      throws IOException {
+    ByteArrayOutputStream json = new ByteArrayOutputStream();
+    try (JsonGenerator generator = JSON.createGenerator(json)) {
+      generator.writeStartObject();
+      if (!metadata.isEmpty()) {
+        generator.writeObjectFieldStart(Header.METADATA);
+        for (Map.Entry<String, String> entry : new TreeMap<>(metadata).entrySet()) {
+          generator.writeStringField(entry.getKey(), entry.getValue());
+        }
+        generator.writeEndObject();
+      }
+      long begin = 0;
+      for (Tensor tensor : inOrder) {
+        long end = begin + tensor.data().byteSize();
+        generator.writeObjectFieldStart(tensor.name());
+        generator.writeStringField(Header.DTYPE, tensor.dtype().name());
+        generator.writeArrayFieldStart(Header.SHAPE);
+        for (long dimension : tensor.shape()) {
+          generator.writeNumber(dimension);
+        }
+        generator.writeEndArray();
+        generator.writeArrayFieldStart(Header.DATA_OFFSETS);
+        generator.writeNumber(begin);
+        generator.writeNumber(end);
+        generator.writeEndArray();
+        generator.writeEndObject();
+        begin = end;
+      }
+      generator.writeEndObject();
+    }
+    long dataStart = Math.ceilDiv((long) Header.PREFIX_SIZE + json.size(), ALIGNMENT) * ALIGNMENT;
+    long size = dataStart - Header.PREFIX_SIZE;
+    if (size > Header.MAX_SIZE) {
+      throw new IllegalArgumentException(
+          "header of " + size + " bytes, more than the format's limit of " + Header.MAX_SIZE);
+    }
+    ByteBuffer header = ByteBuffer.allocate((int) dataStart).order(ByteOrder.LITTLE_ENDIAN);
+    header.putLong(size).put(json.toByteArray());
+    while (header.hasRemaining()) {
+      header.put((byte) ' ');
+    }
+    return header.flip();
+  }
+
+  private static void write(FileChannel channel, MemorySegment data) throws IOException {
+    for (long at = 0; at < data.byteSize(); at += CHUNK_SIZE) {
+      MemorySegment chunk = data.asSlice(at, Math.min(CHUNK_SIZE, data.byteSize() - at));
+      // Of the heap's arrays only byte[] can be seen as a ByteBuffer.
+      writeFully(
+          channel,
+          chunk.isNative()
+              ? chunk.asByteBuffer()
+              : ByteBuffer.wrap(chunk.toArray(ValueLayout.JAVA_BYTE)));
+    }
+  }
+
+  private static void writeFully(FileChannel channel, ByteBuffer bytes) throws IOException {
+    while (bytes.hasRemaining()) {
+      channel.write(bytes);
+    }
+  }
+}

@@ -1,0 +1,90 @@
+package io.spd4j.safetensors;
+
+import static io.spd4j.safetensors.SafetensorsException.quoted;
+import static java.util.Objects.requireNonNull;
+
+import java.lang.foreign.MemorySegment;
+import java.util.List;
+
+/**
+ * A named tensor: what a safetensors file holds. The record itself is immutable; its data is the
+ * caller's segment, not a copy, and has that segment's lifetime and thread confinement.
+ *
+ * @param name the tensor's name
+ * @param dtype the type of its elements
+ * @param shape the sizes of its dimensions, each at least 0, at most {@value #MAX_RANK} of them;
+ *     empty for a scalar, which has one element; copied
+ * @param data its elements, row-major and little-endian, and nothing else: as many bytes as the
+ *     elements take
+ */
+public record Tensor(String name, Dtype dtype, List<Long> shape, MemorySegment data) {
+  /** The most dimensions that a tensor can have, NumPy's limit. */
+  public static final int MAX_RANK = 64;
+
+  /**
+   * Checks that the data have the size that the type and the shape ask for.
+   *
+   * @throws NullPointerException if an argument or a dimension is null
+   * @throws IllegalArgumentException if there are too many dimensions, one is negative, their
+   *     product overflows, or the data has another size than the shape asks for
+   */
+  public Tensor {
+    requireNonNull(name, "name");
+    requireNonNull(dtype, "dtype");
+    requireNonNull(shape, "shape");
+    requireNonNull(data, "data");
+    for (Long dimension : shape) {
+      requireNonNull(dimension, "dimension of shape");
+      if (dimension < 0) {
+        throw new IllegalArgumentException(
+            "tensor " + quoted(name) + ": negative dimension in shape " + shape);
+      }
+    }
+    shape = List.copyOf(shape);
+    if (shape.size() > MAX_RANK) {
+      throw new IllegalArgumentException(
+          "tensor " + quoted(name) + ": " + shape.size() + " dimensions, more than " + MAX_RANK);
+    }
+    long needed;
+    try {
+      needed = byteSize(dtype, shape);
+    } catch (ArithmeticException e) {
+      throw new IllegalArgumentException(
+          "tensor " + quoted(name) + ": the size of shape " + shape + " overflows", e);
+    }
+    if (data.byteSize() != needed) {
+      throw new IllegalArgumentException(
+          "tensor %s: %s of shape %s takes %d bytes, data has %d"
+              .formatted(quoted(name), dtype, shape, needed, data.byteSize()));
+    }
+  }
+
+  /**
+   * The number of elements: the product of the dimensions, 1 for a scalar, 0 if a dimension is 0.
+   */
+  public long numel() {
+    return data.byteSize() / dtype.byteSize();
+  }
+
+  /**
+   * Whether the data are off-heap and start at a multiple of the element's size, so that the
+   * aligned layouts can read them, such as {@code ValueLayout.JAVA_FLOAT} for {@link Dtype#F32}. It
+   * is so in files of {@link SafetensorsWriter}. In others the header can have any length, and then
+   * it takes an unaligned layout or a copy.
+   */
+  public boolean isAligned() {
+    return data.isNative() && data.address() % dtype.byteSize() == 0;
+  }
+
+  /**
+   * Throws ArithmeticException on overflow, also where a later dimension is 0, as the reference
+   * implementation does.
+   */
+  static long byteSize(Dtype dtype, List<Long> shape) {
+    long numel = 1;
+    for (long dimension : shape) {
+      numel = Math.multiplyExact(numel, dimension);
+    }
+    return Math.multiplyExact(numel, dtype.byteSize());
+  }
+}

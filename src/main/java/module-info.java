@@ -1,0 +1,8 @@
+/** Fused AdamW, L2-SP and Selective Projection Decay steps over off-heap memory. */
+module io.spd4j {
+  requires static jdk.incubator.vector;
+  requires com.fasterxml.jackson.core;
+
+  exports io.spd4j;
+  exports io.spd4j.safetensors;
+}

@@ -1,0 +1,104 @@
+package io.spd4j;
+
+import static io.spd4j.OptimizerFixture.adam;
+import static io.spd4j.OptimizerFixture.group;
+import static io.spd4j.OptimizerFixture.parameter;
+import static io.spd4j.OptimizerFixture.rules;
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.sun.management.ThreadMXBean;
+import io.spd4j.kernel.AllKernels;
+import io.spd4j.kernel.Kernels;
+import java.lang.foreign.Arena;
+import java.lang.management.ManagementFactory;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** Once compiled, a step allocates nothing on the Java heap. */
+class AllocationTest {
+  /** Prints what allocates. The Vector API depends on C2, so everything is compiled first. */
+  static final class Measured {
+    private static final int WARM_UP = 6000;
+    private static final int STEPS = 200;
+    private static final ThreadMXBean THREADS = (ThreadMXBean) ManagementFactory.getThreadMXBean();
+
+    public static void main(String[] args) {
+      for (Kernels kernels : AllKernels.list()) {
+        try (Arena arena = Arena.ofShared();
+            Adam small = optimizer(arena, kernels, 1, 10, 1000);
+            Adam large = optimizer(arena, kernels, 2, 4097, 12_000)) {
+          measure(kernels, "small", small, WARM_UP);
+          measure(kernels, "large", large, WARM_UP / 5);
+        }
+      }
+    }
+
+    /** A group for each rule, one of them AMSGrad. */
+    private static Adam optimizer(Arena arena, Kernels kernels, int threads, int... numels) {
+      List<ParameterGroup> groups = new ArrayList<>();
+      for (DecayRule rule : rules()) {
+        List<Parameter> parameters = new ArrayList<>();
+        for (int numel : numels) {
+          parameters.add(parameter(arena, groups.size() + "." + numel, numel, numel));
+        }
+        groups.add(group(rule, parameters));
+      }
+      groups.add(
+          ParameterGroup.builder()
+              .amsgrad(true)
+              .parameter(parameter(arena, "amsgrad", 1, 500))
+              .build());
+      return adam(kernels, threads, groups.toArray(ParameterGroup[]::new));
+    }
+
+    private static void measure(Kernels kernels, String size, Adam adam, int warmUp) {
+      List<Parameter> parameters = adam.parameters();
+      ParameterGroup group = adam.groups().getFirst();
+      Map<String, Runnable> calls = new LinkedHashMap<>();
+      calls.put("step", adam::step);
+      calls.put("stepClipped", () -> adam.stepClipped(1));
+      calls.put("gradientNorm", adam::gradientNorm);
+      calls.put("lr", () -> group.lr(group.lr() * 0.999));
+      calls.put(
+          "stepParameter",
+          () -> {
+            for (int i = 0; i < parameters.size(); i++) {
+              adam.stepParameter(parameters.get(i));
+            }
+          });
+      calls.forEach((call, code) -> {
+        long bytes = bytes(code, warmUp);
+        System.out.printf(
+            "%s %s, %s, %s: %d bytes%n", kernels.name(), kernels.detail(), size, call, bytes);
+      });
+    }
+
+    private static long bytes(Runnable code, int warmUp) {
+      for (int i = 0; i < warmUp; i++) {
+        code.run();
+      }
+      long before = THREADS.getCurrentThreadAllocatedBytes();
+      for (int i = 0; i < STEPS; i++) {
+        code.run();
+      }
+      return THREADS.getCurrentThreadAllocatedBytes() - before;
+    }
+  }
+
+  @Test
+  void aStepAllocatesNothing(@TempDir Path folder) throws Exception {
+    String out =
+        OptimizerFixture.java(
+            folder,
+            List.of("--add-modules", "jdk.incubator.vector", "-XX:-BackgroundCompilation"),
+            Measured.class);
+    List<String> lines = out.lines().filter(line -> line.endsWith(" bytes")).toList();
+    assertThat(lines).hasSize(AllKernels.list().size() * 2 * 5);
+    assertThat(lines).allMatch(line -> line.endsWith(": 0 bytes"));
+  }
+}

@@ -1,0 +1,292 @@
+package io.spd4j;
+
+import static io.spd4j.OptimizerFixture.adam;
+import static io.spd4j.OptimizerFixture.group;
+import static io.spd4j.OptimizerFixture.parameter;
+import static io.spd4j.OptimizerFixture.rules;
+import static io.spd4j.OptimizerFixture.selected;
+import static io.spd4j.OptimizerFixture.twins;
+import static java.nio.channels.FileChannel.MapMode.READ_WRITE;
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.spd4j.OptimizerFixture.State;
+import io.spd4j.kernel.AllKernels;
+import io.spd4j.kernel.Kernels;
+import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.nio.channels.FileChannel;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.SplittableRandom;
+import java.util.function.UnaryOperator;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/** Wherever the arrays lie: the same bits; and whenever an arena is closed: no crash. */
+class ArenasTest {
+  private static final String KERNELS = "io.spd4j.OptimizerFixture#kernels";
+
+  private final Arena arena = Arena.ofShared();
+
+  @AfterEach
+  void close() {
+    arena.close();
+  }
+
+  private List<Parameter> tensors() {
+    List<Parameter> tensors = new ArrayList<>();
+    for (int n : new int[] {100, 0, 5000, 100_000, 1, 0, 12_289, 64}) {
+      String name = "t" + tensors.size();
+      tensors.add(n > 0 ? selected(arena, name, n, n) : parameter(arena, name, 1, 0));
+    }
+    return tensors;
+  }
+
+  /** A copy whose arrays lie where the caller says. */
+  private static Parameter moved(Parameter p, UnaryOperator<MemorySegment> move) {
+    MemorySegment zeros = MemorySegment.ofArray(new byte[(int) p.data().byteSize()]);
+    return Parameter.builder(p.name(), move.apply(p.data()))
+        .gradient(move.apply(p.gradient()))
+        .anchor(move.apply(p.anchor()))
+        .moments(move.apply(zeros), move.apply(zeros))
+        .maxExpAvgSq(move.apply(zeros))
+        .build();
+  }
+
+  private static ParameterGroup amsgrad(DecayRule rule, List<Parameter> parameters) {
+    return ParameterGroup.builder()
+        .lr(0.1)
+        .decay(rule)
+        .amsgrad(true)
+        .parameters(parameters)
+        .build();
+  }
+
+  private void giveTheBitsOfOneArena(
+      Kernels kernels, int threads, UnaryOperator<MemorySegment> move) {
+    for (DecayRule rule : rules()) {
+      List<Parameter> tensors = tensors();
+      List<Parameter> moved = tensors.stream().map(p -> moved(p, move)).toList();
+      try (Adam one = adam(kernels, 1, amsgrad(rule, tensors));
+          Adam many = adam(kernels, threads, amsgrad(rule, moved))) {
+        for (int s = 0; s < 3; s++) {
+          one.step();
+          if (s == 1) {
+            moved.forEach(many::stepParameter);
+          } else {
+            many.step();
+          }
+        }
+        assertThat(many.stepClipped(1)).isEqualTo(one.stepClipped(1));
+        assertThat(State.of(many)).isEqualTo(State.of(one));
+      }
+    }
+  }
+
+  private static MemorySegment copy(Arena arena, MemorySegment segment) {
+    return OptimizerFixture.copy(arena, segment);
+  }
+
+  @ParameterizedTest
+  @MethodSource(KERNELS)
+  void anArenaForEachArray(Kernels kernels) {
+    for (int threads : new int[] {1, 3}) {
+      List<Arena> arenas = new ArrayList<>();
+      giveTheBitsOfOneArena(
+          kernels,
+          threads,
+          segment -> {
+            arenas.add(Arena.ofShared());
+            return copy(arenas.getLast(), segment);
+          });
+      arenas.forEach(Arena::close);
+    }
+  }
+
+  @ParameterizedTest
+  @MethodSource(KERNELS)
+  void arenasOfEveryKind(Kernels kernels, @TempDir Path folder) {
+    int[] count = new int[1];
+    try (Arena confined = Arena.ofConfined();
+        Arena files = Arena.ofShared()) {
+      giveTheBitsOfOneArena(
+          kernels,
+          4,
+          segment ->
+              switch (count[0]++ % 5) {
+                case 0 -> copy(Arena.ofAuto(), segment);
+                case 1 -> copy(Arena.global(), segment);
+                case 2 -> copy(confined, segment);
+                case 3 -> mapped(files, folder.resolve("array" + count[0]), segment);
+                default -> copy(arena, segment);
+              });
+    }
+  }
+
+  private static MemorySegment mapped(Arena arena, Path path, MemorySegment segment) {
+    try (FileChannel file =
+        FileChannel.open(
+            path, StandardOpenOption.CREATE, StandardOpenOption.READ, StandardOpenOption.WRITE)) {
+      return file.map(READ_WRITE, 0, segment.byteSize(), arena).copyFrom(segment);
+    } catch (IOException e) {
+      throw new AssertionError(e);
+    }
+  }
+
+  @ParameterizedTest
+  @MethodSource(KERNELS)
+  void confinedArenasAreSteppedByTheirOwner(Kernels kernels) {
+    try (Arena confined = Arena.ofConfined()) {
+      giveTheBitsOfOneArena(kernels, 4, segment -> copy(confined, segment));
+    }
+  }
+
+  @ParameterizedTest
+  @MethodSource(KERNELS)
+  void theGradientsOfAnAutomaticArenaLiveAsLongAsTheyAreUsed(Kernels kernels) {
+    List<Parameter> tensors = tensors();
+    List<Parameter> copies = twins(arena, tensors);
+    copies.forEach(p -> p.gradient(copy(Arena.ofAuto(), p.gradient())));
+    try (Adam a = adam(kernels, new L2SP(0.1), tensors);
+        Adam b = adam(kernels, new L2SP(0.1), copies)) {
+      for (int s = 0; s < 3; s++) {
+        System.gc();
+        a.step();
+        b.step();
+        copies.forEach(p -> p.gradient(copy(Arena.ofAuto(), p.gradient())));
+      }
+      assertThat(State.of(b)).isEqualTo(State.of(a));
+    }
+  }
+
+  /**
+   * Steps in one thread while another one closes an arena, again and again: it ends with 0 only if
+   * every step and every close did what it may.
+   */
+  static final class Closing {
+    private static final long NUMEL = 4 << 20;
+    private static final int ROUNDS = 8;
+
+    private static int refusedCloses;
+    private static int brokenSteps;
+    private static int refusedSteps;
+
+    public static void main(String[] args) throws InterruptedException {
+      SplittableRandom random = new SplittableRandom(1);
+      List<MemorySegment> lasting = new ArrayList<>();
+      for (int i = 0; i < 5; i++) {
+        lasting.add(Arena.global().allocate(NUMEL * Float.BYTES, 64));
+      }
+      for (Kernels kernels : AllKernels.list()) {
+        for (int round = 0; round < ROUNDS; round++) {
+          round(kernels, round, lasting, random);
+        }
+        System.out.println(
+            kernels.name()
+                + " "
+                + kernels.detail()
+                + ": closes refused "
+                + refusedCloses
+                + ", steps broken off "
+                + brokenSteps
+                + ", steps refused "
+                + refusedSteps);
+      }
+    }
+
+    /** One of the five arrays of a parameter lies in the arena that is closed. */
+    private static void round(
+        Kernels kernels, int round, List<MemorySegment> lasting, SplittableRandom random)
+        throws InterruptedException {
+      Arena victim = Arena.ofShared();
+      List<MemorySegment> a = new ArrayList<>(lasting);
+      // A mapped file is gone at once; what malloc gave may stay readable.
+      a.set(round % 5, mapped(victim, Path.of("victim"), lasting.getFirst()));
+      List<Parameter> halves = new ArrayList<>();
+      for (long half = 0; half < 2; half++) {
+        long size = NUMEL * Float.BYTES / 2;
+        List<MemorySegment> s = new ArrayList<>();
+        for (MemorySegment segment : a) {
+          s.add(segment.asSlice(half * size, size));
+        }
+        halves.add(
+            Parameter.builder("half" + half, s.get(0))
+                .gradient(s.get(1))
+                .anchor(s.get(2))
+                .moments(s.get(3), s.get(4))
+                .build());
+      }
+      long delay = random.nextLong(30_000_000);
+      try (Adam adam =
+          adam(kernels, 1 + round % 3, group(new SelectiveProjectionDecay(1), halves))) {
+        Thread closer = Thread.ofPlatform().start(() -> closeAfter(delay, victim));
+        stepUntilRefused(adam);
+        // The JDK interrupts a thread whose access it breaks off because an arena is closed.
+        Thread.interrupted();
+        closer.join();
+      }
+    }
+
+    private static void closeAfter(long nanos, Arena victim) {
+      long begin = System.nanoTime();
+      while (System.nanoTime() - begin < nanos) {
+        Thread.onSpinWait();
+      }
+      while (true) {
+        try {
+          victim.close();
+          return;
+        } catch (IllegalStateException e) {
+          refusedCloses++;
+          Thread.onSpinWait();
+        }
+      }
+    }
+
+    private static void stepUntilRefused(Adam adam) {
+      while (true) {
+        try {
+          if (adam.parameters().getFirst().step() % 2 == 0) {
+            adam.step();
+          } else {
+            adam.stepClipped(1);
+          }
+        } catch (IllegalStateException e) {
+          check(adam, e);
+          return;
+        }
+      }
+    }
+
+    private static void check(Adam adam, IllegalStateException thrown) {
+      try {
+        adam.step();
+      } catch (IllegalStateException again) {
+        if (again.getCause() == null && again.getMessage().endsWith("in an arena that is closed")) {
+          refusedSteps++;
+          return;
+        }
+        if (again.getCause() == thrown && again.getMessage().contains("broke off half done")) {
+          brokenSteps++;
+          return;
+        }
+        throw new AssertionError("not what it should say", again);
+      }
+      throw new AssertionError("a step after an arena was closed");
+    }
+  }
+
+  @Test
+  void anArenaThatIsClosedDuringAStepIsNoCrash(@TempDir Path folder) throws Exception {
+    String out =
+        OptimizerFixture.java(
+            folder, List.of("--add-modules", "jdk.incubator.vector", "-Xmx512m"), Closing.class);
+    assertThat(out).contains("scalar plain Java: ", "vector ").doesNotContain("Exception");
+  }
+}

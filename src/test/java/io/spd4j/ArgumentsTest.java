@@ -1,0 +1,395 @@
+package io.spd4j;
+
+import static io.spd4j.OptimizerFixture.copy;
+import static io.spd4j.OptimizerFixture.floats;
+import static io.spd4j.OptimizerFixture.of;
+import static io.spd4j.OptimizerFixture.parameter;
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
+import static org.assertj.core.api.Assertions.assertThatNullPointerException;
+
+import io.spd4j.OptimizerFixture.State;
+import io.spd4j.kernel.Kernels;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.Arrays;
+import java.util.Collections;
+import java.util.List;
+import java.util.function.DoubleConsumer;
+import java.util.stream.Stream;
+import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** What is wrong with an argument is said by name, before anything is written. */
+class ArgumentsTest {
+  /** The arrays of a parameter, and how each is brought. */
+  enum Kind {
+    data(true),
+    gradient(false),
+    anchor(false),
+    expAvg(true),
+    expAvgSq(true),
+    maxExpAvgSq(true);
+
+    final boolean written;
+
+    Kind(boolean written) {
+      this.written = written;
+    }
+  }
+
+  private final Arena arena = Arena.ofShared();
+
+  @AfterEach
+  void close() {
+    arena.close();
+  }
+
+  /** A parameter of four elements in which one array is replaced. */
+  private Parameter with(Kind kind, MemorySegment replacement) {
+    MemorySegment[] arrays = new MemorySegment[6];
+    Arrays.setAll(arrays, i -> arena.allocate(16, 4));
+    arrays[kind.ordinal()] = replacement;
+    return Parameter.builder("p", arrays[0])
+        .gradient(arrays[1])
+        .anchor(arrays[2])
+        .moments(arrays[3], arrays[4])
+        .maxExpAvgSq(arrays[5])
+        .build();
+  }
+
+  private static void refused(ThrowingCallable call, String... message) {
+    assertThatIllegalArgumentException().isThrownBy(call).withMessageContainingAll(message);
+  }
+
+  private static void isNull(ThrowingCallable call, String what) {
+    assertThatNullPointerException().isThrownBy(call).withMessage(what + " is null");
+  }
+
+  /** The optimizer refuses, holds what it held, and still steps. */
+  private static void refusedBy(Adam adam, ThrowingCallable call, String... message) {
+    State before = State.of(adam);
+    refused(call, message);
+    assertThat(State.of(adam)).isEqualTo(before);
+    adam.step();
+    assertThat(State.of(adam)).isNotEqualTo(before);
+  }
+
+  private Adam adam() {
+    return Adam.builder()
+        .group(0.1, new SelectiveProjectionDecay(1), List.of(parameter(arena, "p", 1, 100)))
+        .build();
+  }
+
+  @Test
+  void nullIsNamed() {
+    MemorySegment a = of(arena, 1);
+    isNull(() -> Parameter.builder(null, a).build(), "name");
+    isNull(() -> Parameter.of(null, a, a), "name");
+    isNull(() -> Parameter.builder("p", null).build(), "data of p");
+    isNull(() -> Parameter.of("p", null, a), "data of p");
+    isNull(() -> Parameter.of("p", a, null), "gradient of p");
+    isNull(() -> Parameter.of("p", a, null, a), "gradient of p");
+    isNull(() -> Parameter.of("p", a, a, null), "anchor of p");
+    isNull(() -> ParameterGroup.builder().parameter(null), "parameter");
+    isNull(() -> ParameterGroup.builder().parameters(null), "parameters");
+    isNull(() -> ParameterGroup.builder().parameters(Collections.singletonList(null)), "parameter");
+    isNull(() -> ParameterGroup.builder().decay(null), "decay");
+    isNull(() -> ParameterGroup.builder().build().decay(null), "decay");
+    isNull(() -> Adam.builder().group(null), "group");
+    isNull(() -> Adam.builder().group(1, null, List.of()), "decay");
+    isNull(() -> Adam.builder().group(1, new NoDecay(), null), "parameters");
+    isNull(() -> Adam.builder().backend(null), "backend");
+    isNull(() -> Adam.builder().executor(null), "executor");
+  }
+
+  @Test
+  void nullIsNamedByAnOptimizer() {
+    try (Adam adam = adam()) {
+      State before = State.of(adam);
+      isNull(() -> adam.stepParameter(null), "parameter");
+      isNull(() -> adam.stepParameter(null, 2), "parameter");
+      isNull(() -> adam.spdReport(null), "parameter");
+      isNull(() -> adam.groups().getFirst().decay(null), "decay");
+      assertThat(State.of(adam)).isEqualTo(before);
+      adam.step();
+      assertThat(adam.parameters().getFirst().step()).isEqualTo(1);
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"", " ", "\t\n"})
+  void aBlankNameIsRefused(String name) {
+    refused(() -> Parameter.builder(name, of(arena, 1)).build(), "name is blank");
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void anArrayOnTheHeapIsRefused(Kind kind) {
+    refused(
+        () -> with(kind, MemorySegment.ofArray(new float[4])),
+        kind + " of p",
+        "lies on the Java heap");
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void anArrayOfAnotherSizeIsRefused(Kind kind) {
+    String[] message =
+        kind == Kind.data
+            ? new String[] {"gradient of p", "has 16 bytes, the parameter's data has 20"}
+            : new String[] {kind + " of p", "has 20 bytes, the parameter's data has 16"};
+    refused(() -> with(kind, arena.allocate(20, 4)), message);
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void aSizeThatIsNoMultipleOfFourIsRefused(Kind kind) {
+    refused(
+        () -> with(kind, arena.allocate(18, 4)), kind + " of p", "has 18 bytes, not a multiple");
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void aMisalignedArrayIsRefused(Kind kind) {
+    for (int shift = 1; shift < 4; shift++) {
+      MemorySegment misaligned = arena.allocate(20, 4).asSlice(shift, 16);
+      refused(() -> with(kind, misaligned), kind + " of p", "not a multiple of 4");
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void anArrayInAClosedArenaIsRefused(Kind kind) {
+    Arena closed = Arena.ofShared();
+    MemorySegment segment = closed.allocate(16, 4);
+    closed.close();
+    refused(() -> with(kind, segment), kind + " of p", "lies in an arena that is closed");
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void readOnlyIsRefusedWhereItIsWritten(Kind kind) {
+    MemorySegment readOnly = arena.allocate(16, 4).asReadOnly();
+    if (kind.written) {
+      refused(() -> with(kind, readOnly), kind + " of p", "read-only");
+    } else {
+      assertThat(with(kind, readOnly).numel()).isEqualTo(4);
+    }
+  }
+
+  @ParameterizedTest
+  @MethodSource("io.spd4j.OptimizerFixture#kernels")
+  void readOnlyGradientsAndAnchorsAreStepped(Kernels kernels) {
+    Parameter writable = parameter(arena, "p", 1, 100);
+    Parameter readOnly =
+        Parameter.of(
+            "p",
+            copy(arena, writable.data()),
+            writable.gradient().asReadOnly(),
+            writable.anchor().asReadOnly());
+    try (Adam a = OptimizerFixture.adam(kernels, new L2SP(0.1), List.of(writable));
+        Adam b = OptimizerFixture.adam(kernels, new L2SP(0.1), List.of(readOnly))) {
+      a.step();
+      b.step();
+      assertThat(State.of(b)).isEqualTo(State.of(a));
+      assertThat(b.gradientNorm()).isEqualTo(a.gradientNorm());
+    }
+  }
+
+  @Test
+  void aGradientThatIsSetLaterIsChecked() {
+    Arena shortLived = Arena.ofShared();
+    MemorySegment closed = shortLived.allocate(400, 4);
+    shortLived.close();
+    try (Adam adam = adam()) {
+      Parameter p = adam.parameters().getFirst();
+      MemorySegment gradient = p.gradient();
+      for (MemorySegment wrong :
+          List.of(
+              MemorySegment.ofArray(new float[100]),
+              closed,
+              arena.allocate(404, 4),
+              arena.allocate(402, 4),
+              arena.allocate(408, 4).asSlice(2, 400))) {
+        refusedBy(adam, () -> p.gradient(wrong), "gradient of p");
+        assertThat(p.gradient()).isSameAs(gradient);
+      }
+    }
+  }
+
+  @ParameterizedTest
+  @CsvSource({"true,false", "false,true"})
+  void momentsThatAreIncompleteAreRefused(boolean first, boolean second) {
+    MemorySegment m = of(arena, 1);
+    refused(
+        () ->
+            Parameter.builder("p", of(arena, 1))
+                .moments(first ? m : null, second ? m : null)
+                .build(),
+        "moments of p",
+        (first ? "expAvgSq" : "expAvg") + " is missing");
+  }
+
+  @Test
+  void aMaximumNeedsMomentsAndAmsgrad() {
+    MemorySegment max = of(arena, 1);
+    refused(
+        () -> Parameter.builder("p", of(arena, 1)).maxExpAvgSq(max).build(),
+        "maxExpAvgSq of p",
+        "without the moments");
+    Parameter p = with(Kind.data, of(arena, 1, 2, 3, 4));
+    refused(
+        () -> Adam.builder().group(1, new NoDecay(), List.of(p)).build(),
+        "maxExpAvgSq of p",
+        "not AMSGrad");
+    assertThat(floats(p.data())).containsExactly(1, 2, 3, 4);
+    try (Adam adam =
+        Adam.builder().group(ParameterGroup.builder().amsgrad(true).parameter(p).build()).build()) {
+      assertThat(adam.parameters()).containsExactly(p);
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(longs = {-1, Long.MIN_VALUE})
+  void aNegativeStepIsRefused(long step) {
+    refused(() -> Parameter.builder("p", of(arena, 1)).step(step).build(), "step of p", "" + step);
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {0, -1})
+  void threadsLessThanOneAreRefused(int threads) {
+    refused(() -> Adam.builder().threads(threads), "threads", "" + threads);
+  }
+
+  private record Setter(String name, DoubleConsumer to) {
+    @Override
+    public String toString() {
+      return name;
+    }
+  }
+
+  /** Each takes a number that has to be 0 or more and finite in float32. */
+  static Stream<Setter> nonNegative() {
+    ParameterGroup group = ParameterGroup.builder().build();
+    return Stream.of(
+        new Setter("lr", x -> ParameterGroup.builder().lr(x)),
+        new Setter("lr", group::lr),
+        new Setter("lr", x -> Adam.builder().group(x, new NoDecay(), List.of())),
+        new Setter("eps", x -> ParameterGroup.builder().eps(x)),
+        new Setter("lambda", WeightDecay::new),
+        new Setter("lambda", L2SP::new),
+        new Setter("lambda", x -> new L2SP(x, true)),
+        new Setter("lambda", SelectiveProjectionDecay::new),
+        new Setter("lambda", x -> new WeightDecay(1).withLambda(x)),
+        new Setter("lambda", x -> new L2SP(1).withLambda(x)),
+        new Setter("lambda", x -> new SelectiveProjectionDecay(1).withLambda(x)));
+  }
+
+  @ParameterizedTest
+  @MethodSource("nonNegative")
+  void hyperparametersAreZeroOrMoreAndFinite(Setter set) {
+    for (double x : new double[] {-1, -Double.MIN_VALUE, Double.NaN, Double.NEGATIVE_INFINITY}) {
+      refused(() -> set.to.accept(x), set.name + " must be 0 or more", "" + x);
+    }
+    for (double x : new double[] {Double.POSITIVE_INFINITY, 1e39, Double.MAX_VALUE}) {
+      refused(() -> set.to.accept(x), set.name + " must be finite in float32", "" + x);
+    }
+    for (double x : new double[] {0, -0.0, Double.MIN_VALUE, 1, Float.MAX_VALUE}) {
+      set.to.accept(x);
+    }
+  }
+
+  @Test
+  void aLearningRateThatIsRefusedLeavesTheOldOne() {
+    try (Adam adam = adam()) {
+      ParameterGroup group = adam.groups().getFirst();
+      refusedBy(adam, () -> group.lr(Double.NaN), "lr");
+      assertThat(group.lr()).isEqualTo(0.1);
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      doubles = {-0.1, 1, 1.5, 0.99999999999, Double.NaN, Double.POSITIVE_INFINITY, -1e-300})
+  void betasLieInZeroToOne(double beta) {
+    refused(() -> ParameterGroup.builder().betas(beta, 0.9), "beta1", "" + beta);
+    refused(() -> ParameterGroup.builder().betas(0.9, beta), "beta2", "" + beta);
+  }
+
+  @Test
+  void betasMayBeZeroAndAlmostOne() {
+    ParameterGroup group = ParameterGroup.builder().betas(0, 0.9999999).build();
+    assertThat(group.beta1()).isZero();
+    assertThat(group.beta2()).isEqualTo(0.9999999);
+  }
+
+  @ParameterizedTest
+  @ValueSource(doubles = {0, -0.0, -1, Double.NaN, Double.NEGATIVE_INFINITY})
+  void scaleAndNormAreMoreThanZero(double x) {
+    try (Adam adam = adam()) {
+      Parameter p = adam.parameters().getFirst();
+      refusedBy(adam, () -> adam.step(x), "gradScale must be more than 0", "" + x);
+      refusedBy(adam, () -> adam.stepParameter(p, x), "gradScale must be more than 0", "" + x);
+      refusedBy(adam, () -> adam.stepClipped(1, x), "gradScale must be more than 0", "" + x);
+      refusedBy(adam, () -> adam.stepClipped(x), "maxNorm must be more than 0", "" + x);
+      refusedBy(adam, () -> adam.stepClipped(x, 1), "maxNorm must be more than 0", "" + x);
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(doubles = {Double.POSITIVE_INFINITY, 1e39})
+  void scaleIsFinite(double x) {
+    try (Adam adam = adam()) {
+      Parameter p = adam.parameters().getFirst();
+      refusedBy(adam, () -> adam.step(x), "gradScale must be finite", "" + x);
+      refusedBy(adam, () -> adam.stepParameter(p, x), "gradScale must be finite", "" + x);
+      refusedBy(adam, () -> adam.stepClipped(1, x), "gradScale must be finite", "" + x);
+    }
+  }
+
+  @Test
+  void twoParametersOfOneNameAreRefused() {
+    Parameter a = parameter(arena, "same", 1, 4);
+    Parameter b = parameter(arena, "same", 2, 4);
+    refused(
+        () ->
+            Adam.builder()
+                .group(1, new NoDecay(), List.of(a))
+                .group(1, new NoDecay(), List.of(b))
+                .build(),
+        "two parameters are named same");
+    Adam.builder().group(1, new NoDecay(), List.of(a)).build().close();
+  }
+
+  @Test
+  void aParameterGivenTwiceIsRefused() {
+    Parameter p = parameter(arena, "p", 1, 4);
+    refused(() -> Adam.builder().group(1, new NoDecay(), List.of(p, p)).build(), "p");
+    ParameterGroup group = ParameterGroup.builder().parameter(p).build();
+    refused(() -> Adam.builder().group(group).group(group).build(), "p");
+    Adam.builder().group(group).build().close();
+  }
+
+  @Test
+  void aParameterBelongsToOneOptimizer() {
+    try (Adam first = adam();
+        Adam other = adam()) {
+      Parameter p = first.parameters().getFirst();
+      refusedBy(
+          first,
+          () -> Adam.builder().group(1, new NoDecay(), List.of(p)).build(),
+          "p belongs to another optimizer");
+      refusedBy(other, () -> other.stepParameter(p), "p is not a parameter of this optimizer");
+      refusedBy(other, () -> other.spdReport(p), "p is not a parameter of this optimizer");
+      Parameter free = parameter(arena, "free", 1, 4);
+      refusedBy(other, () -> other.stepParameter(free), "free is not a parameter");
+    }
+  }
+}

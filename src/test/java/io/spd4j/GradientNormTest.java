@@ -1,0 +1,200 @@
+package io.spd4j;
+
+import static io.spd4j.OptimizerFixture.adam;
+import static io.spd4j.OptimizerFixture.group;
+import static io.spd4j.OptimizerFixture.of;
+import static io.spd4j.OptimizerFixture.parameter;
+import static io.spd4j.OptimizerFixture.rules;
+import static io.spd4j.OptimizerFixture.twins;
+import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.within;
+
+import io.spd4j.OptimizerFixture.State;
+import io.spd4j.kernel.Kernels;
+import java.lang.foreign.Arena;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.SplittableRandom;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** The global norm of the gradients, and the step that is clipped by it. */
+class GradientNormTest {
+  private static final String KERNELS = "io.spd4j.OptimizerFixture#kernels";
+
+  private final Arena arena = Arena.ofShared();
+
+  @AfterEach
+  void close() {
+    arena.close();
+  }
+
+  private List<Parameter> tensors() {
+    List<Parameter> tensors = new ArrayList<>();
+    for (int n : new int[] {1, 0, 63, 4097, 100, 150_001}) {
+      tensors.add(parameter(arena, "t" + tensors.size(), n + 1, n));
+    }
+    return tensors;
+  }
+
+  /** With the compensated sum of DoubleStream. */
+  private static double norm(List<Parameter> parameters) {
+    return Math.sqrt(
+        parameters.stream()
+            .flatMapToDouble(p ->
+                IntStream.range(0, (int) p.numel())
+                    .mapToDouble(i -> p.gradient().getAtIndex(JAVA_FLOAT, i))
+                    .map(g -> g * g))
+            .sum());
+  }
+
+  @ParameterizedTest
+  @MethodSource(KERNELS)
+  void isTheRootOfTheSumOfSquares(Kernels kernels) {
+    List<Parameter> tensors = tensors();
+    try (Adam adam = adam(kernels, new NoDecay(), tensors)) {
+      double norm = norm(tensors);
+      assertThat(adam.gradientNorm()).isCloseTo(norm, within(1e-14 * norm));
+    }
+  }
+
+  @Test
+  void hasTheSameBitsWhoeverComputesIt() {
+    List<Parameter> tensors = tensors();
+    List<Double> norms = new ArrayList<>();
+    for (var kernels : OptimizerFixture.kernels()) {
+      for (int threads : new int[] {1, 2, 3, 7}) {
+        for (DecayRule rule : List.of(new NoDecay(), new SelectiveProjectionDecay(1))) {
+          List<Parameter> copies = twins(arena, tensors);
+          try (Adam adam = adam(kernels.getPayload(), threads, group(rule, copies))) {
+            norms.add(adam.gradientNorm());
+            norms.add(adam.stepClipped(1));
+            norms.add(adam.stepClipped(1, 0.25) * 4);
+          }
+        }
+      }
+    }
+    assertThat(norms).containsOnly(norms.getFirst());
+  }
+
+  @ParameterizedTest
+  @MethodSource(KERNELS)
+  void anyNonFiniteGradientMakesItNonFinite(Kernels kernels) {
+    List<Parameter> tensors = tensors();
+    SplittableRandom random = new SplittableRandom(1);
+    try (Adam adam = adam(kernels, new NoDecay(), tensors)) {
+      for (Parameter p : tensors) {
+        for (int k = 0; k < 12 && p.numel() > 0; k++) {
+          long at = k == 0 ? 0 : k == 1 ? p.numel() - 1 : random.nextLong(p.numel());
+          float before = p.gradient().getAtIndex(JAVA_FLOAT, at);
+          for (float bad :
+              new float[] {Float.NaN, Float.POSITIVE_INFINITY, Float.NEGATIVE_INFINITY}) {
+            p.gradient().setAtIndex(JAVA_FLOAT, at, bad);
+            assertThat(Double.isFinite(adam.gradientNorm())).as("%s[%d] %s", p, at, bad).isFalse();
+          }
+          p.gradient().setAtIndex(JAVA_FLOAT, at, before);
+        }
+      }
+      assertThat(adam.gradientNorm()).isFinite();
+    }
+  }
+
+  @ParameterizedTest
+  @MethodSource(KERNELS)
+  void theLargestGradientsDoNotOverflowAndTheSmallestDoNotVanish(Kernels kernels) {
+    for (float g : new float[] {Float.MAX_VALUE, -Float.MAX_VALUE, Float.MIN_VALUE}) {
+      Parameter p = parameter(arena, "p", 1, 10_000);
+      for (long i = 0; i < p.numel(); i++) {
+        p.gradient().setAtIndex(JAVA_FLOAT, i, g);
+      }
+      try (Adam adam = adam(kernels, new NoDecay(), List.of(p))) {
+        double norm = 100.0 * Math.abs(g);
+        assertThat(adam.gradientNorm()).isCloseTo(norm, within(1e-14 * norm));
+      }
+    }
+  }
+
+  @ParameterizedTest
+  @MethodSource(KERNELS)
+  void isOfWhatTheNextStepSteps(Kernels kernels) {
+    List<Parameter> tensors = tensors();
+    ParameterGroup first = group(new NoDecay(), tensors.subList(0, 4));
+    ParameterGroup second = group(new NoDecay(), tensors.subList(4, 6));
+    try (Adam adam = adam(kernels, 2, first, second)) {
+      first.frozen(true);
+      isCloseToNorm(adam, tensors.subList(4, 6));
+      first.frozen(false);
+      second.frozen(true);
+      isCloseToNorm(adam, tensors.subList(0, 4));
+      tensors.get(3).gradient().setAtIndex(JAVA_FLOAT, 9, Float.NaN);
+      tensors.get(3).gradient(null);
+      isCloseToNorm(adam, tensors.subList(0, 3));
+      first.frozen(true);
+      assertThat(adam.gradientNorm()).isZero();
+    }
+  }
+
+  private static void isCloseToNorm(Adam adam, List<Parameter> parameters) {
+    double norm = norm(parameters);
+    assertThat(adam.gradientNorm()).isCloseTo(norm, within(1e-14 * norm));
+    assertThat(norm).isPositive();
+  }
+
+  @ParameterizedTest
+  @ValueSource(doubles = {1e-3, 1, 100, 1e9, Double.POSITIVE_INFINITY})
+  void clipsAsTorchDoes(double maxNorm) {
+    for (var kernels : OptimizerFixture.kernels()) {
+      for (DecayRule rule : rules()) {
+        List<Parameter> tensors = tensors().subList(0, 5);
+        try (Adam clipped = adam(kernels.getPayload(), rule, tensors);
+            Adam scaled = adam(kernels.getPayload(), rule, twins(arena, tensors))) {
+          double norm = scaled.gradientNorm();
+          assertThat(clipped.stepClipped(maxNorm)).isEqualTo(norm);
+          scaled.step(Math.min(1, maxNorm / (norm + 1e-6)));
+          assertThat(State.of(clipped)).isEqualTo(State.of(scaled));
+          double after = norm * 0.5;
+          assertThat(clipped.stepClipped(maxNorm, 0.5)).isEqualTo(after);
+          scaled.step(0.5 * Math.min(1, maxNorm / (after + 1e-6)));
+          assertThat(State.of(clipped)).isEqualTo(State.of(scaled));
+        }
+      }
+    }
+  }
+
+  @ParameterizedTest
+  @MethodSource(KERNELS)
+  void isSkippedWholeWhenAGradientIsNotFinite(Kernels kernels) {
+    for (DecayRule rule : rules()) {
+      List<Parameter> tensors = tensors().subList(0, 5);
+      try (Adam adam = adam(kernels, rule, tensors)) {
+        adam.step();
+        for (float bad : new float[] {Float.NaN, Float.NEGATIVE_INFINITY}) {
+          float before = tensors.get(3).gradient().getAtIndex(JAVA_FLOAT, 4096);
+          tensors.get(3).gradient().setAtIndex(JAVA_FLOAT, 4096, bad);
+          State state = State.of(adam);
+          assertThat(Double.isFinite(adam.stepClipped(1))).isFalse();
+          assertThat(Double.isFinite(adam.stepClipped(Double.POSITIVE_INFINITY, 1e-3))).isFalse();
+          assertThat(State.of(adam)).isEqualTo(state);
+          tensors.get(3).gradient().setAtIndex(JAVA_FLOAT, 4096, before);
+        }
+        assertThat(adam.stepClipped(1)).isFinite();
+        assertThat(adam.parameters()).extracting(Parameter::step).containsOnly(2L);
+      }
+    }
+  }
+
+  @Test
+  void gradientsOfZeroAreStepped() {
+    Parameter p = Parameter.of("p", of(arena, 1, 2), of(arena, 0, 0));
+    try (Adam adam = Adam.builder().group(0.1, new WeightDecay(0.5), List.of(p)).build()) {
+      assertThat(adam.stepClipped(1)).isZero();
+      assertThat(p.step()).isEqualTo(1);
+      assertThat(OptimizerFixture.floats(p.data())).containsExactly(0.95f, 1.9f);
+    }
+  }
+}

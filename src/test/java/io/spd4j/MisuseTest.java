@@ -1,0 +1,379 @@
+package io.spd4j;
+
+import static io.spd4j.OptimizerFixture.adam;
+import static io.spd4j.OptimizerFixture.group;
+import static io.spd4j.OptimizerFixture.parameter;
+import static io.spd4j.OptimizerFixture.random;
+import static io.spd4j.OptimizerFixture.twins;
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatIllegalStateException;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import io.spd4j.OptimizerFixture.State;
+import io.spd4j.kernel.BlockTable;
+import io.spd4j.kernel.Kernels;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.CompletableFuture;
+import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/** Calls at the wrong time, or from the wrong thread. */
+class MisuseTest {
+  private enum Kind {
+    data,
+    gradient,
+    anchor,
+    expAvg,
+    expAvgSq,
+    maxExpAvgSq
+  }
+
+  private final Arena arena = Arena.ofShared();
+
+  @AfterEach
+  void close() {
+    arena.close();
+  }
+
+  /** One array of the second parameter lies in an arena of its own. */
+  private Adam adamWith(Arena odd, Kind kind) {
+    MemorySegment[] a = new MemorySegment[6];
+    for (Kind k : Kind.values()) {
+      a[k.ordinal()] = random(k == kind ? odd : arena, k.ordinal(), 100);
+    }
+    a[4].fill((byte) 0);
+    a[5].fill((byte) 0);
+    Parameter p =
+        Parameter.builder("odd", a[0])
+            .gradient(a[1])
+            .anchor(a[2])
+            .moments(a[3], a[4])
+            .maxExpAvgSq(a[5])
+            .build();
+    List<Parameter> both = List.of(parameter(arena, "even", 9, 100), p);
+    return Adam.builder()
+        .group(
+            ParameterGroup.builder()
+                .amsgrad(true)
+                .decay(new SelectiveProjectionDecay(1))
+                .parameters(both)
+                .build())
+        .build();
+  }
+
+  private static void refusedByAll(Adam adam, Class<? extends Throwable> type, String... message) {
+    Parameter odd = adam.parameters().getLast();
+    List<ThrowingCallable> calls =
+        List.of(
+            adam::step,
+            () -> adam.step(2),
+            () -> adam.stepClipped(1),
+            () -> adam.stepClipped(1, 2),
+            adam::gradientNorm,
+            () -> adam.stepParameter(odd),
+            () -> adam.stepParameter(odd, 2));
+    for (ThrowingCallable call : calls) {
+      State before = State.of(adam);
+      assertThatThrownBy(call).isInstanceOf(type).hasMessageContainingAll(message);
+      assertThat(State.of(adam)).isEqualTo(before);
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void anArenaThatWasClosedIsNamed(Kind kind) {
+    Arena odd = Arena.ofShared();
+    try (Adam adam = adamWith(odd, kind)) {
+      adam.step();
+      odd.close();
+      refusedByAll(
+          adam, IllegalStateException.class, kind + " of odd", "lies in an arena that is closed");
+      assertThat(adam.stepParameter(adam.parameters().getFirst())).isTrue();
+      adam.parameters().getLast().gradient(null);
+      adam.step();
+      assertThat(adam.parameters()).extracting(Parameter::step).containsExactly(3L, 1L);
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void anArenaThatWasClosedBeforeTheFirstStepIsNamed(Kind kind) {
+    Arena odd = Arena.ofShared();
+    try (Adam adam = adamWith(odd, kind)) {
+      odd.close();
+      refusedByAll(
+          adam, IllegalStateException.class, kind + " of odd", "lies in an arena that is closed");
+    }
+  }
+
+  @Test
+  void aClosedGradientCanBeReplaced() {
+    Arena odd = Arena.ofShared();
+    try (Adam adam = adamWith(odd, Kind.gradient)) {
+      adam.step();
+      odd.close();
+      adam.parameters().getLast().gradient(random(arena, 1, 100));
+      adam.step();
+      assertThat(adam.parameters()).extracting(Parameter::step).containsExactly(2L, 2L);
+    }
+  }
+
+  @Test
+  void aFrozenParameterMayBeClosed() {
+    Arena odd = Arena.ofShared();
+    Parameter gone = parameter(odd, "gone", 1, 100);
+    Parameter stays = parameter(arena, "stays", 2, 100);
+    try (Adam adam =
+        Adam.builder()
+            .group(group(new L2SP(1), List.of(gone)))
+            .group(group(new L2SP(1), List.of(stays)))
+            .build()) {
+      adam.step();
+      adam.groups().getFirst().frozen(true);
+      odd.close();
+      adam.step();
+      assertThat(stays.step()).isEqualTo(2);
+      assertThat(gone.step()).isEqualTo(1);
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void aConfinedArenaIsItsOwnersAlone(Kind kind) {
+    try (Arena odd = Arena.ofConfined();
+        Adam adam = adamWith(odd, kind)) {
+      adam.step();
+      CompletableFuture.runAsync(() ->
+              refusedByAll(
+                  adam,
+                  WrongThreadException.class,
+                  kind + " of odd",
+                  "confined arena of another thread"))
+          .join();
+      adam.step();
+      assertThat(adam.parameters()).extracting(Parameter::step).containsExactly(2L, 2L);
+    }
+  }
+
+  @Test
+  void closedMeansClosed() {
+    Parameter p = parameter(arena, "p", 1, 100);
+    Adam adam = adam(OptimizerFixture.kernels().getLast().getPayload(), new NoDecay(), List.of(p));
+    MemorySegment gradient = p.gradient();
+    adam.step();
+    adam.close();
+    Map<?, ?> before = State.arrays(List.of(p));
+    for (ThrowingCallable call :
+        List.<ThrowingCallable>of(
+            adam::step,
+            () -> adam.step(2),
+            () -> adam.stepClipped(1),
+            adam::gradientNorm,
+            () -> adam.stepParameter(p),
+            () -> p.gradient(gradient),
+            () -> p.gradient(null))) {
+      assertThatIllegalStateException().isThrownBy(call).withMessage("the optimizer is closed");
+    }
+    assertThat(State.arrays(List.of(p))).isEqualTo(before);
+    assertThat(p.step()).isEqualTo(1);
+    assertThat(p.gradient()).isSameAs(gradient);
+  }
+
+  @Test
+  void aClosedOptimizerStillTellsWhatItWas() {
+    Parameter p = parameter(arena, "p", 1, 100);
+    Adam adam = Adam.builder().group(0.25, new SelectiveProjectionDecay(1), List.of(p)).build();
+    adam.step();
+    State before = State.of(adam);
+    adam.close();
+    adam.close();
+    assertThat(adam.parameters()).containsExactly(p);
+    assertThat(adam.groups().getFirst().lr()).isEqualTo(0.25);
+    assertThat(adam.backend()).isNotNull();
+    assertThat(adam.threads()).isPositive();
+    assertThat(adam.spdReports()).isEqualTo(before.reports());
+    assertThat(adam.spdReport(p)).isPresent();
+    assertThat(p.step()).isEqualTo(1);
+    assertThat(State.arrays(List.of(p)))
+        .isEqualTo(without(before.arrays(), "expAvg of p", "expAvgSq of p"));
+    assertThat(p.expAvg().scope().isAlive()).isFalse();
+  }
+
+  private static Map<String, ?> without(Map<String, ?> map, String... keys) {
+    Map<String, ?> rest = new LinkedHashMap<>(map);
+    List.of(keys).forEach(rest::remove);
+    return rest;
+  }
+
+  @Test
+  void closeLeavesMomentsThatWereBrought() {
+    MemorySegment m = random(arena, 2, 100);
+    MemorySegment v = arena.allocate(400, 4);
+    Parameter p =
+        Parameter.builder("p", random(arena, 1, 100))
+            .gradient(random(arena, 3, 100))
+            .moments(m, v)
+            .build();
+    Adam adam = Adam.builder().group(1, new NoDecay(), List.of(p)).build();
+    adam.step();
+    Map<?, ?> before = State.arrays(List.of(p));
+    adam.close();
+    assertThat(p.expAvg()).isSameAs(m);
+    assertThat(State.arrays(List.of(p))).isEqualTo(before);
+  }
+
+  @Test
+  void aRefusedOptimizerLeavesItsParametersFree() {
+    Parameter p = parameter(arena, "p", 1, 100);
+    Parameter clash = parameter(arena, "p", 2, 100);
+    assertThatThrownBy(() -> Adam.builder().group(1, new NoDecay(), List.of(p, clash)).build())
+        .isInstanceOf(IllegalArgumentException.class);
+    p.gradient(random(arena, 3, 100));
+    try (Adam adam = Adam.builder().group(1, new NoDecay(), List.of(p)).build()) {
+      adam.step();
+      assertThat(p.step()).isEqualTo(1);
+    }
+  }
+
+  /** Scalar kernels that break off once they have been told to. */
+  private static final class Breaking implements Kernels {
+    private final Kernels scalar = OptimizerFixture.kernels().getFirst().getPayload();
+    private RuntimeException fault;
+
+    @Override
+    public String name() {
+      return "scalar";
+    }
+
+    @Override
+    public String detail() {
+      return "breaking";
+    }
+
+    @Override
+    public void update(BlockTable table, long begin, long end) {
+      scalar.update(table, begin, end - (fault == null ? 0 : 1));
+      if (fault != null) {
+        throw fault;
+      }
+    }
+
+    @Override
+    public void project(BlockTable table, long begin, long end) {
+      scalar.project(table, begin, end);
+    }
+
+    @Override
+    public void gradSq(BlockTable table, long begin, long end) {
+      if (fault != null) {
+        throw fault;
+      }
+      scalar.gradSq(table, begin, end);
+    }
+  }
+
+  @Test
+  void afterAHalfDoneStepThereIsNoOther() {
+    Breaking kernels = new Breaking();
+    Parameter p = parameter(arena, "p", 1, 10_000);
+    RuntimeException fault = new IllegalStateException("fault");
+    try (Adam adam = adam(kernels, new L2SP(1), List.of(p))) {
+      adam.step();
+      kernels.fault = fault;
+      assertThatThrownBy(adam::step).isSameAs(fault);
+      kernels.fault = null;
+      for (ThrowingCallable call :
+          List.<ThrowingCallable>of(
+              adam::step,
+              () -> adam.stepClipped(1),
+              () -> adam.stepParameter(p),
+              adam::gradientNorm,
+              () -> p.gradient(null))) {
+        assertThatIllegalStateException()
+            .isThrownBy(call)
+            .withMessageContaining("broke off half done")
+            .withCause(fault);
+      }
+      assertThat(p.step()).isEqualTo(1);
+    }
+  }
+
+  @Test
+  void aNormThatBrokeOffHasChangedNothing() {
+    Breaking kernels = new Breaking();
+    Parameter p = parameter(arena, "p", 1, 10_000);
+    try (Adam adam = adam(kernels, new L2SP(1), List.of(p))) {
+      State before = State.of(adam);
+      kernels.fault = new IllegalStateException("fault");
+      assertThatThrownBy(adam::gradientNorm).isSameAs(kernels.fault);
+      assertThatThrownBy(() -> adam.stepClipped(1)).isSameAs(kernels.fault);
+      assertThat(State.of(adam)).isEqualTo(before);
+      kernels.fault = null;
+      adam.stepClipped(1);
+      assertThat(p.step()).isEqualTo(1);
+    }
+  }
+
+  /** Everything that is refused while a step runs, tried by the executor of that step. */
+  private static List<Throwable> duringAStep(Adam adam) {
+    Parameter p = adam.parameters().getFirst();
+    List<Throwable> thrown = new ArrayList<>();
+    for (ThrowingCallable call :
+        List.<ThrowingCallable>of(
+            adam::step,
+            () -> adam.stepClipped(1),
+            adam::gradientNorm,
+            () -> adam.stepParameter(p),
+            () -> p.gradient(null),
+            adam::close)) {
+      try {
+        call.call();
+        thrown.add(null);
+      } catch (Throwable e) {
+        thrown.add(e);
+      }
+    }
+    return thrown;
+  }
+
+  @ParameterizedTest
+  @MethodSource("io.spd4j.OptimizerFixture#kernels")
+  void nothingElseRunsDuringAStep(Kernels kernels) {
+    List<Parameter> parameters = List.of(parameter(arena, "p", 1, 200_000));
+    List<Parameter> copies = twins(arena, parameters);
+    List<Throwable> thrown = new ArrayList<>();
+    Adam[] adam = new Adam[1];
+    adam[0] =
+        Adam.builder()
+            .kernels(kernels)
+            .threads(3)
+            .group(group(new SelectiveProjectionDecay(1), parameters))
+            .executor(helper -> {
+              thrown.addAll(duringAStep(adam[0]));
+              thrown.addAll(CompletableFuture.supplyAsync(() -> duringAStep(adam[0])).join());
+            })
+            .build();
+    try (Adam plain = adam(kernels, new SelectiveProjectionDecay(1), copies)) {
+      adam[0].step();
+      plain.step();
+      assertThat(State.of(adam[0])).isEqualTo(State.of(plain));
+    }
+    assertThat(thrown)
+        .hasSize(2 * 2 * 6)
+        .allSatisfy(e ->
+            assertThat(e)
+                .isExactlyInstanceOf(IllegalStateException.class)
+                .hasMessageMatching("(another step|a step) is under way"));
+    adam[0].close();
+    assertThatIllegalStateException().isThrownBy(adam[0]::step).withMessageContaining("closed");
+  }
+}

@@ -1,0 +1,213 @@
+package io.spd4j;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
+
+import io.spd4j.OptimizerFixture.State;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** An array that is written overlaps no other; arrays that are only read may. */
+class OverlapTest {
+  private static final String[] KINDS = {
+    "data", "gradient", "anchor", "expAvg", "expAvgSq", "maxExpAvgSq"
+  };
+
+  private static final long BYTES = 64;
+
+  private final Arena arena = Arena.ofShared();
+
+  /** Twelve arrays with room around each. */
+  private final MemorySegment memory = arena.allocate(64 * BYTES, 64);
+
+  @AfterEach
+  void close() {
+    arena.close();
+  }
+
+  private record Pair(int first, int second, boolean oneTensor) {
+    boolean readOnly() {
+      return onlyRead(first) && onlyRead(second);
+    }
+
+    private static boolean onlyRead(int kind) {
+      return kind == 1 || kind == 2;
+    }
+
+    @Override
+    public String toString() {
+      return KINDS[first] + ", " + KINDS[second] + (oneTensor ? " of one tensor" : " of two");
+    }
+  }
+
+  static Stream<Pair> pairs() {
+    return Stream.of(true, false)
+        .flatMap(one ->
+            Stream.iterate(0, i -> i < KINDS.length, i -> i + 1)
+                .flatMap(i ->
+                    Stream.iterate(0, j -> j < KINDS.length, j -> j + 1)
+                        .filter(j -> !one || i < j)
+                        .map(j -> new Pair(i, j, one))));
+  }
+
+  private MemorySegment[] arrays(int from) {
+    MemorySegment[] arrays = new MemorySegment[KINDS.length];
+    Arrays.setAll(arrays, i -> memory.asSlice((from + 4 * i) * BYTES, BYTES));
+    return arrays;
+  }
+
+  private static Parameter parameter(String name, MemorySegment[] a) {
+    return Parameter.builder(name, a[0])
+        .gradient(a[1])
+        .anchor(a[2])
+        .moments(a[3], a[4])
+        .maxExpAvgSq(a[5])
+        .build();
+  }
+
+  private static Adam adam(Parameter... parameters) {
+    return Adam.builder()
+        .group(ParameterGroup.builder().amsgrad(true).parameters(List.of(parameters)).build())
+        .build();
+  }
+
+  /** Two tensors of which one array lies a number of bytes behind another one. */
+  private Parameter[] shifted(Pair pair, long shift) {
+    MemorySegment[] p = arrays(2);
+    MemorySegment[] q = arrays(32);
+    MemorySegment[] second = pair.oneTensor() ? p : q;
+    long begin = p[pair.first()].address() - memory.address();
+    second[pair.second()] = memory.asSlice(begin + shift, BYTES);
+    return new Parameter[] {parameter("p", p), parameter("q", q)};
+  }
+
+  @ParameterizedTest
+  @MethodSource("pairs")
+  void whatIsWrittenOverlapsNothing(Pair pair) {
+    for (long shift : new long[] {0, 4, BYTES - 4, -4, 4 - BYTES}) {
+      Parameter[] parameters = shifted(pair, shift);
+      if (pair.readOnly()) {
+        adam(parameters).close();
+        continue;
+      }
+      memory.fill((byte) 1);
+      Map<?, ?> before = State.arrays(List.of(parameters));
+      assertThatIllegalArgumentException()
+          .isThrownBy(() -> adam(parameters))
+          .withMessageContainingAll(
+              KINDS[pair.first()] + " of p",
+              " overlaps ",
+              KINDS[pair.second()] + (pair.oneTensor() ? " of p" : " of q"));
+      assertThat(State.arrays(List.of(parameters))).isEqualTo(before);
+    }
+  }
+
+  @ParameterizedTest
+  @MethodSource("pairs")
+  void neighboursDoNotOverlap(Pair pair) {
+    adam(shifted(pair, BYTES)).close();
+    adam(shifted(pair, -BYTES)).close();
+  }
+
+  @Test
+  void anArrayMayNotContainAnother() {
+    Parameter big = Parameter.builder("big", memory.asSlice(0, 10 * BYTES)).build();
+    MemorySegment inside = memory.asSlice(3 * BYTES, BYTES);
+    Parameter small = Parameter.builder("small", inside).build();
+    for (Parameter[] order : new Parameter[][] {{big, small}, {small, big}}) {
+      assertThatIllegalArgumentException()
+          .isThrownBy(() -> adam(order))
+          .withMessageContainingAll("data of big", "data of small");
+    }
+  }
+
+  @Test
+  void aLongReadArrayIsNotForgottenBehindAShortOne() {
+    Parameter reader =
+        Parameter.of(
+            "reader", memory.asSlice(40 * BYTES, 10 * BYTES), memory.asSlice(0, 10 * BYTES));
+    Parameter other =
+        Parameter.of("other", memory.asSlice(30 * BYTES, BYTES), memory.asSlice(BYTES, BYTES));
+    Parameter writer = Parameter.builder("writer", memory.asSlice(5 * BYTES, BYTES)).build();
+    assertThatIllegalArgumentException()
+        .isThrownBy(() -> adam(reader, other, writer))
+        .withMessageContainingAll("data of writer", "gradient of reader");
+  }
+
+  @Test
+  void emptyArraysNeverOverlap() {
+    MemorySegment[] empty = new MemorySegment[KINDS.length];
+    Arrays.fill(empty, memory.asSlice(3 * BYTES, 0));
+    Parameter around = Parameter.builder("around", memory.asSlice(0, 10 * BYTES)).build();
+    Parameter nothing = parameter("nothing", empty);
+    try (Adam adam = adam(nothing, around)) {
+      nothing.gradient(memory.asSlice(4 * BYTES, 0));
+      adam.step();
+      assertThat(nothing.step()).isEqualTo(1);
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(longs = {0, 4, BYTES - 4, -4, 4 - BYTES})
+  void aGradientThatIsSetLaterOverlapsNothingWritten(long shift) {
+    Parameter p = parameter("p", arrays(2));
+    Parameter q = parameter("q", arrays(32));
+    try (Adam adam = adam(p, q)) {
+      State before = State.of(adam);
+      MemorySegment gradient = p.gradient();
+      for (Parameter victim : List.of(p, q)) {
+        for (MemorySegment written :
+            List.of(victim.data(), victim.expAvg(), victim.expAvgSq(), victim.maxExpAvgSq())) {
+          long begin = written.address() - memory.address() + shift;
+          assertThatIllegalArgumentException()
+              .isThrownBy(() -> p.gradient(memory.asSlice(begin, BYTES)))
+              .withMessageContainingAll("gradient of p", " overlaps ", "of " + victim.name());
+        }
+        long anchor = victim.anchor().address() - memory.address() + shift;
+        p.gradient(memory.asSlice(anchor, BYTES));
+        p.gradient(gradient);
+      }
+      assertThat(State.of(adam)).isEqualTo(before);
+      assertThat(p.gradient()).isSameAs(gradient);
+    }
+  }
+
+  @Test
+  void aGradientThatIsSetLaterMayTouchItsNeighbours() {
+    Parameter p = parameter("p", arrays(2));
+    try (Adam adam = adam(p)) {
+      for (MemorySegment written : List.of(p.data(), p.expAvg(), p.expAvgSq(), p.maxExpAvgSq())) {
+        long begin = written.address() - memory.address();
+        p.gradient(memory.asSlice(begin - BYTES, BYTES));
+        p.gradient(memory.asSlice(begin + BYTES, BYTES));
+      }
+      adam.step();
+      assertThat(p.step()).isEqualTo(1);
+    }
+  }
+
+  @Test
+  void aGradientIsNoneOfTheMomentsThatTheOptimizerAllocated() {
+    Parameter p = Parameter.of("p", memory.asSlice(0, BYTES), memory.asSlice(2 * BYTES, BYTES));
+    Parameter q = Parameter.builder("q", memory.asSlice(4 * BYTES, BYTES)).build();
+    try (Adam adam = adam(p, q)) {
+      for (Parameter victim : adam.parameters()) {
+        for (MemorySegment moment :
+            List.of(victim.expAvg(), victim.expAvgSq(), victim.maxExpAvgSq())) {
+          assertThatIllegalArgumentException()
+              .isThrownBy(() -> p.gradient(moment))
+              .withMessageContainingAll("gradient of p", " overlaps ", "of " + victim.name());
+        }
+      }
+    }
+  }
+}

@@ -1,0 +1,168 @@
+package io.spd4j;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import com.fasterxml.jackson.core.JsonFactory;
+import io.spd4j.nativelib.NativeLibrary;
+import java.io.File;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import javax.tools.ToolProvider;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** The packaged jar in a fresh JVM, as a user has it: the build runs this class behind the jar. */
+class PackagedJarIT {
+  private static final String VECTOR = "--add-modules=jdk.incubator.vector";
+
+  private static final String APP =
+      """
+      package app;
+
+      import io.spd4j.*;
+      import java.lang.foreign.*;
+      import java.util.List;
+
+      public class App {
+        public static void main(String[] args) throws Exception {
+          try (Arena arena = Arena.ofShared()) {
+            MemorySegment data = arena.allocate(400, 4);
+            MemorySegment gradient = arena.allocate(400, 4);
+            gradient.setAtIndex(ValueLayout.JAVA_FLOAT, 99, 1f);
+            Parameter p = Parameter.of("p", data, gradient);
+            try (Adam adam = Adam.builder().group(0.5, new NoDecay(), List.of(p)).build()) {
+              adam.step();
+              io.spd4j.safetensors.SafetensorsWriter.write(
+                  java.nio.file.Path.of(args[0]), List.of(), java.util.Map.of());
+              System.out.println(adam.backend() + " " + data.getAtIndex(ValueLayout.JAVA_FLOAT, 99));
+            }
+          }
+        }
+      }
+      """;
+
+  @TempDir Path folder;
+  private Path jar;
+  private Path jackson;
+  private Path app;
+
+  @BeforeEach
+  void compileAnApplication() throws Exception {
+    jar = Path.of(System.getProperty("spd4j.jar"));
+    assertThat(jar).isRegularFile();
+    jackson =
+        Path.of(JsonFactory.class.getProtectionDomain().getCodeSource().getLocation().toURI());
+    app = Files.createDirectories(folder.resolve("classes"));
+    Path source = Files.createDirectories(folder.resolve("src/app"));
+    Files.writeString(source.resolve("App.java"), APP);
+    Files.writeString(
+        folder.resolve("src/module-info.java"), "module app { requires io.spd4j; exports app; }");
+    int status =
+        ToolProvider.getSystemJavaCompiler()
+            .run(
+                null,
+                null,
+                null,
+                "-p",
+                jar + File.pathSeparator + jackson,
+                "-d",
+                app.toString(),
+                source.resolve("App.java").toString(),
+                folder.resolve("src/module-info.java").toString());
+    assertThat(status).isZero();
+  }
+
+  private String onClassPath(String... flags) throws Exception {
+    return java(flags, "-cp", path(jar, jackson, app), "app.App", folder.resolve("f").toString());
+  }
+
+  private String onModulePath(String... flags) throws Exception {
+    return java(
+        flags, "-p", path(jar, jackson, app), "-m", "app/app.App", folder.resolve("f").toString());
+  }
+
+  private static String path(Path... paths) {
+    return String.join(File.pathSeparator, Arrays.stream(paths).map(Path::toString).toList());
+  }
+
+  private static String java(String[] flags, String... arguments) throws Exception {
+    List<String> command = new ArrayList<>();
+    command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
+    command.addAll(List.of(flags));
+    command.addAll(List.of(arguments));
+    Process process = new ProcessBuilder(command).redirectErrorStream(true).start();
+    String output = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+    process.waitFor();
+    return output.strip();
+  }
+
+  private static void assumeNative() {
+    assumeTrue(NativeLibrary.spd4j().loaded(), NativeLibrary.spd4j().reason());
+  }
+
+  @Test
+  void stepsNativelyOnTheClassPath() throws Exception {
+    assumeNative();
+    assertThat(onClassPath("--enable-native-access=ALL-UNNAMED")).isEqualTo("NATIVE -0.5");
+  }
+
+  @Test
+  void stepsNativelyOnTheModulePath() throws Exception {
+    assumeNative();
+    assertThat(onModulePath("--enable-native-access=io.spd4j")).isEqualTo("NATIVE -0.5");
+  }
+
+  @Test
+  void stepsInTheVectorApiWithoutANativeLibrary() throws Exception {
+    String missing = "-Dspd4j.library.path=" + folder.resolve("none");
+    assertThat(onClassPath(missing, VECTOR)).endsWith("VECTOR -0.5");
+    assertThat(onModulePath(missing, VECTOR)).endsWith("VECTOR -0.5");
+  }
+
+  @Test
+  void stepsInPlainJavaWithoutBoth() throws Exception {
+    String missing = "-Dspd4j.library.path=" + folder.resolve("none");
+    assertThat(onClassPath(missing)).isEqualTo("SCALAR -0.5");
+    assertThat(onModulePath(missing)).isEqualTo("SCALAR -0.5");
+  }
+
+  @Test
+  void stepsInPlainJavaWhereNativeAccessIsDenied() throws Exception {
+    String denied =
+        Runtime.version().feature() < 24
+            ? "--enable-native-access=java.base"
+            : "--illegal-native-access=deny";
+    assertThat(onClassPath(denied)).isEqualTo("SCALAR -0.5");
+    assertThat(onModulePath(denied, VECTOR)).endsWith("VECTOR -0.5");
+  }
+
+  @Test
+  void aForcedBackendIsUsedOrRefused() throws Exception {
+    assertThat(onClassPath("-Dspd4j.backend=scalar")).endsWith("SCALAR -0.5");
+    assertThat(onClassPath("-Dspd4j.backend=vector"))
+        .contains("backend vector is not available", "--add-modules jdk.incubator.vector");
+    assertThat(onClassPath("-Dspd4j.backend=abacus")).contains("unknown backend \"abacus\"");
+  }
+
+  @Test
+  void theJarItselfPrintsDiagnostics() throws Exception {
+    String report = java(new String[0], "-jar", jar.toString());
+    assertThat(report)
+        .startsWith("spd4j " + Diagnostics.version() + ", Java ")
+        .contains("the Vector API is not resolved: add --add-modules jdk.incubator.vector")
+        .contains("scalar")
+        .endsWith("missing JDK flags: --add-modules jdk.incubator.vector");
+    assertThat(java(new String[] {VECTOR}, "-jar", jar.toString()))
+        .contains(" bits")
+        .doesNotContain("missing");
+    if (NativeLibrary.spd4j().loaded()) {
+      assertThat(report).contains("native  used libspd4j", ", tier ");
+    }
+  }
+}

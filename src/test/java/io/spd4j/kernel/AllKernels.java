@@ -1,0 +1,22 @@
+package io.spd4j.kernel;
+
+import io.spd4j.nativelib.Isa;
+import io.spd4j.nativelib.NativeLibrary;
+import java.util.ArrayList;
+import java.util.List;
+
+/** Every implementation that this machine can run: the C code in each of its tiers, too. */
+public final class AllKernels {
+  private AllKernels() {}
+
+  /** The scalar one first: the others are compared with it. */
+  public static List<Kernels> list() {
+    List<Kernels> all = new ArrayList<>();
+    all.add(new ScalarKernels());
+    all.add(new VectorKernels());
+    if (NativeLibrary.spd4j().loaded()) {
+      Isa.all().forEach(isa -> all.add(new NativeKernels(isa)));
+    }
+    return all;
+  }
+}

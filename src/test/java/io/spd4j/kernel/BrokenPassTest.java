@@ -1,0 +1,75 @@
+package io.spd4j.kernel;
+
+import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.List;
+import java.util.stream.Stream;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/** A pass that breaks off within a block leaves nothing behind for the next one on its thread. */
+class BrokenPassTest {
+  private static final int NUMEL = 1000;
+
+  static Stream<Kernels> java() {
+    return Stream.of(new ScalarKernels(), new VectorKernels());
+  }
+
+  private static MemorySegment ones(Arena arena, int numel) {
+    MemorySegment segment = arena.allocate(4L * numel, 64);
+    for (int i = 0; i < numel; i++) {
+      segment.setAtIndex(JAVA_FLOAT, i, 1);
+    }
+    return segment;
+  }
+
+  /** One tensor of ones whose gradient ends after a number of elements. */
+  private static BlockTable table(Arena arena, int gradients) {
+    BlockTable table =
+        new BlockTable(
+            List.of(
+                new TensorArrays(
+                    ones(arena, NUMEL),
+                    ones(arena, gradients),
+                    null,
+                    arena.allocate(4 * NUMEL, 64),
+                    arena.allocate(4 * NUMEL, 64),
+                    null)));
+    table.scalars(0, Rule.SPD, 0.1, 0.9, 0.999, 1e-8, 1, 1, 1);
+    table.scalarsOf(0, 0);
+    return table;
+  }
+
+  @ParameterizedTest
+  @MethodSource("java")
+  void itsSumsAreForgotten(Kernels kernels) {
+    try (Arena arena = Arena.ofConfined();
+        BlockTable broken = table(arena, NUMEL / 2);
+        BlockTable sound = table(arena, NUMEL)) {
+      SpdDecisions decisions = new SpdDecisions(1);
+      assertThatThrownBy(() -> kernels.update(broken, 0, 1))
+          .isInstanceOf(IndexOutOfBoundsException.class);
+      kernels.update(sound, 0, 1);
+      decisions.decide(sound, 0, 1);
+      assertThat(decisions.condition(0)).isEqualTo(-NUMEL);
+      assertThat(decisions.deviationBefore(0)).isEqualTo(Math.sqrt(NUMEL));
+    }
+  }
+
+  @ParameterizedTest
+  @MethodSource("java")
+  void itsNormIsForgotten(Kernels kernels) {
+    try (Arena arena = Arena.ofConfined();
+        BlockTable broken = table(arena, NUMEL / 2);
+        BlockTable sound = table(arena, NUMEL);
+        StepDriver driver = new StepDriver(kernels, sound, 1, null)) {
+      assertThatThrownBy(() -> kernels.gradSq(broken, 0, 1))
+          .isInstanceOf(IndexOutOfBoundsException.class);
+      assertThat(driver.gradSq(Schedule.of(sound, 0, 1, false, 1))).isEqualTo(NUMEL);
+    }
+  }
+}

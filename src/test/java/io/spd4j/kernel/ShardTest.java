@@ -1,0 +1,106 @@
+package io.spd4j.kernel;
+
+import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
+import static java.lang.foreign.ValueLayout.JAVA_INT;
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Random;
+import java.util.stream.Stream;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/**
+ * A tensor cut at block boundaries, its shards' sums added in order, gives the bits of the whole.
+ */
+class ShardTest {
+  private static final int BLOCK = BlockTable.BLOCK;
+  private static final int NUMEL = 77 * BLOCK + 1234;
+  private static final double LAMBDA = 0.8;
+
+  static Stream<Kernels> kernels() {
+    return AllKernels.list().stream();
+  }
+
+  @ParameterizedTest
+  @MethodSource("kernels")
+  void shardsGiveTheBitsOfTheWhole(Kernels kernels) {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment[] whole = arrays(arena);
+      MemorySegment[] cut = arrays(arena);
+      float shrink =
+          step(
+              kernels,
+              arena,
+              List.of(new TensorArrays(whole[0], whole[1], whole[2], whole[3], whole[4], null)));
+      assertThat(shrink).isPositive();
+      List<TensorArrays> shards = new ArrayList<>();
+      long[] bounds = {0, 7 * BLOCK, 8 * BLOCK, 50 * BLOCK, NUMEL};
+      for (int s = 0; s + 1 < bounds.length; s++) {
+        MemorySegment[] part = new MemorySegment[cut.length];
+        for (int a = 0; a < part.length; a++) {
+          part[a] = cut[a].asSlice(bounds[s] * 4, (bounds[s + 1] - bounds[s]) * 4);
+        }
+        shards.add(new TensorArrays(part[0], part[1], part[2], part[3], part[4], null));
+      }
+      assertThat(step(kernels, arena, shards)).isEqualTo(shrink);
+      for (int a = 0; a < whole.length; a++) {
+        assertThat(cut[a].toArray(JAVA_INT)).isEqualTo(whole[a].toArray(JAVA_INT));
+      }
+    }
+  }
+
+  /** One step of a tensor whose shards each stand in a table of their own, as on other machines. */
+  private static float step(Kernels kernels, Arena arena, List<TensorArrays> shards) {
+    List<BlockTable> tables = shards.stream().map(shard -> new BlockTable(List.of(shard))).toList();
+    long blocks = tables.stream().mapToLong(BlockTable::blockCount).sum();
+    MemorySegment sums = arena.allocate(blocks * TableLayout.SUMS.byteSize(), 8);
+    long at = 0;
+    for (BlockTable table : tables) {
+      table.scalars(0, Rule.SPD, 0.01, 0.9, 0.99, 1e-8, LAMBDA, 1, 1);
+      table.scalarsOf(0, 0);
+      table.holds(Holds.of(table, 0, 1));
+      kernels.update(table, 0, table.blockCount());
+      long bytes = table.blockCount() * TableLayout.SUMS.byteSize();
+      MemorySegment.copy(table.sums(), 0, sums, at, bytes);
+      at += bytes;
+    }
+    SpdDecisions decisions = new SpdDecisions(1);
+    float shrink =
+        SpdDecisions.shrink(
+            LAMBDA,
+            decisions.sum(sums, 0, blocks, TableLayout.GRAD_DOT),
+            decisions.sum(sums, 0, blocks, TableLayout.DEV_SQ),
+            decisions.sum(sums, 0, blocks, TableLayout.NEW_DEV_SQ));
+    for (BlockTable table : tables) {
+      table.shrink(0, shrink);
+      kernels.project(table, 0, table.blockCount());
+      table.close();
+    }
+    return shrink;
+  }
+
+  /**
+   * Parameter, gradient, anchor and moments such that the tensor is selected and has moved away.
+   */
+  private static MemorySegment[] arrays(Arena arena) {
+    Random random = new Random(4);
+    MemorySegment[] arrays = new MemorySegment[5];
+    for (int a = 0; a < arrays.length; a++) {
+      arrays[a] = arena.allocate(NUMEL * 4L, 4);
+    }
+    for (int i = 0; i < NUMEL; i++) {
+      float deviation = random.nextFloat() - 0.5f;
+      float anchor = random.nextFloat() - 0.5f;
+      arrays[0].setAtIndex(JAVA_FLOAT, i, anchor + deviation);
+      arrays[1].setAtIndex(JAVA_FLOAT, i, 0.1f * deviation + 0.01f * random.nextFloat());
+      arrays[2].setAtIndex(JAVA_FLOAT, i, anchor);
+      arrays[3].setAtIndex(JAVA_FLOAT, i, -deviation);
+      arrays[4].setAtIndex(JAVA_FLOAT, i, 0.1f);
+    }
+    return arrays;
+  }
+}

@@ -1,0 +1,161 @@
+package io.spd4j.nativelib;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.spd4j.generated.spd4j.spd4j_block;
+import io.spd4j.generated.spd4j.spd4j_h;
+import io.spd4j.generated.spd4j.spd4j_scalars;
+import io.spd4j.generated.spd4j.spd4j_sums;
+import io.spd4j.generated.spd4j.spd4j_table;
+import io.spd4j.generated.spd4j.spd4j_tensor;
+import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.GroupLayout;
+import java.lang.foreign.MemoryLayout.PathElement;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.stream.Collectors;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+class Spd4jAbiTest {
+  /** The structs in the order of spd4j.h, each with its fields in the order of declaration. */
+  private static final Map<GroupLayout, String> FIELDS = new LinkedHashMap<>();
+
+  static {
+    FIELDS.put(
+        spd4j_tensor.layout(),
+        "param grad anchor exp_avg exp_avg_sq max_exp_avg_sq exp_avg_scale exp_avg_sq_scale numel"
+            + " offset scalars param_type grad_type anchor_type moment_type shrink reserved");
+    FIELDS.put(
+        spd4j_scalars.layout(),
+        "beta1 one_minus_beta1 beta2 one_minus_beta2 eps step_size inv_sqrt_bias2 decay grad_scale"
+            + " rule reserved");
+    FIELDS.put(spd4j_block.layout(), "tensor begin end");
+    FIELDS.put(spd4j_sums.layout(), "grad_dot dev_sq new_dev_sq grad_sq");
+    FIELDS.put(
+        spd4j_table.layout(), "blocks tensors scalars sums block_count tensor_count scalars_count");
+  }
+
+  @TempDir Path folder;
+
+  @BeforeEach
+  void built() {
+    Places.assumeBuilt();
+    assertThat(NativeLibrary.spd4j().loaded()).as(NativeLibrary.spd4j().reason()).isTrue();
+  }
+
+  @Test
+  void theLibraryHasTheAbiVersionOfTheBindings() {
+    assertThat(spd4j_h.spd4j_abi_version()).isEqualTo(spd4j_h.SPD4J_ABI_VERSION());
+  }
+
+  @Test
+  void theLibraryHasTheLayoutOfTheBindings() {
+    long[] library = library();
+    int next = 0;
+    for (Map.Entry<GroupLayout, String> struct : FIELDS.entrySet()) {
+      GroupLayout layout = struct.getKey();
+      String type = layout.name().orElseThrow();
+      assertThat(library[next++]).as("size of " + type).isEqualTo(layout.byteSize());
+      for (String field : struct.getValue().split(" ")) {
+        assertThat(library[next++])
+            .as("offset of " + type + "." + field)
+            .isEqualTo(layout.byteOffset(PathElement.groupElement(field)));
+      }
+    }
+    assertThat(next).isEqualTo(library.length);
+  }
+
+  @Test
+  void anotherAbiVersionIsRefused() throws Exception {
+    int need = spd4j_h.SPD4J_ABI_VERSION();
+    refused(
+        "int spd4j_abi_version(void) { return " + (need + 1) + "; }",
+        "ABI version " + (need + 1) + ", these bindings need " + need);
+  }
+
+  @Test
+  void aLibraryOfSomethingElseIsRefused() throws Exception {
+    refused("int nothing;", "unresolved symbol: spd4j_abi_version");
+  }
+
+  @Test
+  void aMissingKernelIsRefused() throws Exception {
+    refused(
+        library(library()).replace("spd4j_project", "project"), "unresolved symbol: spd4j_project");
+  }
+
+  @Test
+  void anotherSizeIsRefused() throws Exception {
+    long[] values = library();
+    values[0] = 8;
+    refused(
+        library(values),
+        "size of spd4j_tensor 8, these bindings need " + spd4j_tensor.layout().byteSize());
+  }
+
+  @Test
+  void anotherOffsetIsRefused() throws Exception {
+    long[] values = library();
+    long need = values[values.length - 2]++;
+    refused(
+        library(values),
+        "offset of spd4j_table.tensor_count " + (need + 1) + ", these bindings need " + need);
+  }
+
+  @Test
+  void anotherNumberOfFieldsIsRefused() throws Exception {
+    int need = library().length;
+    refused(
+        library(Arrays.copyOf(library(), need + 1)),
+        (need + 1) + " sizes and offsets, these bindings need " + need);
+  }
+
+  private static long[] library() {
+    try (Arena arena = Arena.ofConfined()) {
+      long count = spd4j_h.spd4j_layout(MemorySegment.NULL, 0);
+      MemorySegment values = arena.allocate(ValueLayout.JAVA_LONG, count);
+      spd4j_h.spd4j_layout(values, count);
+      return values.toArray(ValueLayout.JAVA_LONG);
+    }
+  }
+
+  /** The C source of a library of this ABI version with the given layout. */
+  private static String library(long[] layout) {
+    return """
+    #include <stdint.h>
+    static const int64_t layout[] = {%s};
+    int32_t spd4j_abi_version(void) { return %d; }
+    int64_t spd4j_layout(int64_t *values, int64_t capacity) {
+      int64_t count = sizeof layout / sizeof layout[0];
+      for (int64_t i = 0; i < count && i < capacity; i++) values[i] = layout[i];
+      return count;
+    }
+    void spd4j_best_isa(void) {}
+    void spd4j_update(void) {}
+    void spd4j_project(void) {}
+    void spd4j_grad_sq(void) {}
+    """
+        .formatted(
+            Arrays.stream(layout).mapToObj(Long::toString).collect(Collectors.joining(", ")),
+            spd4j_h.SPD4J_ABI_VERSION());
+  }
+
+  private void refused(String source, String reason)
+      throws IOException, InterruptedException, ReflectiveOperationException {
+    Path wrong = Places.compile(folder, source);
+    Outcome outcome =
+        Outcome.inNewLoader(Places.CLASSES, Map.of("spd4j.library.path", wrong.toString()));
+    assertThat(outcome.loaded()).isFalse();
+    assertThat(outcome.reason())
+        .isEqualTo(
+            "%s from %s (-Dspd4j.library.path) cannot be used: %s"
+                .formatted(Places.FILE, wrong, reason));
+  }
+}

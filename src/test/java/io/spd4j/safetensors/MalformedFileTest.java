@@ -1,0 +1,361 @@
+package io.spd4j.safetensors;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
+import static org.junit.jupiter.params.provider.Arguments.arguments;
+
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.ValueLayout;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.Random;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.MethodSource;
+
+class MalformedFileTest {
+  private static final String VALID =
+      """
+      {"__metadata__":{"format":"pt","note":"caf\\u00e9 é"},
+       "a.weight":{"dtype":"F32","shape":[2,3],"data_offsets":[0,24]},
+       "b":{"dtype":"BF16","shape":[],"data_offsets":[24,26]},
+       "c":{"dtype":"I64","shape":[0,7],"data_offsets":[26,26]},
+       "d":{"dtype":"U8","shape":[6],"data_offsets":[26,32]}}\
+      """;
+  private static final int VALID_DATA = 32;
+
+  @TempDir Path folder;
+
+  /** The header, the number of bytes after it, and what the message has to say. */
+  static Stream<Arguments> faults() {
+    return Stream.of(
+        // The text
+        arguments("", 0, "does not start with '{'"),
+        arguments(" {}", 0, "does not start with '{'"),
+        arguments("[]", 0, "does not start with '{'"),
+        arguments("{", 0, "not valid JSON"),
+        arguments("{}x", 0, "not valid JSON"),
+        arguments("{} {}", 0, "something follows"),
+        arguments("{}1", 0, "something follows"),
+        arguments("{}\0", 0, "not valid JSON"),
+        arguments("{'a':1}", 0, "not valid JSON"),
+        arguments("{} // comment", 0, "not valid JSON"),
+        arguments("{\"a\":NaN}", 0, "not valid JSON"),
+        arguments("{\"\\ud800\":{}}", 0, "surrogate"),
+        // An entry
+        arguments("{\"a\":1}", 0, "tensor 'a': its entry is not an object"),
+        arguments("{\"a\":[]}", 0, "tensor 'a': its entry is not an object"),
+        arguments("{\"a\":null}", 0, "tensor 'a': its entry is not an object"),
+        arguments("{\"a\":{}}", 0, "tensor 'a': dtype is missing"),
+        arguments(
+            "{\"a\":{\"dtype\":\"U8\",\"data_offsets\":[0,1]}}", 1, "tensor 'a': shape is missing"),
+        arguments(
+            "{\"a\":{\"dtype\":\"U8\",\"shape\":[1]}}", 1, "tensor 'a': data_offsets is missing"),
+        arguments(
+            "{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1],\"x\":0}}",
+            1,
+            "tensor 'a': unknown field 'x'"),
+        arguments("{\"a\":{\"DTYPE\":\"U8\"}}", 1, "tensor 'a': unknown field 'DTYPE'"),
+        // Types
+        arguments(one("8", "[1]", "[0,1]"), 1, "tensor 'a': dtype is not a string"),
+        arguments(one("null", "[1]", "[0,1]"), 1, "tensor 'a': dtype is not a string"),
+        arguments(one("\"F33\"", "[1]", "[0,1]"), 1, "tensor 'a': unknown dtype 'F33'"),
+        arguments(one("\"u8\"", "[1]", "[0,1]"), 1, "tensor 'a': unknown dtype 'u8'"),
+        arguments(one("\"F4\"", "[2]", "[0,1]"), 1, "tensor 'a': dtype F4 packs its elements"),
+        arguments(one("\"F6_E2M3\"", "[4]", "[0,3]"), 3, "dtype F6_E2M3 packs its elements"),
+        arguments(one("\"U8\"", "1", "[0,1]"), 1, "tensor 'a': shape is not an array"),
+        arguments(one("\"U8\"", "{}", "[0,1]"), 1, "tensor 'a': shape is not an array"),
+        arguments(
+            one("\"U8\"", "[1.0]", "[0,1]"),
+            1,
+            "tensor 'a': shape holds something that is not an integer"),
+        arguments(
+            one("\"U8\"", "[1e0]", "[0,1]"),
+            1,
+            "tensor 'a': shape holds something that is not an integer"),
+        arguments(
+            one("\"U8\"", "[\"1\"]", "[0,1]"),
+            1,
+            "tensor 'a': shape holds something that is not an integer"),
+        arguments(
+            one("\"U8\"", "[[1]]", "[0,1]"),
+            1,
+            "tensor 'a': shape holds something that is not an integer"),
+        arguments(
+            one("\"U8\"", "[null]", "[0,1]"),
+            1,
+            "tensor 'a': shape holds something that is not an integer"),
+        arguments(one("\"U8\"", "[01]", "[0,1]"), 1, "not valid JSON"),
+        // Dimensions
+        arguments(
+            one("\"U8\"", "[-1,-1]", "[0,1]"), 1, "tensor 'a': shape holds the negative number -1"),
+        arguments(
+            one("\"U8\"", "[18446744073709551616]", "[0,1]"),
+            1,
+            "tensor 'a': shape holds a number outside of 64 bits"),
+        arguments(
+            one("\"U8\"", "[" + "9".repeat(5000) + "]", "[0,1]"),
+            1,
+            "not valid JSON: Number value length"),
+        arguments(
+            one("\"U8\"", "[4294967296,4294967296]", "[0,1]"),
+            1,
+            "tensor 'a': the size of shape [4294967296, 4294967296] overflows"),
+        arguments(one("\"U8\"", "[4294967296,4294967296,0]", "[0,0]"), 0, "overflows"),
+        arguments(one("\"F32\"", "[4611686018427387904]", "[0,0]"), 0, "overflows"),
+        arguments(
+            one("\"U8\"", "[" + "1,".repeat(64) + "1]", "[0,1]"),
+            1,
+            "tensor 'a': shape has more than 64 numbers"),
+        // Places
+        arguments(
+            one("\"U8\"", "[1]", "[0]"), 1, "tensor 'a': data_offsets has 1 numbers instead of 2"),
+        arguments(
+            one("\"U8\"", "[1]", "[0,1,2]"), 1, "tensor 'a': data_offsets has more than 2 numbers"),
+        arguments(
+            one("\"U8\"", "[1]", "[-1,0]"),
+            1,
+            "tensor 'a': data_offsets holds the negative number -1"),
+        arguments(
+            one("\"U8\"", "[1]", "[1,0]"),
+            1,
+            "tensor 'a': data_offsets begin at 1, after their end at 0"),
+        arguments(
+            one("\"F32\"", "[2]", "[0,4]"),
+            4,
+            "tensor 'a': F32 of shape [2] takes 8 bytes, data_offsets [0, 4] hold 4"),
+        arguments(
+            one("\"U8\"", "[9]", "[0,9]"),
+            8,
+            "tensor 'a': its data end at 9, the file has 8 bytes of data"),
+        arguments(
+            one("\"U8\"", "[1]", "[9223372036854775806,9223372036854775807]"),
+            1,
+            "tensor 'a': its data end at 9223372036854775807"),
+        arguments(
+            one("\"U8\"", "[4]", "[0,4]"),
+            8,
+            "the tensors' data end at 4, the file has 8 bytes of data"),
+        arguments("{}", 1, "the tensors' data end at 0, the file has 1 bytes of data"),
+        arguments(one("\"U8\"", "[4]", "[4,8]"), 8, "tensor 'a': its data begin at 4, with a hole"),
+        arguments(two("[0,4]", "[5,9]"), 9, "tensor 'b': its data begin at 5, with a hole"),
+        arguments(two("[0,4]", "[3,7]"), 7, "tensor 'b': its data begin at 3 and overlap"),
+        arguments(two("[0,4]", "[0,4]"), 4, "tensor 'b': its data begin at 0 and overlap"),
+        // Keys that come twice
+        arguments(two("[0,4]", "[4,8]").replace("\"b\"", "\"a\""), 8, "tensor 'a': appears twice"),
+        arguments(
+            two("[0,4]", "[4,8]").replace("\"b\"", "\"\\u0061\""), 8, "tensor 'a': appears twice"),
+        arguments(
+            "{\"a\":{\"dtype\":\"U8\",\"dtype\":\"U8\"}}", 0, "tensor 'a': dtype appears twice"),
+        arguments("{\"a\":{\"shape\":[],\"shape\":[]}}", 0, "tensor 'a': shape appears twice"),
+        arguments(
+            "{\"a\":{\"data_offsets\":[0,0],\"data_offsets\":[0,0]}}",
+            0,
+            "tensor 'a': data_offsets appears twice"),
+        arguments("{\"__metadata__\":{},\"__metadata__\":{}}", 0, "__metadata__ appears twice"),
+        arguments(
+            "{\"__metadata__\":{\"k\":\"\",\"k\":\"\"}}", 0, "__metadata__ key 'k' appears twice"),
+        // Metadata
+        arguments("{\"__metadata__\":[]}", 0, "__metadata__ is not an object"),
+        arguments("{\"__metadata__\":null}", 0, "__metadata__ is not an object"),
+        arguments("{\"__metadata__\":{\"k\":1}}", 0, "__metadata__ key 'k' is not a string"),
+        arguments("{\"__metadata__\":{\"k\":null}}", 0, "__metadata__ key 'k' is not a string"),
+        arguments(
+            "{\"__metadata__\":{\"k\":{\"l\":\"m\"}}}", 0, "__metadata__ key 'k' is not a string"),
+        arguments("{\"__metadata__\":{\"k\":\"\\udc00\"}}", 0, "surrogate"));
+  }
+
+  @ParameterizedTest
+  @MethodSource("faults")
+  void aFaultIsNamed(String header, int dataSize, String message) throws IOException {
+    assertRefused(RawFile.bytes(header, dataSize), message);
+  }
+
+  @Test
+  void nestingIsNotFollowed() throws IOException {
+    int deep = 200_000;
+    assertRefused(
+        RawFile.bytes("{\"a\":" + "[".repeat(deep), 0), "tensor 'a': its entry is not an object");
+    assertRefused(RawFile.bytes("{\"a\":".repeat(deep), 0), "tensor 'a': unknown field 'a'");
+    assertRefused(RawFile.bytes("{\"__metadata__\":".repeat(deep), 0), "is not a string");
+    assertRefused(RawFile.bytes("{\"a\":{\"shape\":" + "[".repeat(deep), 0), "not an integer");
+    assertRefused(
+        RawFile.bytes("{\"a\":{\"dtype\":" + "{\"a\":".repeat(deep), 0), "dtype is not a string");
+  }
+
+  @Test
+  void theTextMustBeUtf8() throws IOException {
+    byte[][] wrong = {
+      {(byte) 0x80}, // continuation byte alone
+      {(byte) 0xC3}, // cut off
+      {(byte) 0xC0, (byte) 0xAF}, // overlong
+      {(byte) 0xED, (byte) 0xA0, (byte) 0x80}, // half of a surrogate pair
+      {(byte) 0xF4, (byte) 0x90, (byte) 0x80, (byte) 0x80}, // beyond Unicode
+    };
+    for (byte[] text : wrong) {
+      ByteArrayOutputStream header = new ByteArrayOutputStream();
+      header.writeBytes("{\"__metadata__\":{\"k\":\"".getBytes(StandardCharsets.UTF_8));
+      header.writeBytes(text);
+      header.writeBytes("\"}}".getBytes(StandardCharsets.UTF_8));
+      assertRefused(RawFile.bytes(header.toByteArray(), 0), "not valid UTF-8");
+    }
+    assertRefused(RawFile.bytes("{}".getBytes(StandardCharsets.UTF_16LE), 0), "not valid JSON");
+    assertRefused(RawFile.bytes("\uFEFF{}", 0), "does not start with '{'");
+  }
+
+  @Test
+  void theLengthOfTheHeaderMustBeTrue() throws IOException {
+    for (int size = 0; size < Long.BYTES; size++) {
+      assertRefused(new byte[size], "the file has " + size + " bytes, too few");
+    }
+    assertRefused(lengthAndHeader(3, "{}"), "header of 3 bytes in a file of 10 bytes");
+    assertRefused(
+        lengthAndHeader(100_000_000, "{}"), "header of 100000000 bytes in a file of 10 bytes");
+    assertRefused(
+        lengthAndHeader(100_000_001, "{}"),
+        "header of 100000001 bytes, more than the format's limit");
+    assertRefused(
+        lengthAndHeader(100L << 30, "{}"),
+        "header of 107374182400 bytes, more than the format's limit");
+    assertRefused(
+        lengthAndHeader(Long.MAX_VALUE, "{}"), "header of 9223372036854775807 bytes, more");
+    assertRefused(
+        lengthAndHeader(Long.MIN_VALUE, "{}"), "header of 9223372036854775808 bytes, more");
+    assertRefused(lengthAndHeader(-1, "{}"), "header of 18446744073709551615 bytes, more");
+    assertRefused(lengthAndHeader(-8, "{}"), "header of 18446744073709551608 bytes, more");
+  }
+
+  @Test
+  void aHostileNameDoesNotMakeALongMessage() throws IOException {
+    byte[] file = RawFile.bytes("{\"" + "x\\n".repeat(100_000) + "\":1}", 0);
+    try (Arena arena = Arena.ofConfined()) {
+      assertThatExceptionOfType(SafetensorsException.class)
+          .isThrownBy(() -> SafetensorsFile.map(RawFile.write(folder, file), arena))
+          .satisfies(e -> assertThat(e.getMessage()).hasSizeLessThan(1000).doesNotContain("\n"));
+    }
+  }
+
+  @Test
+  void everyTruncationIsRefused() throws IOException {
+    byte[] valid = RawFile.bytes(VALID, VALID_DATA);
+    assertThat(isAccepted(valid)).isTrue();
+    for (int size = 0; size < valid.length; size++) {
+      assertRefused(Arrays.copyOf(valid, size), "");
+    }
+    assertRefused(Arrays.copyOf(valid, valid.length + 1), "the file has 33 bytes of data");
+  }
+
+  /** Nothing but a SafetensorsException, whatever the bytes; what is accepted can be read. */
+  @Test
+  void mutatedFilesAreRefusedOrRead() throws IOException {
+    Random random = new Random(20240815);
+    int accepted = 0;
+    int rounds = 6000;
+    for (int i = 0; i < rounds; i++) {
+      if (isAccepted(mutated(random))) {
+        accepted++;
+      }
+    }
+    // Flips in the data and inside of names are no faults.
+    assertThat(accepted).isBetween(rounds / 50, rounds / 2);
+  }
+
+  private static byte[] mutated(Random random) {
+    byte[] valid = RawFile.bytes(VALID, VALID_DATA);
+    switch (random.nextInt(4)) {
+      case 0 -> { // anything anywhere
+        for (int n = 1 + random.nextInt(4); n > 0; n--) {
+          valid[random.nextInt(valid.length)] ^= (byte) (1 << random.nextInt(8));
+        }
+        return valid;
+      }
+      case 1 -> { // the length
+        ByteBuffer.wrap(valid)
+            .order(ByteOrder.LITTLE_ENDIAN)
+            .putLong(0, random.nextLong() >> random.nextInt(64));
+        return valid;
+      }
+      case 2 -> { // characters that mean something to JSON
+        byte[] header = VALID.getBytes(StandardCharsets.UTF_8);
+        String characters = "{}[]\":,\\0123456789-+.eEu \n\0/é";
+        for (int n = 1 + random.nextInt(3); n > 0; n--) {
+          header[random.nextInt(header.length)] =
+              (byte) characters.charAt(random.nextInt(characters.length()));
+        }
+        return RawFile.bytes(header, VALID_DATA);
+      }
+      default -> { // a piece of the header removed, or inserted a second time
+        String text = VALID;
+        int begin = random.nextInt(text.length());
+        int end = begin + random.nextInt(Math.min(80, text.length() - begin));
+        String piece = random.nextBoolean() ? "" : text.substring(begin, end).repeat(2);
+        return RawFile.bytes(text.substring(0, begin) + piece + text.substring(end), VALID_DATA);
+      }
+    }
+  }
+
+  @Test
+  void randomBytesAreRefused() throws IOException {
+    Random random = new Random(7);
+    for (int i = 0; i < 1000; i++) {
+      byte[] header = new byte[random.nextInt(200)];
+      random.nextBytes(header);
+      assertRefused(RawFile.bytes(header, random.nextInt(20)), "");
+    }
+  }
+
+  private void assertRefused(byte[] bytes, String message) throws IOException {
+    Path path = RawFile.write(folder, bytes);
+    try (Arena arena = Arena.ofConfined()) {
+      assertThatExceptionOfType(SafetensorsException.class)
+          .isThrownBy(() -> SafetensorsFile.map(path, arena))
+          .withMessageStartingWith(path + ": ")
+          .withMessageContaining(message);
+    }
+  }
+
+  /** Whatever else is thrown fails the test. */
+  private boolean isAccepted(byte[] bytes) throws IOException {
+    Path path = RawFile.write(folder, bytes);
+    try (Arena arena = Arena.ofConfined()) {
+      long total = 0;
+      SafetensorsFile file = SafetensorsFile.map(path, arena);
+      for (Tensor tensor : file.tensors().values()) {
+        total += tensor.data().toArray(ValueLayout.JAVA_BYTE).length;
+      }
+      int header = ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN).getInt();
+      assertThat(total).isEqualTo(bytes.length - Long.BYTES - header);
+      return true;
+    } catch (SafetensorsException e) {
+      assertThat(e).hasMessageStartingWith(path + ": ");
+      return false;
+    }
+  }
+
+  private static byte[] lengthAndHeader(long length, String header) {
+    byte[] file = RawFile.bytes(header, 0);
+    ByteBuffer.wrap(file).order(ByteOrder.LITTLE_ENDIAN).putLong(length);
+    return file;
+  }
+
+  private static String one(String dtype, String shape, String offsets) {
+    return "{\"a\":{\"dtype\":%s,\"shape\":%s,\"data_offsets\":%s}}"
+        .formatted(dtype, shape, offsets);
+  }
+
+  private static String two(String offsetsOfA, String offsetsOfB) {
+    return """
+    {"a":{"dtype":"U8","shape":[4],"data_offsets":%s},\
+    "b":{"dtype":"U8","shape":[4],"data_offsets":%s}}\
+    """
+        .formatted(offsetsOfA, offsetsOfB);
+  }
+}

@@ -1,0 +1,277 @@
+package io.spd4j.safetensors;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
+import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
+import static org.assertj.core.api.Assertions.assertThatIllegalStateException;
+import static org.assertj.core.api.Assertions.assertThatNullPointerException;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.FileSystemException;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.Collections;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Random;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+class SafetensorsWriterTest {
+  @TempDir Path folder;
+  private Path target;
+
+  @BeforeEach
+  void nameTarget() {
+    target = folder.resolve("model.safetensors");
+  }
+
+  @Test
+  void theBytesAreThoseOfTheFormat() throws IOException {
+    Tensor tensor = bytes("a", 1, 2, 3);
+    SafetensorsWriter.write(target, List.of(tensor), Map.of("k", "v"));
+    String json =
+        "{\"__metadata__\":{\"k\":\"v\"},\"a\":{\"dtype\":\"U8\",\"shape\":[3],\"data_offsets\":[0,3]}}";
+    byte[] file = Files.readAllBytes(target);
+    assertThat(file).startsWith(120, 0, 0, 0, 0, 0, 0, 0).endsWith(1, 2, 3).hasSize(8 + 120 + 3);
+    assertThat(new String(file, 8, 120, StandardCharsets.UTF_8))
+        .isEqualTo(json + " ".repeat(120 - json.length()));
+  }
+
+  @Test
+  void whatIsWrittenIsReadAgain() throws IOException {
+    Random random = new Random(11);
+    Map<String, Tensor> written = new LinkedHashMap<>();
+    for (Dtype dtype : Dtype.values()) {
+      for (List<Long> shape :
+          List.of(List.<Long>of(), List.of(3L), List.of(2L, 0L), List.of(5L, 1L, 7L))) {
+        String name = dtype + "." + shape + " \"é😀\\\n";
+        byte[] data = new byte[(int) Tensor.byteSize(dtype, shape)];
+        random.nextBytes(data);
+        written.put(name, new Tensor(name, dtype, shape, MemorySegment.ofArray(data)));
+      }
+    }
+    Map<String, String> metadata = Map.of("format", "pt", "é😀", "\u0000\"\n😀", "", "");
+    SafetensorsWriter.write(target, written.values(), metadata);
+    try (Arena arena = Arena.ofConfined()) {
+      SafetensorsFile file = SafetensorsFile.map(target, arena);
+      assertThat(file.metadata()).isEqualTo(metadata);
+      assertThat(file.tensors().keySet()).containsExactlyInAnyOrderElementsOf(written.keySet());
+      for (Tensor tensor : file.tensors().values()) {
+        Tensor original = written.get(tensor.name());
+        assertThat(tensor.dtype()).isEqualTo(original.dtype());
+        assertThat(tensor.shape()).isEqualTo(original.shape());
+        assertThat(tensor.data().mismatch(original.data())).isEqualTo(-1);
+        assertThat(tensor.isAligned()).isTrue();
+      }
+      Tensor first = file.tensors().firstEntry().getValue();
+      assertThat(first.data().address() % 64).isZero();
+    }
+  }
+
+  @Test
+  void widerElementsComeFirstAndOtherwiseTheOrderIsKept() throws IOException {
+    Tensor half = tensor("half", Dtype.F16, 2);
+    Tensor single = tensor("single", Dtype.F32, 4);
+    SafetensorsWriter.write(target, List.of(bytes("z", 1), half, bytes("a", 2), single), Map.of());
+    try (Arena arena = Arena.ofConfined()) {
+      assertThat(SafetensorsFile.map(target, arena).tensors().keySet())
+          .containsExactly("single", "half", "z", "a");
+    }
+  }
+
+  @Test
+  void theSameInputGivesTheSameBytes() throws IOException {
+    Map<String, String> forwards = new LinkedHashMap<>();
+    Map<String, String> backwards = new LinkedHashMap<>();
+    for (int i = 0; i < 20; i++) {
+      forwards.put("key" + i, "value" + i);
+      backwards.put("key" + (19 - i), "value" + (19 - i));
+    }
+    List<Tensor> tensors = List.of(bytes("b", 1, 2), bytes("a", 3));
+    SafetensorsWriter.write(target, tensors, forwards);
+    Path other = folder.resolve("other.safetensors");
+    SafetensorsWriter.write(other, tensors, backwards);
+    assertThat(other).hasSameBinaryContentAs(target);
+  }
+
+  @Test
+  void noTensorsAndNoMetadata() throws IOException {
+    SafetensorsWriter.write(target, List.of(), Map.of());
+    assertThat(target).hasSize(64);
+    try (Arena arena = Arena.ofConfined()) {
+      assertThat(SafetensorsFile.map(target, arena).tensors()).isEmpty();
+    }
+  }
+
+  @Test
+  void dataLargerThanAChunkAreWrittenWhole() throws IOException {
+    long[] values = new Random(3).longs(SafetensorsWriter.CHUNK_SIZE / 4 + 17).toArray();
+    MemorySegment heap = MemorySegment.ofArray(values);
+    List<Long> shape = List.of((long) values.length);
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment offHeap = arena.allocateFrom(ValueLayout.JAVA_LONG, values);
+      SafetensorsWriter.write(
+          target,
+          List.of(
+              new Tensor("heap", Dtype.I64, shape, heap),
+              new Tensor("offHeap", Dtype.I64, shape, offHeap)),
+          Map.of());
+      SafetensorsFile file = SafetensorsFile.map(target, arena);
+      assertThat(file.tensor("heap").data().mismatch(heap)).isEqualTo(-1);
+      assertThat(file.tensor("offHeap").data().mismatch(heap)).isEqualTo(-1);
+    }
+  }
+
+  @Test
+  void aMappedFileCanBeReplacedAndCopied() throws IOException {
+    SafetensorsWriter.write(target, List.of(bytes("a", 1, 2, 3)), Map.of());
+    try (Arena arena = Arena.ofShared()) {
+      Tensor old = SafetensorsFile.map(target, arena).tensor("a");
+      SafetensorsWriter.write(target, List.of(bytes("before", 9, 9), old), Map.of());
+      assertThat(old.data().toArray(ValueLayout.JAVA_BYTE)).containsExactly(1, 2, 3);
+      assertThat(SafetensorsFile.map(target, arena).tensor("a").data().mismatch(old.data()))
+          .isEqualTo(-1);
+    }
+    assertThat(filesInFolder()).containsExactly("model.safetensors");
+  }
+
+  @Test
+  void aFailureLeavesTheOldFileAndNothingElse() throws IOException {
+    SafetensorsWriter.write(target, List.of(bytes("a", 1)), Map.of());
+    byte[] old = Files.readAllBytes(target);
+    Arena closed = Arena.ofConfined();
+    Tensor gone = new Tensor("gone", Dtype.U8, List.of(4L), closed.allocate(4));
+    closed.close();
+    assertThatIllegalStateException()
+        .isThrownBy(() -> SafetensorsWriter.write(target, List.of(bytes("a", 2), gone), Map.of()));
+    assertThat(target).hasBinaryContent(old);
+
+    try (Arena arena = Arena.ofConfined()) {
+      Tensor confined = new Tensor("confined", Dtype.U8, List.of(4L), arena.allocate(4));
+      CompletableFuture<Void> elsewhere =
+          CompletableFuture.runAsync(() -> {
+            try {
+              SafetensorsWriter.write(target, List.of(confined), Map.of());
+            } catch (IOException e) {
+              throw new UncheckedIOException(e);
+            }
+          });
+      assertThatExceptionOfType(CompletionException.class)
+          .isThrownBy(elsewhere::join)
+          .withCauseInstanceOf(WrongThreadException.class);
+    }
+    assertThat(target).hasBinaryContent(old);
+    assertThat(filesInFolder()).containsExactly("model.safetensors");
+  }
+
+  @Test
+  void aTargetThatCannotBeWrittenLeavesNothingBehind() throws IOException {
+    Path directory = Files.createDirectory(folder.resolve("directory"));
+    Files.createFile(directory.resolve("inside"));
+    assertThatExceptionOfType(FileSystemException.class)
+        .isThrownBy(() -> SafetensorsWriter.write(directory, List.of(bytes("a", 1)), Map.of()));
+    assertThat(filesInFolder()).containsExactly("directory");
+    assertThat(directory.resolve("inside")).exists();
+    assertThatExceptionOfType(NoSuchFileException.class)
+        .isThrownBy(() -> SafetensorsWriter.write(folder.resolve("no/where"), List.of(), Map.of()));
+  }
+
+  @Test
+  void namesAreChecked() {
+    assertRefused(List.of(bytes("", 1)), Map.of(), "a tensor's name is empty");
+    assertRefused(
+        List.of(bytes("__metadata__", 1)), Map.of(), "a tensor cannot be named __metadata__");
+    assertRefused(
+        List.of(bytes("a", 1), bytes("b", 1), bytes("a", 2)),
+        Map.of(),
+        "two tensors are named 'a'");
+    assertRefused(List.of(bytes("x\ud800", 1)), Map.of(), "half of a surrogate pair");
+    assertRefused(List.of(), Map.of("k", "\udc00"), "half of a surrogate pair");
+    assertRefused(List.of(), Map.of("\udc00", "v"), "half of a surrogate pair");
+  }
+
+  @Test
+  void textsCanBeAsLongAsTheHeaderAllows() throws IOException {
+    String name = "n".repeat(1_000_000);
+    Map<String, String> metadata = Map.of("k", "v".repeat(25_000_000));
+    SafetensorsWriter.write(target, List.of(bytes(name, 1)), metadata);
+    try (Arena arena = Arena.ofConfined()) {
+      SafetensorsFile file = SafetensorsFile.map(target, arena);
+      assertThat(file.tensors()).containsOnlyKeys(name);
+      assertThat(file.metadata().equals(metadata)).isTrue();
+    }
+  }
+
+  @Test
+  void aHeaderBeyondTheFormatsLimitIsRefused() {
+    assertRefused(
+        List.of(),
+        Map.of("k", "v".repeat(100_000_000)),
+        "more than the format's limit of 100000000");
+  }
+
+  @Test
+  void nullIsNamed() {
+    assertThatNullPointerException()
+        .isThrownBy(() -> SafetensorsWriter.write(null, List.of(), Map.of()))
+        .withMessage("target");
+    assertThatNullPointerException()
+        .isThrownBy(() -> SafetensorsWriter.write(target, null, Map.of()))
+        .withMessage("tensors");
+    assertThatNullPointerException()
+        .isThrownBy(() -> SafetensorsWriter.write(target, List.of(), null))
+        .withMessage("metadata");
+    assertThatNullPointerException()
+        .isThrownBy(
+            () -> SafetensorsWriter.write(target, Arrays.asList(bytes("a", 1), null), Map.of()))
+        .withMessage("tensor of tensors");
+    assertThatNullPointerException()
+        .isThrownBy(
+            () -> SafetensorsWriter.write(target, List.of(), Collections.singletonMap(null, "v")))
+        .withMessage("key of metadata");
+    assertThatNullPointerException()
+        .isThrownBy(
+            () -> SafetensorsWriter.write(target, List.of(), Collections.singletonMap("k", null)))
+        .withMessage("value of metadata 'k'");
+    assertThat(target).doesNotExist();
+  }
+
+  private void assertRefused(List<Tensor> tensors, Map<String, String> metadata, String message) {
+    assertThatIllegalArgumentException()
+        .isThrownBy(() -> SafetensorsWriter.write(target, tensors, metadata))
+        .withMessageContaining(message);
+    assertThat(folder).isEmptyDirectory();
+  }
+
+  private List<String> filesInFolder() throws IOException {
+    try (Stream<Path> files = Files.list(folder)) {
+      return files.map(file -> file.getFileName().toString()).toList();
+    }
+  }
+
+  private static Tensor bytes(String name, int... values) {
+    byte[] data = new byte[values.length];
+    for (int i = 0; i < values.length; i++) {
+      data[i] = (byte) values[i];
+    }
+    return new Tensor(name, Dtype.U8, List.of((long) data.length), MemorySegment.ofArray(data));
+  }
+
+  private static Tensor tensor(String name, Dtype dtype, int byteSize) {
+    List<Long> shape = List.of((long) byteSize / dtype.byteSize());
+    return new Tensor(name, dtype, shape, MemorySegment.ofArray(new byte[byteSize]));
+  }
+}
