@@ -1,4 +1,4 @@
-# The front door. `make test` does all the set-up there is.
+# The front door. `make finetune` and `make test` do all the set-up there is.
 
 # --- A JDK of 22 or later: JAVA_HOME, then the java on the path, then the usual places, the newest first. -------------
 define find_jdk
@@ -11,6 +11,8 @@ done
 endef
 JDK = $(eval JDK := $$(shell $$(find_jdk)))$(JDK)
 MVN = JAVA_HOME='$(JDK)' mvn -B -ntp
+JAVA = '$(JDK)/bin/java' --add-modules jdk.incubator.vector --enable-native-access=ALL-UNNAMED
+BENCH = $(JAVA) -jar bench/target/spd4j-bench.jar
 
 # --- The native library. ----------------------------------------------------------------------------------------------
 OS := $(shell uname -s | tr A-Z a-z | sed 's/darwin/macos/')
@@ -46,12 +48,14 @@ SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all
 # -O1 vectorizes nothing, and clang reports each loop that was meant to be.
 SANITIZE_CFLAGS = $(CFLAGS) -g -O1 -Wno-pass-failed @target/c-obj/sanitize
 
-.PHONY: native native-test bindings jar test finetune format clean jdk
+.PHONY: native native-test bindings jar test finetune bench format clean jdk
 .DEFAULT_GOAL := help
 .SECONDARY: # keep the object files
 
 help:
+	@echo "make finetune  build everything and run the main job: for now, replay recorded PyTorch traces and time steps"
 	@echo "make test      build everything and run every test"
+	@echo "make bench     time steps of every rule"
 	@echo "make native    the C library alone        make bindings  jextract's output again"
 	@echo "make format    google-java-format         make clean     remove what was built"
 
@@ -119,17 +123,32 @@ target/c-test/%: $(C_TEST_SHARED:%=target/c-obj/%.o) target/c-obj/%.o $(OBJECTS:
 # --- Java. ------------------------------------------------------------------------------------------------------------
 jar: jdk
 	$(MVN) -q install -DskipTests
+	$(MVN) -q -f bench/pom.xml package -DskipTests
 
 test: jdk native-test
 	$(MVN) install
+	$(MVN) -f bench/pom.xml verify
 
-finetune: test
+TRACES := $(filter-out %/minilm_batch.safetensors,$(wildcard src/test/resources/reference/*.safetensors))
+
+finetune: jar
+	$(BENCH) replay $(TRACES)
+	$(BENCH) step --shape vit-b16 --rule spd --select natural --repeat 10
+
+bench: jar
+	@for shape in vit-b16 lora many:10000x64; do for backend in native vector; do \
+	  $(BENCH) step --shape $$shape --backend $$backend --rule adamw || exit 1; \
+	  $(BENCH) step --shape $$shape --backend $$backend --rule l2sp || exit 1; \
+	  $(BENCH) step --shape $$shape --backend $$backend --rule spd --select none || exit 1; \
+	  $(BENCH) step --shape $$shape --backend $$backend --rule spd --select all || exit 1; \
+	done; done
 
 bindings:
 	jextract/generate.sh
 
 format: jdk
 	$(MVN) -q spotless:apply
+	$(MVN) -q -f bench/pom.xml spotless:apply
 
 clean:
-	rm -rf target
+	rm -rf target bench/target

@@ -1,0 +1,47 @@
+package io.spd4j.bench;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.stream.IntStream;
+
+/** The machine's own bandwidth: what a step cannot beat unless its arrays stay in the cache. */
+final class CopyBandwidth {
+  private CopyBandwidth() {}
+
+  /**
+   * Copies one half of some memory to the other.
+   *
+   * @return bytes read and written per nanosecond, in the median
+   */
+  static double measure(long bytes, int threads, int repeat) {
+    try (Arena arena = Arena.ofShared();
+        ExecutorService helpers = Executors.newFixedThreadPool(threads)) {
+      long half = bytes / 2;
+      MemorySegment from = arena.allocate(half, 64).fill((byte) 1);
+      MemorySegment to = arena.allocate(half, 64).fill((byte) 2);
+      Runnable[] parts =
+          IntStream.range(0, threads)
+              .<Runnable>mapToObj(t -> {
+                long begin = half / threads * t;
+                long size = t == threads - 1 ? half - begin : half / threads;
+                return () -> MemorySegment.copy(from, begin, to, begin, size);
+              })
+              .toArray(Runnable[]::new);
+      Timing timing =
+          Timing.of(
+              repeat,
+              () -> {
+                CompletableFuture<?>[] running = new CompletableFuture<?>[threads - 1];
+                for (int t = 1; t < threads; t++) {
+                  running[t - 1] = CompletableFuture.runAsync(parts[t], helpers);
+                }
+                parts[0].run();
+                CompletableFuture.allOf(running).join();
+              });
+      return 2 * half / timing.medianNanos();
+    }
+  }
+}

@@ -1,0 +1,38 @@
+package io.spd4j.bench;
+
+import io.spd4j.Parameter;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.HashMap;
+import java.util.Map;
+import java.util.stream.Stream;
+
+/** Whether all runs of a trace give the bits of the first. */
+final class FirstBits {
+  private record Key(int step, int tensor) {}
+
+  private final Map<Key, MemorySegment[]> first = new HashMap<>();
+
+  /** Compares every array of a tensor after a step with what was there the first time. */
+  boolean same(int tensor, int step, Parameter parameter) {
+    MemorySegment[] expected =
+        first.computeIfAbsent(
+            new Key(step, tensor),
+            key ->
+                arrays(parameter)
+                    .map(array -> MemorySegment.ofArray(array.toArray(ValueLayout.JAVA_BYTE)))
+                    .toArray(MemorySegment[]::new));
+    MemorySegment[] actual = arrays(parameter).toArray(MemorySegment[]::new);
+    for (int a = 0; a < actual.length; a++) {
+      if (actual[a].mismatch(expected[a]) >= 0) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  private static Stream<MemorySegment> arrays(Parameter p) {
+    return Stream.of(p.data(), p.expAvg(), p.expAvgSq(), p.maxExpAvgSq())
+        .filter(array -> array != null);
+  }
+}

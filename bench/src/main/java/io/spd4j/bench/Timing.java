@@ -1,0 +1,46 @@
+package io.spd4j.bench;
+
+import java.lang.management.CompilationMXBean;
+import java.lang.management.ManagementFactory;
+import java.util.Arrays;
+
+/** How long something takes once the JIT compiler is done with it. */
+record Timing(double medianNanos, double minNanos) {
+  /** The compiler, which takes a core away, counts as done when it rested for this long. */
+  private static final long QUIET_NANOS = 500_000_000;
+
+  private static final long WARM_UP_NANOS = 10_000_000_000L;
+  private static final int WARM_UP_RUNS = 10;
+
+  static Timing of(int repeat, Runnable task) {
+    warmUp(task);
+    long[] nanos = new long[repeat];
+    for (int i = 0; i < repeat; i++) {
+      long begin = System.nanoTime();
+      task.run();
+      nanos[i] = System.nanoTime() - begin;
+    }
+    Arrays.sort(nanos);
+    return new Timing((nanos[(repeat - 1) / 2] + nanos[repeat / 2]) / 2.0, nanos[0]);
+  }
+
+  private static void warmUp(Runnable task) {
+    CompilationMXBean compiler = ManagementFactory.getCompilationMXBean();
+    long start = System.nanoTime();
+    long quietSince = start;
+    long compiled = -1;
+    for (int runs = 0; ; runs++) {
+      long now = System.nanoTime();
+      long time = compiler == null ? 0 : compiler.getTotalCompilationTime();
+      if (time != compiled) {
+        compiled = time;
+        quietSince = now;
+      }
+      boolean quiet = now - quietSince > QUIET_NANOS || now - start > WARM_UP_NANOS;
+      if (quiet && runs >= WARM_UP_RUNS) {
+        return;
+      }
+      task.run();
+    }
+  }
+}

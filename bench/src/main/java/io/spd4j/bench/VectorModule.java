@@ -1,0 +1,37 @@
+package io.spd4j.bench;
+
+import java.io.IOException;
+import java.lang.management.ManagementFactory;
+import java.lang.module.ModuleFinder;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * Starts a second JVM with the incubating Vector API, which no entry of a manifest can ask for, so
+ * that {@code java -jar} needs no options.
+ */
+final class VectorModule {
+  private static final String NAME = "jdk.incubator.vector";
+
+  private VectorModule() {}
+
+  /** Whether the API is in this JDK but not in this process. */
+  static boolean shouldRelaunch() {
+    return ModuleLayer.boot().findModule(NAME).isEmpty()
+        && ModuleFinder.ofSystem().find(NAME).isPresent();
+  }
+
+  /** Runs {@link Main} with the same options and arguments; its exit status. */
+  static int relaunch(String... args) throws IOException, InterruptedException {
+    List<String> command = new ArrayList<>();
+    command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
+    command.addAll(ManagementFactory.getRuntimeMXBean().getInputArguments());
+    command.addAll(List.of("--add-modules", NAME, "--enable-native-access=ALL-UNNAMED"));
+    command.addAll(List.of("-cp", System.getProperty("java.class.path"), Main.class.getName()));
+    command.addAll(List.of(args));
+    Process child = new ProcessBuilder(command).inheritIO().start();
+    Runtime.getRuntime().addShutdownHook(new Thread(child::destroy));
+    return child.waitFor();
+  }
+}
