@@ -48,13 +48,14 @@ SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all
 # -O1 vectorizes nothing, and clang reports each loop that was meant to be.
 SANITIZE_CFLAGS = $(CFLAGS) -g -O1 -Wno-pass-failed @target/c-obj/sanitize
 
-.PHONY: native native-test bindings jar test finetune bench format clean jdk
+.PHONY: native native-test bindings jar test replay finetune bench format clean jdk
 .DEFAULT_GOAL := help
 .SECONDARY: # keep the object files
 
 help:
 	@echo "make finetune  build everything and run the main job: for now, replay recorded PyTorch traces and time steps"
 	@echo "make test      build everything and run every test"
+	@echo "make replay    replay recorded PyTorch traces on every backend"
 	@echo "make bench     time steps of every rule"
 	@echo "make native    the C library alone        make bindings  jextract's output again"
 	@echo "make format    google-java-format         make clean     remove what was built"
@@ -65,6 +66,7 @@ jdk:
 
 ifeq ($(CC_FOUND),)
 native native-test:
+	@rm -rf target/native target/classes/META-INF/native
 	@echo "spd4j: no C compiler found (gcc or clang): going on without the native library" >&2
 else
 native: $(LIBRARY)
@@ -72,13 +74,17 @@ native-test: $(C_TESTS:%=target/c-test/%) $(C_TESTS:%=target/c-test/%-shipped)
 	@for t in $^; do echo "== $$t" && $$t || exit 1; done
 endif
 
+# What the objects were built with: another compiler builds them anew.
+COMPILER := target/obj/compiler
+$(shell mkdir -p target/obj && echo '$(CC)' | cmp -s - $(COMPILER) || echo '$(CC)' > $(COMPILER))
+
 $(LIBRARY): $(OBJECTS)
 	@mkdir -p $(@D)
 	@echo "ld $@"
 	@$(CC) -shared -o $@ $^ -lm
 
 define tier_rule
-target/obj/%-$(1).o: native/cpu/%.c $(HEADERS) Makefile
+target/obj/%-$(1).o: native/cpu/%.c $(HEADERS) $(COMPILER) Makefile
 	@mkdir -p $$(@D)
 	@echo "cc $$< ($(1))"
 	@$(CC) $(CFLAGS) $($(1)_FLAGS) -DSPD4J_TIER=$(1) -c $$< -o $$@
@@ -88,13 +94,13 @@ target/c-obj/%-$(1).o: native/cpu/%.c $(HEADERS) target/c-obj/sanitize
 endef
 $(foreach t,$(TIERS),$(eval $(call tier_rule,$(t))))
 
-target/obj/%.o: native/cpu/%.c $(HEADERS) Makefile
+target/obj/%.o: native/cpu/%.c $(HEADERS) $(COMPILER) Makefile
 	@mkdir -p $(@D)
 	@echo "cc $<"
 	@$(CC) $(CFLAGS) -c $< -o $@
 
 # What the compiler can sanitize: its own arguments, in a file.
-target/c-obj/sanitize: Makefile
+target/c-obj/sanitize: $(COMPILER) Makefile
 	@mkdir -p $(@D)
 	@echo 'int main(void) { return 0; }' > $@.c
 	@if $(CC) $(SANITIZE) $@.c -o $@.out 2>/dev/null && $@.out 2>/dev/null; then echo '$(SANITIZE)' > $@; \
@@ -106,7 +112,7 @@ target/c-obj/%.o: native/cpu/%.c $(HEADERS) target/c-obj/sanitize
 target/c-obj/%.o: native/test/%.c $(C_TEST_HEADERS) target/c-obj/sanitize
 	@$(CC) $(SANITIZE_CFLAGS) -c $< -o $@
 
-target/c-obj/%-shipped.o: native/test/%.c $(C_TEST_HEADERS) Makefile
+target/c-obj/%-shipped.o: native/test/%.c $(C_TEST_HEADERS) $(COMPILER) Makefile
 	@mkdir -p $(@D)
 	@$(CC) $(CFLAGS) -O1 -c $< -o $@
 
@@ -131,8 +137,10 @@ test: jdk native-test
 
 TRACES := $(filter-out %/minilm_batch.safetensors,$(wildcard src/test/resources/reference/*.safetensors))
 
-finetune: jar
+replay: jar
 	$(BENCH) replay $(TRACES)
+
+finetune: replay
 	$(BENCH) step --shape vit-b16 --rule spd --select natural --repeat 10
 
 bench: jar

@@ -20,8 +20,8 @@ import java.util.concurrent.atomic.AtomicBoolean;
 /**
  * Adam over off-heap float32 arrays, with a decay rule per parameter group: none, {@link
  * WeightDecay} (AdamW), {@link L2SP} or {@link SelectiveProjectionDecay}. A step reads every array
- * once and allocates nothing; its result is the same to the bit on every backend, vector width and
- * number of threads (native/NUMERICS.md).
+ * once (what SPD projects, a second time) and allocates nothing; its result is the same to the bit
+ * on every backend, vector width and number of threads (native/NUMERICS.md).
  *
  * <p>Bad arguments are refused by an exception that names the parameter and the fault, before
  * anything is written. One exception cannot come first: if another thread closes an arena while a
@@ -77,11 +77,12 @@ public final class Adam implements AutoCloseable {
     backend = Backend.of(kernels.name());
     threads = b.threads;
     written = new WrittenMemory(parameters, groupOf);
+    BlockTable newTable = null;
     boolean ready = false;
     try {
       List<TensorArrays> arrays = new Moments(momentsArena).complete(parameters, groupOf);
-      table = new BlockTable(arrays);
-      driver = new StepDriver(kernels, table, threads, b.executor);
+      newTable = new BlockTable(arrays);
+      driver = new StepDriver(kernels, newTable, threads, b.executor);
       for (int i = 0; i < parameters.length; i++) {
         TensorArrays a = arrays.get(i);
         parameters[i].adopt(this, i, a.expAvg(), a.expAvgSq(), a.maxExpAvgSq());
@@ -91,8 +92,12 @@ public final class Adam implements AutoCloseable {
     } finally {
       if (!ready) {
         momentsArena.close();
+        if (newTable != null) {
+          newTable.close();
+        }
       }
     }
+    table = newTable;
   }
 
   /** An optimizer in steps. */
@@ -352,6 +357,9 @@ public final class Adam implements AutoCloseable {
 
   private static void checkGradScale(double gradScale) {
     Checks.finite("gradScale", Checks.positive("gradScale", gradScale));
+    if ((float) gradScale == 0) {
+      throw new IllegalArgumentException("gradScale " + gradScale + " is 0 in float32");
+    }
   }
 
   private boolean active(int i) {
@@ -442,6 +450,7 @@ public final class Adam implements AutoCloseable {
   }
 
   private void drive(Schedule schedule) {
+    driver.begin(schedule);
     try {
       driver.step(schedule);
     } catch (RuntimeException | Error e) {
@@ -452,9 +461,11 @@ public final class Adam implements AutoCloseable {
 
   /** Collects what an optimizer has. Not thread-safe. */
   public static final class Builder {
+    private static final int MAX_THREADS = 1024;
+
     private final List<ParameterGroup> groups = new ArrayList<>();
     private Backend backend;
-    private int threads = Runtime.getRuntime().availableProcessors();
+    private int threads = Math.min(MAX_THREADS, Runtime.getRuntime().availableProcessors());
     private Executor executor;
     private Kernels kernels;
 
@@ -490,11 +501,12 @@ public final class Adam implements AutoCloseable {
      * Threads that work on a step, the caller's among them; as many as there are processors unless
      * set. Small steps use fewer.
      *
-     * @throws IllegalArgumentException if threads is less than 1
+     * @throws IllegalArgumentException if threads is less than 1 or more than 1024
      */
     public Builder threads(int threads) {
-      if (threads < 1) {
-        throw new IllegalArgumentException("threads must be 1 or more, not " + threads);
+      if (threads < 1 || threads > MAX_THREADS) {
+        throw new IllegalArgumentException(
+            "threads must be 1 to " + MAX_THREADS + ", not " + threads);
       }
       this.threads = threads;
       return this;

@@ -22,6 +22,10 @@ public final class Diagnostics {
 
   /** The report, a few lines of text. Thread-safe; throws nothing. */
   public static String report() {
+    String flags =
+        missingFlags(); // before a restricted method is called: the first call allows all
+    String forced = System.getProperty("spd4j.backend");
+    String used = forced;
     StringBuilder report = new StringBuilder();
     report.append(
         "spd4j %s, Java %s, %s %s%n"
@@ -30,22 +34,28 @@ public final class Diagnostics {
                 Runtime.version(),
                 System.getProperty("os.name"),
                 System.getProperty("os.arch")));
-    String forced = System.getProperty("spd4j.backend");
-    String used = forced;
+    boolean found = false;
     for (Backend.Availability a : Backend.availability()) {
       if (used == null && a.available()) {
         used = a.backend().id();
       }
-      String use = !a.available() ? "no" : a.backend().id().equals(used) ? "used" : "yes";
-      report.append("  %-7s %-4s %s%n".formatted(a.backend().id(), use, a.reason()));
+      boolean use = a.available() && a.backend().id().equals(used);
+      found |= use;
+      report.append(
+          "  %-7s %-4s %s%n"
+              .formatted(
+                  a.backend().id(), use ? "used" : a.available() ? "yes" : "no", a.reason()));
     }
-    if (forced != null) {
-      report.append("  -Dspd4j.backend=%s: no other backend is used%n".formatted(forced));
+    if (!found) {
+      report.append("  -Dspd4j.backend=%s: no such backend here, no optimizer%n".formatted(forced));
     }
-    List<String> flags = missingFlags();
     if (!flags.isEmpty()) {
-      report.append("missing JDK flags: %s%n".formatted(String.join(" ", flags)));
+      report.append("missing JDK flags: %s%n".formatted(flags));
     }
+    Module module = Diagnostics.class.getModule();
+    report.append(
+        "an application wants: java --enable-native-access=%s --add-modules jdk.incubator.vector …%n"
+            .formatted(module.isNamed() ? module.getName() : "ALL-UNNAMED"));
     return report.toString();
   }
 
@@ -60,7 +70,7 @@ public final class Diagnostics {
     return properties.getProperty("version");
   }
 
-  private static List<String> missingFlags() {
+  private static String missingFlags() {
     List<String> flags = new ArrayList<>();
     if (!KernelProvider.vectorModule()) {
       flags.add("--add-modules jdk.incubator.vector");
@@ -69,6 +79,6 @@ public final class Diagnostics {
     if (!module.isNativeAccessEnabled()) {
       flags.add("--enable-native-access=" + (module.isNamed() ? module.getName() : "ALL-UNNAMED"));
     }
-    return flags;
+    return String.join(" ", flags);
   }
 }

@@ -109,7 +109,10 @@ public final class Parameter {
     this.gradient = gradient;
   }
 
-  /** The first moment m: the caller's or, within an optimizer, the optimizer's; otherwise null. */
+  /**
+   * The first moment m: the caller's or, within an optimizer, the optimizer's; otherwise null. What
+   * the optimizer allocated is freed when it is closed: save it before.
+   */
   public MemorySegment expAvg() {
     return expAvg;
   }
@@ -182,7 +185,10 @@ public final class Parameter {
       return this;
     }
 
-    /** The pre-trained values θ0, only read, often a mapped file; null: θ0 is the origin. */
+    /**
+     * The pre-trained values θ0, only read, often a mapped file (never truncate one: native code
+     * would end the JVM with SIGBUS); null: θ0 is the origin.
+     */
     public Builder anchor(MemorySegment anchor) {
       this.anchor = anchor;
       return this;
@@ -204,7 +210,9 @@ public final class Parameter {
       return this;
     }
 
-    /** The steps already taken, 0 or more, when training is continued from a checkpoint. */
+    /**
+     * The steps already taken when training is continued; more than 0 goes with {@link #moments}.
+     */
     public Builder step(long step) {
       this.step = step;
       return this;
@@ -237,6 +245,10 @@ public final class Parameter {
       }
       if (step < 0) {
         throw new IllegalArgumentException("step of " + name + " must be 0 or more, not " + step);
+      }
+      if (step > 0 && expAvg == null) {
+        throw new IllegalArgumentException(
+            "step of " + name + " is " + step + ", but the moments of those steps are missing");
       }
       return new Parameter(this);
     }

@@ -35,7 +35,8 @@ final class WrittenMemory {
     for (int i = 0; i < parameters.length; i++) {
       Parameter p = parameters[i];
       if (p.owner() != null) {
-        throw new IllegalArgumentException(p.name() + " belongs to another optimizer");
+        throw new IllegalArgumentException(
+            p.name() + " belongs to another optimizer: build a new Parameter over its arrays");
       }
       if (!names.add(p.name())) {
         throw new IllegalArgumentException("two parameters are named " + p.name());

@@ -16,6 +16,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.LongStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -82,11 +83,19 @@ class AllocationTest {
       for (int i = 0; i < warmUp; i++) {
         code.run();
       }
+      long[] helpers =
+          Thread.getAllStackTraces().keySet().stream()
+              .filter(thread -> thread.getName().startsWith("spd4j-"))
+              .mapToLong(Thread::threadId)
+              .toArray();
+      long helpersBefore = LongStream.of(helpers).map(THREADS::getThreadAllocatedBytes).sum();
       long before = THREADS.getCurrentThreadAllocatedBytes();
       for (int i = 0; i < STEPS; i++) {
         code.run();
       }
-      return THREADS.getCurrentThreadAllocatedBytes() - before;
+      long after = THREADS.getCurrentThreadAllocatedBytes();
+      long helpersAfter = LongStream.of(helpers).map(THREADS::getThreadAllocatedBytes).sum();
+      return after - before + helpersAfter - helpersBefore;
     }
   }
 

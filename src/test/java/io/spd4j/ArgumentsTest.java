@@ -256,6 +256,19 @@ class ArgumentsTest {
     }
   }
 
+  @Test
+  void aScaleThatIsZeroInFloat32IsRefused() {
+    try (Adam adam = Adam.builder().build()) {
+      refused(() -> adam.step(1e-50), "gradScale", "1.0E-50", "float32");
+    }
+  }
+
+  @Test
+  void stepsWithoutTheirMomentsAreRefused() {
+    refused(
+        () -> Parameter.builder("p", of(arena, 1)).step(9).build(), "step of p", "9", "moments");
+  }
+
   @ParameterizedTest
   @ValueSource(longs = {-1, Long.MIN_VALUE})
   void aNegativeStepIsRefused(long step) {

@@ -128,8 +128,10 @@ class PackagedJarIT {
   @Test
   void stepsInPlainJavaWithoutBoth() throws Exception {
     String missing = "-Dspd4j.library.path=" + folder.resolve("none");
-    assertThat(onClassPath(missing)).isEqualTo("SCALAR -0.5");
-    assertThat(onModulePath(missing)).isEqualTo("SCALAR -0.5");
+    assertThat(onClassPath(missing))
+        .contains("steps run in plain Java; native: ")
+        .endsWith("SCALAR -0.5");
+    assertThat(onModulePath(missing)).endsWith("SCALAR -0.5");
   }
 
   @Test
@@ -138,15 +140,18 @@ class PackagedJarIT {
         Runtime.version().feature() < 24
             ? "--enable-native-access=java.base"
             : "--illegal-native-access=deny";
-    assertThat(onClassPath(denied)).isEqualTo("SCALAR -0.5");
+    assertThat(onClassPath(denied)).contains("--enable-native-access").endsWith("SCALAR -0.5");
     assertThat(onModulePath(denied, VECTOR)).endsWith("VECTOR -0.5");
   }
 
   @Test
   void aForcedBackendIsUsedOrRefused() throws Exception {
-    assertThat(onClassPath("-Dspd4j.backend=scalar")).endsWith("SCALAR -0.5");
+    // Nothing else is loaded, so the JVM has nothing to warn of.
+    assertThat(onClassPath("-Dspd4j.backend=scalar")).isEqualTo("SCALAR -0.5");
     assertThat(onClassPath("-Dspd4j.backend=vector"))
         .contains("backend vector is not available", "--add-modules jdk.incubator.vector");
+    assertThat(onClassPath("-Dspd4j.backend=vector", VECTOR, "-Dspd4j.vector.bits=64"))
+        .contains("backend vector is not available", "64 bits, not 128, 256 or 512");
     assertThat(onClassPath("-Dspd4j.backend=abacus")).contains("unknown backend \"abacus\"");
   }
 
@@ -157,12 +162,25 @@ class PackagedJarIT {
         .startsWith("spd4j " + Diagnostics.version() + ", Java ")
         .contains("the Vector API is not resolved: add --add-modules jdk.incubator.vector")
         .contains("scalar")
-        .endsWith("missing JDK flags: --add-modules jdk.incubator.vector");
+        .contains("missing JDK flags: --add-modules jdk.incubator.vector")
+        .contains("an application wants: java --enable-native-access=ALL-UNNAMED");
     assertThat(java(new String[] {VECTOR}, "-jar", jar.toString()))
         .contains(" bits")
         .doesNotContain("missing");
     if (NativeLibrary.spd4j().loaded()) {
       assertThat(report).contains("native  used libspd4j", ", tier ");
     }
+  }
+
+  @Test
+  void diagnosticsNameTheFlagsAnApplicationLacks() throws Exception {
+    String[] asApplication = {"-cp", jar.toString(), "io.spd4j.Diagnostics"};
+    assertThat(java(new String[0], asApplication))
+        .contains(
+            "missing JDK flags: --add-modules jdk.incubator.vector"
+                + " --enable-native-access=ALL-UNNAMED");
+    assertThat(java(new String[] {"-Dspd4j.backend=cuda"}, asApplication))
+        .contains("-Dspd4j.backend=cuda: no such backend here")
+        .doesNotContain("used ");
   }
 }

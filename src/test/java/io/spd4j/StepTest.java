@@ -12,6 +12,7 @@ import static io.spd4j.OptimizerFixture.twin;
 import static io.spd4j.OptimizerFixture.twins;
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatIllegalStateException;
 
 import io.spd4j.OptimizerFixture.State;
 import io.spd4j.kernel.Kernels;
@@ -415,5 +416,20 @@ class StepTest {
 
   private static ParameterGroup withAmsgrad(DecayRule rule, boolean amsgrad, List<Parameter> all) {
     return ParameterGroup.builder().lr(0.1).decay(rule).amsgrad(amsgrad).parameters(all).build();
+  }
+
+  @ParameterizedTest
+  @MethodSource(KERNELS)
+  void aParameterAloneIsNotSteppedOnAClosedGradient(Kernels kernels) {
+    Parameter p = parameter(arena, "p", 5, 100);
+    try (Adam adam = adam(kernels, new NoDecay(), List.of(p))) {
+      adam.stepParameter(p);
+      try (Arena gradients = Arena.ofShared()) {
+        p.gradient(copy(gradients, p.gradient()));
+      }
+      assertThatIllegalStateException()
+          .isThrownBy(() -> adam.stepParameter(p))
+          .withMessage("gradient of p lies in an arena that is closed");
+    }
   }
 }

@@ -38,8 +38,8 @@ final class Holds {
     List<MemorySegment[]> segments = new ArrayList<>();
     MemorySegment[] span = empty();
     for (int t = first; t < end; t++) {
-      if (table.scalarsOf(t) < 0) {
-        continue;
+      if (table.scalarsOf(t) < 0 || table.arrays(t).numel() == 0) {
+        continue; // no block of its own, so no span may end at it
       }
       TensorArrays a = table.arrays(t);
       MemorySegment[] more = span.clone();

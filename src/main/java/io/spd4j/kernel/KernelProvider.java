@@ -2,7 +2,10 @@ package io.spd4j.kernel;
 
 import io.spd4j.nativelib.Isa;
 import io.spd4j.nativelib.NativeLibrary;
+import java.lang.System.Logger.Level;
 import java.util.List;
+import java.util.StringJoiner;
+import java.util.concurrent.atomic.AtomicBoolean;
 
 /** The one lookup: which backends there are, in the order in which they are preferred, and why. */
 public final class KernelProvider {
@@ -14,44 +17,74 @@ public final class KernelProvider {
    */
   public record Candidate(String name, Kernels kernels, String reason) {}
 
+  private static final List<String> NAMES = List.of("native", "vector", "scalar");
+  private static final AtomicBoolean WARNED = new AtomicBoolean();
+
   private KernelProvider() {}
 
   /** Every backend, the fastest first. */
   public static List<Candidate> candidates() {
-    return Holder.CANDIDATES;
+    return NAMES.stream().map(KernelProvider::candidate).toList();
   }
 
   /**
-   * The backend of a name, or the first that is available.
+   * The backend of a name, or the first that is available; no other is loaded. Says so in the log
+   * if only the slow one is left.
    *
    * @param forced null: the first that is available
    * @throws IllegalArgumentException if there is no backend of that name
    * @throws IllegalStateException if it is not available; the message says why
    */
   public static Kernels select(String forced) {
-    for (Candidate candidate : candidates()) {
-      if (forced == null && candidate.kernels() != null) {
-        return candidate.kernels();
+    if (forced != null) {
+      Candidate candidate = candidate(forced);
+      if (candidate.kernels() == null) {
+        throw new IllegalStateException(
+            "backend " + forced + " is not available: " + candidate.reason());
       }
-      if (candidate.name().equals(forced)) {
-        if (candidate.kernels() == null) {
-          throw new IllegalStateException(
-              "backend " + forced + " is not available: " + candidate.reason());
+      return candidate.kernels();
+    }
+    StringJoiner reasons = new StringJoiner("; ");
+    for (String name : NAMES) {
+      Candidate candidate = candidate(name);
+      if (candidate.kernels() == null) {
+        reasons.add(name + ": " + candidate.reason());
+      } else {
+        if (name.equals("scalar") && !WARNED.getAndSet(true)) {
+          System.getLogger("io.spd4j").log(Level.WARNING, "steps run in plain Java; " + reasons);
         }
         return candidate.kernels();
       }
     }
-    throw new IllegalArgumentException(
-        "unknown backend \"" + forced + "\": native, vector or scalar");
+    throw new AssertionError("plain Java is always available");
+  }
+
+  private static Candidate candidate(String name) {
+    return switch (name) {
+      case "native" -> NativeHolder.CANDIDATE;
+      case "vector" -> VectorHolder.CANDIDATE;
+      case "scalar" -> ScalarHolder.CANDIDATE;
+      default ->
+          throw new IllegalArgumentException(
+              "unknown backend \"" + name + "\": native, vector or scalar");
+    };
+  }
+
+  private static final class NativeHolder {
+    static final Candidate CANDIDATE = nativeKernels();
+  }
+
+  private static final class VectorHolder {
+    static final Candidate CANDIDATE = vector();
+  }
+
+  private static final class ScalarHolder {
+    static final Candidate CANDIDATE = scalar();
   }
 
   /** Whether the JVM was started with the Vector API. */
   public static boolean vectorModule() {
     return ModuleLayer.boot().findModule("jdk.incubator.vector").isPresent();
-  }
-
-  private static final class Holder {
-    static final List<Candidate> CANDIDATES = List.of(nativeKernels(), vector(), scalar());
   }
 
   private static Candidate nativeKernels() {

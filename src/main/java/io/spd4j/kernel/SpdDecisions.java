@@ -100,11 +100,6 @@ public final class SpdDecisions {
     return sum;
   }
 
-  /** Whether SPD has decided on a tensor yet. */
-  public boolean any(int tensor) {
-    return checked[tensor] > 0;
-  }
-
   /** c of the last step. */
   public double condition(int tensor) {
     return -gradDot[tensor];

@@ -37,10 +37,9 @@ public final class StepDriver implements AutoCloseable {
     return decisions;
   }
 
-  /** Steps the tensors of a schedule with the rows of scalars that they have in the table. */
+  /** Steps the tensors of a begun schedule with the rows of scalars that they have in the table. */
   public void step(Schedule schedule) {
     try {
-      begin(schedule);
       List<Schedule.Wave> waves = schedule.waves();
       for (int w = 0; w < waves.size(); w++) {
         Schedule.Wave wave = waves.get(w);
@@ -59,8 +58,8 @@ public final class StepDriver implements AutoCloseable {
    */
   public double gradSq(Schedule schedule) {
     double sum = 0;
+    begin(schedule);
     try {
-      begin(schedule);
       List<Schedule.Wave> waves = schedule.waves();
       for (int w = 0; w < waves.size(); w++) {
         Schedule.Wave wave = waves.get(w);
@@ -77,7 +76,8 @@ public final class StepDriver implements AutoCloseable {
     return sum;
   }
 
-  private void begin(Schedule schedule) {
+  /** Gets ready; nothing is written yet, whatever the caller's executor throws. */
+  public void begin(Schedule schedule) {
     table.holds(schedule.holds());
     if (schedule.parallel()) {
       team.begin();

@@ -10,7 +10,7 @@ import java.util.concurrent.locks.LockSupport;
  * Runs the parts of a phase on the calling thread and on helpers: threads of its own, or tasks of
  * an executor that the caller brings. Whoever comes first takes a part, each helper looking at its
  * own first, so that it finds in its cache what it left there in the phase before. The calling
- * thread takes what is left, so a busy executor delays nothing and cannot deadlock.
+ * thread takes what is left, so a busy executor delays nothing.
  */
 final class Team implements AutoCloseable {
   /** The work of a phase. */
@@ -52,12 +52,17 @@ final class Team implements AutoCloseable {
     taken = new AtomicLongArray(size);
     helpers = new Runnable[size];
     threads = new Thread[executor == null ? size : 0];
-    for (int h = 1; h < size; h++) {
-      int part = h;
-      helpers[h] = () -> help(part);
-      if (executor == null) {
-        threads[h] = Thread.ofPlatform().daemon().name("spd4j-" + h).start(() -> live(part));
+    try {
+      for (int h = 1; h < size; h++) {
+        int part = h;
+        helpers[h] = () -> help(part);
+        if (executor == null) {
+          threads[h] = Thread.ofPlatform().daemon().name("spd4j-" + h).start(() -> live(part));
+        }
       }
+    } catch (Error e) {
+      close(); // no thread more: those that were started end
+      throw e;
     }
   }
 
@@ -69,16 +74,19 @@ final class Team implements AutoCloseable {
   void begin() {
     caller = Thread.currentThread();
     stepping = true;
-    for (int h = 1; h < size; h++) {
-      if (executor == null) {
-        LockSupport.unpark(threads[h]);
-      } else {
-        try {
+    try {
+      for (int h = 1; h < size; h++) {
+        if (executor == null) {
+          LockSupport.unpark(threads[h]);
+        } else {
           executor.execute(helpers[h]);
-        } catch (RejectedExecutionException e) {
-          return; // the calling thread takes every part
         }
       }
+    } catch (RejectedExecutionException e) {
+      // The calling thread takes every part.
+    } catch (RuntimeException | Error e) {
+      end();
+      throw e;
     }
   }
 

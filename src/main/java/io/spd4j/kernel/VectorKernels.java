@@ -31,10 +31,12 @@ final class VectorKernels implements Kernels {
   private static final VectorShuffle<Float> BY_1 = by(1);
 
   private static VectorSpecies<Float> species() {
-    Integer bits = Integer.getInteger("spd4j.vector.bits");
-    return bits == null
-        ? FloatVector.SPECIES_PREFERRED
-        : VectorSpecies.of(float.class, VectorShape.forBitSize(bits));
+    int preferred = Math.min(FloatVector.SPECIES_PREFERRED.vectorBitSize(), 512);
+    int bits = Integer.getInteger("spd4j.vector.bits", preferred);
+    if (bits != 128 && bits != 256 && bits != 512) {
+      throw new IllegalArgumentException("vectors of " + bits + " bits, not 128, 256 or 512");
+    }
+    return VectorSpecies.of(float.class, VectorShape.forBitSize(bits));
   }
 
   @Override

@@ -51,8 +51,9 @@ public final class SafetensorsFile {
    * is well below 1 MB.
    *
    * <p>A file that is overwritten in place while it is mapped changes under its readers, and one
-   * that is truncated makes them fail with {@link InternalError}. {@link SafetensorsWriter} does
-   * neither: it replaces the file, and the mapping goes on to show the old one.
+   * that is truncated makes them fail with {@link InternalError}, or end the JVM with SIGBUS if
+   * native code reads it. {@link SafetensorsWriter} does neither: it replaces the file, and the
+   * mapping goes on to show the old one.
    *
    * @param file the file
    * @param arena what owns the mapping; one that is shared if several threads are to read it
