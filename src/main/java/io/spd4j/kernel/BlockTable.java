@@ -57,6 +57,11 @@ public final class BlockTable implements AutoCloseable {
   private final TensorArrays[] arrays;
   private final long[] firstBlock;
   private final Scalars[] rows;
+
+  /** What the tensors' rows hold, where Java reads it. */
+  private final int[] scalarsOf;
+
+  private final float[] shrink;
   private Holds holds = Holds.NONE;
 
   /** A table in which no tensor is stepped yet. */
@@ -66,6 +71,8 @@ public final class BlockTable implements AutoCloseable {
     for (int t = 0; t < arrays.length; t++) {
       firstBlock[t + 1] = firstBlock[t] + Math.ceilDiv(arrays[t].numel(), BLOCK);
     }
+    scalarsOf = new int[arrays.length];
+    shrink = new float[arrays.length];
     rows = Stream.generate(Scalars::new).limit(arrays.length).toArray(Scalars[]::new);
     tensors = arena.allocate(Math.max(1, arrays.length) * TENSOR, 64);
     scalars = arena.allocate(Math.max(1, arrays.length) * SCALARS, 64);
@@ -95,6 +102,7 @@ public final class BlockTable implements AutoCloseable {
     address(row + offset(TableLayout.TENSOR, "max_exp_avg_sq"), a.maxExpAvgSq());
     tensors.set(JAVA_LONG, row + offset(TableLayout.TENSOR, "numel"), a.numel());
     tensors.set(JAVA_LONG, row + TENSOR_SCALARS, -1);
+    scalarsOf[t] = -1;
     for (long b = firstBlock[t], begin = 0; b < firstBlock[t + 1]; b++, begin += BLOCK) {
       long block = b * BLOCK_ROW;
       blocks.set(JAVA_LONG, block + BLOCK_TENSOR, t);
@@ -154,22 +162,28 @@ public final class BlockTable implements AutoCloseable {
 
   /** The row of scalars that a tensor is stepped with; -1: its blocks are passed over. */
   public int scalarsOf(int tensor) {
-    return (int) tensors.get(JAVA_LONG, tensor * TENSOR + TENSOR_SCALARS);
+    return scalarsOf[tensor];
   }
 
   /** Sets the row of scalars that a tensor is stepped with; -1: its blocks are passed over. */
   public void scalarsOf(int tensor, int row) {
-    tensors.set(JAVA_LONG, tensor * TENSOR + TENSOR_SCALARS, row);
+    if (scalarsOf[tensor] != row) { // a write would take the line from the core that reads it
+      scalarsOf[tensor] = row;
+      tensors.set(JAVA_LONG, tensor * TENSOR + TENSOR_SCALARS, row);
+    }
   }
 
   /** SPD's λ·r of a selected tensor, 0 of any other. */
   public float shrink(int tensor) {
-    return tensors.get(JAVA_FLOAT, tensor * TENSOR + TENSOR_SHRINK);
+    return shrink[tensor];
   }
 
   /** Sets SPD's λ·r of a selected tensor, 0 of any other. */
-  public void shrink(int tensor, float shrink) {
-    tensors.set(JAVA_FLOAT, tensor * TENSOR + TENSOR_SHRINK, shrink);
+  public void shrink(int tensor, float value) {
+    if (shrink[tensor] != value) {
+      shrink[tensor] = value;
+      tensors.set(JAVA_FLOAT, tensor * TENSOR + TENSOR_SHRINK, value);
+    }
   }
 
   /**

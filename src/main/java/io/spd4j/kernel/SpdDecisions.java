@@ -46,11 +46,13 @@ public final class SpdDecisions {
       gradDot[t] = sum(table, t, TableLayout.GRAD_DOT);
       devSq[t] = sum(table, t, TableLayout.DEV_SQ);
       newDevSq[t] = sum(table, t, TableLayout.NEW_DEV_SQ);
+      shrink[t] = 0;
       checked[t]++;
-      shrink[t] = shrink(table.scalars(row).lambda, gradDot[t], devSq[t], newDevSq[t]);
       if (condition(t) < 0) {
+        double ratio = ratio(t);
+        shrink[t] = shrink(table.scalars(row).lambda, ratio);
         selected[t]++;
-        ratioSum[t] += ratio(t);
+        ratioSum[t] += ratio;
       }
       table.shrink(t, shrink[t]);
       any |= shrink[t] > 0;
@@ -58,12 +60,13 @@ public final class SpdDecisions {
     return any;
   }
 
-  /** λ·r of a selected tensor, rounded once to float; 0 of any other. */
-  static float shrink(double lambda, double gradDot, double devSq, double newDevSq) {
-    return -gradDot < 0 ? (float) (lambda * ratio(devSq, newDevSq)) : 0;
+  /** λ·r, rounded once to float. */
+  static float shrink(double lambda, double ratio) {
+    return (float) (lambda * ratio);
   }
 
-  private static double ratio(double devSq, double newDevSq) {
+  /** r, from the squared deviations before the update and after it. */
+  static double ratio(double devSq, double newDevSq) {
     double before = Math.sqrt(devSq);
     double updated = Math.sqrt(newDevSq);
     return updated > 0 ? Math.clamp((updated - before) / updated, 0.0, 1.0) : 0;

@@ -69,12 +69,13 @@ class ShardTest {
       at += bytes;
     }
     SpdDecisions decisions = new SpdDecisions(1);
+    assertThat(-decisions.sum(sums, 0, blocks, TableLayout.GRAD_DOT)).isNegative();
     float shrink =
         SpdDecisions.shrink(
             LAMBDA,
-            decisions.sum(sums, 0, blocks, TableLayout.GRAD_DOT),
-            decisions.sum(sums, 0, blocks, TableLayout.DEV_SQ),
-            decisions.sum(sums, 0, blocks, TableLayout.NEW_DEV_SQ));
+            SpdDecisions.ratio(
+                decisions.sum(sums, 0, blocks, TableLayout.DEV_SQ),
+                decisions.sum(sums, 0, blocks, TableLayout.NEW_DEV_SQ)));
     for (BlockTable table : tables) {
       table.shrink(0, shrink);
       kernels.project(table, 0, table.blockCount());
