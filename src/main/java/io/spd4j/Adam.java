@@ -128,8 +128,8 @@ public final class Adam implements AutoCloseable {
   /**
    * Steps every parameter that has a gradient and whose group is not frozen.
    *
-   * @throws IllegalStateException if the optimizer is closed, another step is under way, or an
-   *     arena is closed; nothing has changed
+   * @throws IllegalStateException if the optimizer is closed, another step is under way, an arena
+   *     is closed (nothing has changed), or an earlier step broke off half done
    * @throws WrongThreadException if a segment belongs to another thread; nothing has changed
    */
   public void step() {

@@ -121,32 +121,52 @@ public final class ParameterGroup {
 
     private Builder() {}
 
-    /** Adds a parameter. */
+    /**
+     * Adds a parameter.
+     *
+     * @throws NullPointerException if it is null
+     */
     public Builder parameter(Parameter parameter) {
       parameters.add(Checks.notNull("parameter", parameter));
       return this;
     }
 
-    /** Adds parameters. */
+    /**
+     * Adds parameters.
+     *
+     * @throws NullPointerException if the collection or one of them is null
+     */
     public Builder parameters(Collection<Parameter> parameters) {
       Checks.notNull("parameters", parameters).forEach(this::parameter);
       return this;
     }
 
-    /** The learning rate η ≥ 0. */
+    /**
+     * The learning rate η ≥ 0.
+     *
+     * @throws IllegalArgumentException if lr is negative, NaN, or infinite in float32
+     */
     public Builder lr(double lr) {
       this.lr = Checks.nonNegative("lr", lr);
       return this;
     }
 
-    /** β1 and β2, in [0, 1). */
+    /**
+     * β1 and β2, in [0, 1).
+     *
+     * @throws IllegalArgumentException if one is not, or is 1 in float32
+     */
     public Builder betas(double beta1, double beta2) {
       this.beta1 = Checks.beta("beta1", beta1);
       this.beta2 = Checks.beta("beta2", beta2);
       return this;
     }
 
-    /** ε ≥ 0, added to the denominator. */
+    /**
+     * ε ≥ 0, added to the denominator.
+     *
+     * @throws IllegalArgumentException if eps is negative, NaN, or infinite in float32
+     */
     public Builder eps(double eps) {
       this.eps = Checks.nonNegative("eps", eps);
       return this;
@@ -164,7 +184,11 @@ public final class ParameterGroup {
       return this;
     }
 
-    /** The decay rule; {@link NoDecay} unless set. */
+    /**
+     * The decay rule; {@link NoDecay} unless set.
+     *
+     * @throws NullPointerException if decay is null
+     */
     public Builder decay(DecayRule decay) {
       this.decay = Checks.notNull("decay", decay);
       return this;
