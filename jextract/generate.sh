@@ -7,6 +7,13 @@ if ! command -v "$JEXTRACT" > /dev/null; then
   echo "jextract not found: put it on the PATH or set JEXTRACT (jextract/README.md)" >&2
   exit 1
 fi
+DNNL=org.bytedeco:dnnl:3.11-1.5.13:jar:linux-x86_64
+mvn -B -ntp -q org.apache.maven.plugins:maven-dependency-plugin:3.8.1:unpack -Dartifact="$DNNL" \
+  -Dmdep.unpack.includes='**/include/**' -DoutputDirectory="$PWD/target/dnnl"
+DNNL_INCLUDE=target/dnnl/org/bytedeco/dnnl/linux-x86_64/include
+
 rm -rf jextract/generated
 "$JEXTRACT" --output jextract/generated --target-package io.spd4j.generated.spd4j --header-class-name spd4j_h \
   @jextract/spd4j.includes native/include/spd4j.h
+"$JEXTRACT" --output jextract/generated --target-package io.spd4j.generated.dnnl --header-class-name dnnl_h \
+  -I "$DNNL_INCLUDE" @jextract/dnnl.includes jextract/dnnl.h

@@ -1,5 +1,6 @@
 package io.spd4j;
 
+import io.spd4j.nativelib.OffHeap;
 import java.lang.foreign.MemorySegment;
 
 /** Argument checks whose messages name the argument and the fault. */
@@ -53,27 +54,13 @@ final class Checks {
    */
   static void array(String what, MemorySegment segment, long bytes, boolean written) {
     notNull(what, segment);
-    if (!segment.isNative()) {
-      throw new IllegalArgumentException(
-          what + " lies on the Java heap: allocate it from an Arena");
-    }
-    if (!segment.scope().isAlive()) {
-      throw new IllegalArgumentException(what + " lies in an arena that is closed");
-    }
-    if (segment.byteSize() % Float.BYTES != 0) {
-      throw new IllegalArgumentException(
-          what + " has " + segment.byteSize() + " bytes, not a multiple of 4");
+    String fault = OffHeap.fault(segment, Float.BYTES, written);
+    if (fault != null) {
+      throw new IllegalArgumentException(what + " " + fault);
     }
     if (bytes >= 0 && segment.byteSize() != bytes) {
       throw new IllegalArgumentException(
           what + " has " + segment.byteSize() + " bytes, the parameter's data has " + bytes);
-    }
-    if (segment.address() % Float.BYTES != 0) {
-      throw new IllegalArgumentException(
-          what + " starts at an address that is not a multiple of 4");
-    }
-    if (written && segment.isReadOnly()) {
-      throw new IllegalArgumentException(what + " is read-only, but a step writes it");
     }
   }
 }

@@ -1,6 +1,7 @@
 package io.spd4j;
 
 import io.spd4j.kernel.KernelProvider;
+import io.spd4j.onednn.OneDnn;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
@@ -10,7 +11,7 @@ import java.util.Properties;
 
 /**
  * What {@code java -jar spd4j.jar} prints: the version, every backend with the reason why it can or
- * cannot be used, and the JDK flags that are missing.
+ * cannot be used, the same of oneDNN, and the JDK flags that are missing.
  */
 public final class Diagnostics {
   private Diagnostics() {}
@@ -42,13 +43,13 @@ public final class Diagnostics {
       boolean use = a.available() && a.backend().id().equals(used);
       found |= use;
       report.append(
-          "  %-7s %-4s %s%n"
-              .formatted(
-                  a.backend().id(), use ? "used" : a.available() ? "yes" : "no", a.reason()));
+          line(a.backend().id(), use ? "used" : a.available() ? "yes" : "no", a.reason()));
     }
     if (!found) {
       report.append("  -Dspd4j.backend=%s: no such backend here, no optimizer%n".formatted(forced));
     }
+    OneDnn.Availability oneDnn = OneDnn.availability();
+    report.append(line("onednn", oneDnn.available() ? "yes" : "no", oneDnn.reason()));
     if (!flags.isEmpty()) {
       report.append("missing JDK flags: %s%n".formatted(flags));
     }
@@ -57,6 +58,10 @@ public final class Diagnostics {
         "an application wants: java --enable-native-access=%s --add-modules jdk.incubator.vector …%n"
             .formatted(module.isNamed() ? module.getName() : "ALL-UNNAMED"));
     return report.toString();
+  }
+
+  private static String line(String name, String state, String reason) {
+    return "  %-7s %-4s %s%n".formatted(name, state, reason);
   }
 
   /** The version of the library. */

@@ -102,7 +102,7 @@ class AllocationTest {
   @Test
   void aStepAllocatesNothing(@TempDir Path folder) throws Exception {
     String out =
-        OptimizerFixture.java(
+        FreshJvm.run(
             folder,
             List.of("--add-modules", "jdk.incubator.vector", "-XX:-BackgroundCompilation"),
             Measured.class);

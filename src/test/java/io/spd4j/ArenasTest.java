@@ -285,7 +285,7 @@ class ArenasTest {
   @Test
   void anArenaThatIsClosedDuringAStepIsNoCrash(@TempDir Path folder) throws Exception {
     String out =
-        OptimizerFixture.java(
+        FreshJvm.run(
             folder, List.of("--add-modules", "jdk.incubator.vector", "-Xmx512m"), Closing.class);
     assertThat(out).contains("scalar plain Java: ", "vector ").doesNotContain("Exception");
   }

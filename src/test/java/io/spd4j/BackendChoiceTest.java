@@ -98,6 +98,6 @@ class BackendChoiceTest {
   }
 
   private static String forced(Path folder, String... flags) throws Exception {
-    return OptimizerFixture.java(folder, List.of(flags), Forced.class).strip();
+    return FreshJvm.run(folder, List.of(flags), Forced.class).strip();
   }
 }

@@ -2,26 +2,20 @@ package io.spd4j;
 
 import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
-import static org.assertj.core.api.Assertions.assertThat;
 
 import io.spd4j.kernel.AllKernels;
 import io.spd4j.kernel.Kernels;
-import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
-import java.nio.charset.StandardCharsets;
-import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.Collection;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.SplittableRandom;
-import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Named;
 
-/** Seeded tensors, what an optimizer holds at a moment, and another JVM. */
+/** Seeded tensors, and what an optimizer holds at a moment. */
 final class OptimizerFixture {
   /** The contents of an array; which of two differ is what a message has to tell. */
   record Bits(ByteBuffer bytes) {
@@ -154,22 +148,5 @@ final class OptimizerFixture {
 
   static Adam adam(Kernels kernels, DecayRule decay, Collection<Parameter> parameters) {
     return adam(kernels, 2, group(decay, parameters));
-  }
-
-  /** Runs a main class on this class path; returns what it printed once it has exited with 0. */
-  static String java(Path folder, List<String> flags, Class<?> main)
-      throws IOException, InterruptedException {
-    List<String> command = new ArrayList<>();
-    command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
-    command.addAll(flags);
-    command.addAll(List.of("--enable-native-access=ALL-UNNAMED", "-XX:-CreateCoredumpOnCrash"));
-    command.addAll(List.of("-cp", System.getProperty("java.class.path"), main.getName()));
-    Process process =
-        new ProcessBuilder(command).directory(folder.toFile()).redirectErrorStream(true).start();
-    String out = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
-    assertThat(process.waitFor(60, TimeUnit.SECONDS)).isTrue();
-    assertThat(process.exitValue()).as(out).isZero();
-    assertThat(folder.toFile().list((f, name) -> name.startsWith("hs_err"))).isEmpty();
-    return out;
   }
 }

@@ -162,6 +162,7 @@ class PackagedJarIT {
         .startsWith("spd4j " + Diagnostics.version() + ", Java ")
         .contains("the Vector API is not resolved: add --add-modules jdk.incubator.vector")
         .contains("scalar")
+        .contains("  onednn  no   libdnnl", "put the jar org.bytedeco:dnnl:")
         .contains("missing JDK flags: --add-modules jdk.incubator.vector")
         .contains("an application wants: java --enable-native-access=ALL-UNNAMED");
     assertThat(java(new String[] {VECTOR}, "-jar", jar.toString()))

@@ -8,12 +8,15 @@ import java.io.InputStream;
 import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Optional;
+import java.util.StringJoiner;
 import java.util.function.Supplier;
+import java.util.stream.Stream;
 
 /**
  * A native library that was looked for: where {@code -D<name>.library.path=FILE} says, else among
- * the resources beside these classes, else in {@code java.library.path}.
+ * the resources of the class path, else in {@code java.library.path}.
  *
  * @param loaded whether its functions can be called
  * @param reason one sentence for users: where it came from, or why it was not loaded
@@ -21,9 +24,45 @@ import java.util.function.Supplier;
 public record NativeLibrary(boolean loaded, String reason) {
 
   private static final String TMPDIR = "spd4j.tmpdir";
+  private static final Bundle NO_BUNDLE = new Bundle("", "", List.of(), "");
+
+  /**
+   * Where among the resources a library can be.
+   *
+   * @param folder with / between its parts
+   * @param file the library
+   * @param companions other files of that folder which the library looks for beside it; one that is
+   *     missing is left to the system
+   * @param advice follows the statement that it is missing: how to get it
+   */
+  record Bundle(String folder, String file, List<String> companions, String advice) {
+    /** Where our own build puts a library. */
+    static Bundle own(String name) {
+      return new Bundle(
+          "META-INF/native/" + Platform.NAME, System.mapLibraryName(name), List.of(), "");
+    }
+
+    String resource(String file) {
+      return folder + "/" + file;
+    }
+
+    /** META-INF cannot be a package, nor can a name with a hyphen: no module encapsulates them. */
+    InputStream open(String file) {
+      InputStream own = NativeLibrary.class.getResourceAsStream("/" + resource(file));
+      return own != null
+          ? own
+          : NativeLibrary.class.getClassLoader().getResourceAsStream(resource(file));
+    }
+  }
 
   private static final class Spd4j {
-    static final NativeLibrary LIBRARY = load("spd4j", Spd4jAbi::mismatch);
+    static final NativeLibrary LIBRARY =
+        load("spd4j", List.of(Bundle.own("spd4j")), Spd4jAbi::mismatch);
+  }
+
+  private static final class Dnnl {
+    static final NativeLibrary LIBRARY =
+        load("dnnl", List.of(Bundle.own("dnnl"), DnnlVersion.BUNDLE), DnnlVersion::mismatch);
   }
 
   /** Loads libspd4j, the first time it is called. Never throws. */
@@ -31,19 +70,26 @@ public record NativeLibrary(boolean loaded, String reason) {
     return Spd4j.LIBRARY;
   }
 
+  /** Loads libdnnl, the first time it is called. Never throws. */
+  public static NativeLibrary dnnl() {
+    return Dnnl.LIBRARY;
+  }
+
   /**
    * Loads a library into this class's loader, where generated bindings look for symbols. Never
    * throws. Callers keep the result: each call loads again.
    *
    * @param name as for {@link System#loadLibrary}
+   * @param bundles the resources that can hold it, tried in order
    * @param mismatch says what is wrong with the library once it is loaded; a missing symbol it may
    *     leave to the bindings' exception
    */
-  public static NativeLibrary load(String name, Supplier<Optional<String>> mismatch) {
+  static NativeLibrary load(
+      String name, List<Bundle> bundles, Supplier<Optional<String>> mismatch) {
     String file = System.mapLibraryName(name);
     String wrong = file + " was not loaded: ";
     try {
-      String origin = find(name, file);
+      String origin = find(name, bundles);
       wrong = file + " from " + origin + " cannot be used: ";
       Optional<String> found = mismatch.get();
       if (found.isPresent()) {
@@ -62,7 +108,7 @@ public record NativeLibrary(boolean loaded, String reason) {
   }
 
   /** Loads the first that can be: were it the wrong one, its symbols would still hide the next. */
-  private static String find(String name, String file) {
+  private static String find(String name, List<Bundle> bundles) {
     String property = name + ".library.path";
     String path = System.getProperty(property);
     if (path != null) {
@@ -70,19 +116,20 @@ public record NativeLibrary(boolean loaded, String reason) {
       loadFile(explicit, property);
       return explicit + " (-D" + property + ")";
     }
-    String resource = "META-INF/native/" + Platform.NAME + "/" + file;
-    String tried;
-    try {
-      loadResource(resource, file);
-      return "the bundled " + resource;
-    } catch (UnsatisfiedLinkError e) {
-      tried = e.getMessage();
+    StringJoiner tried = new StringJoiner("; ");
+    for (Bundle bundle : bundles) {
+      try {
+        loadBundle(bundle);
+        return "the bundled " + bundle.resource(bundle.file());
+      } catch (UnsatisfiedLinkError e) {
+        tried.add(e.getMessage());
+      }
     }
     try {
       System.loadLibrary(name);
       return "java.library.path";
     } catch (UnsatisfiedLinkError e) {
-      throw new UnsatisfiedLinkError(tried + "; " + e.getMessage());
+      throw new UnsatisfiedLinkError(tried.add(e.getMessage()).toString());
     }
   }
 
@@ -97,20 +144,20 @@ public record NativeLibrary(boolean loaded, String reason) {
         throw new UnsatisfiedLinkError("-D" + property + ": " + e.getMessage());
       }
       try {
-        loadCopy(new FileInputStream(file), file.getName());
+        loadCopy(new FileInputStream(file), file.getName(), NO_BUNDLE);
       } catch (FileNotFoundException unreadable) {
         throw new UnsatisfiedLinkError("-D" + property + ": " + unreadable.getMessage());
       }
     }
   }
 
-  private static void loadResource(String resource, String file) {
-    // META-INF cannot be a package, so a named module does not encapsulate what is in it.
-    InputStream content = NativeLibrary.class.getResourceAsStream("/" + resource);
+  private static void loadBundle(Bundle bundle) {
+    InputStream content = bundle.open(bundle.file());
     if (content == null) {
-      throw new UnsatisfiedLinkError("no " + resource + " is bundled");
+      throw new UnsatisfiedLinkError(
+          "no " + bundle.resource(bundle.file()) + " is bundled" + bundle.advice());
     }
-    loadCopy(content, file);
+    loadCopy(content, bundle.file(), bundle);
   }
 
   /**
@@ -118,20 +165,32 @@ public record NativeLibrary(boolean loaded, String reason) {
    * old version left behind and hostile files in a shared folder do not matter, and another class
    * loader can have a copy of its own.
    */
-  private static void loadCopy(InputStream content, String file) {
+  private static void loadCopy(InputStream content, String file, Bundle bundle) {
     String tmpdir = System.getProperty(TMPDIR, System.getProperty("java.io.tmpdir"));
     try (content) {
       Path folder = Files.createTempDirectory(Path.of(tmpdir).toAbsolutePath(), "spd4j");
       Path copy = folder.resolve(file);
       try {
+        for (String companion : bundle.companions()) {
+          copyCompanion(bundle, companion, folder);
+        }
         Files.copy(content, copy);
         loadCopy(copy, tmpdir);
       } finally {
-        delete(folder, copy);
+        delete(folder);
       }
     } catch (IOException | InvalidPathException e) {
       throw new UnsatisfiedLinkError(
           tmpdir + " cannot be written to (" + e + "): " + otherFolder("can be written to"));
+    }
+  }
+
+  private static void copyCompanion(Bundle bundle, String companion, Path folder)
+      throws IOException {
+    try (InputStream content = bundle.open(companion)) {
+      if (content != null) {
+        Files.copy(content, folder.resolve(companion));
+      }
     }
   }
 
@@ -150,13 +209,19 @@ public record NativeLibrary(boolean loaded, String reason) {
     }
   }
 
-  private static void delete(Path folder, Path copy) {
+  private static void delete(Path folder) throws IOException {
+    List<Path> copies;
+    try (Stream<Path> files = Files.list(folder)) {
+      copies = files.toList();
+    }
     try {
-      Files.deleteIfExists(copy);
+      for (Path copy : copies) {
+        Files.delete(copy);
+      }
       Files.delete(folder);
     } catch (IOException inUse) {
       folder.toFile().deleteOnExit(); // the last one named goes first
-      copy.toFile().deleteOnExit();
+      copies.forEach(copy -> copy.toFile().deleteOnExit());
     }
   }
 

@@ -197,6 +197,7 @@ class NativeLibraryTest {
     NativeLibrary library =
         NativeLibrary.load(
             "spd4j",
+            List.of(NativeLibrary.Bundle.own("spd4j")),
             () -> {
               throw new ExceptionInInitializerError(cause);
             });

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import org.junit.jupiter.api.Test;
@@ -72,7 +73,9 @@ class NoNativeLibraryTest {
 
   @Test
   void anotherLibraryCanBeLookedFor() {
-    NativeLibrary library = NativeLibrary.load("spd4j_absent", Optional::empty);
+    NativeLibrary library =
+        NativeLibrary.load(
+            "spd4j_absent", List.of(NativeLibrary.Bundle.own("spd4j_absent")), Optional::empty);
     assertThat(library.loaded()).isFalse();
     assertThat(library.reason())
         .startsWith(System.mapLibraryName("spd4j_absent") + " was not loaded: ")

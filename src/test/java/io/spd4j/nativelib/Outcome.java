@@ -13,8 +13,12 @@ import java.util.Map;
 import java.util.Properties;
 import java.util.concurrent.TimeUnit;
 
-/** A Report as it was read from another class loader or JVM. */
-record Outcome(boolean loaded, String isa, String reason) {
+/**
+ * A Report as it was read from another class loader or JVM.
+ *
+ * @param used what could be done with the library: its ISA, or what OneDnn.open gave
+ */
+record Outcome(boolean loaded, String used, String reason) {
 
   // A library is loaded as long as its class loader can be reached.
   private static final List<ClassLoader> LOADERS = new ArrayList<>();
@@ -27,9 +31,18 @@ record Outcome(boolean loaded, String isa, String reason) {
   /** The report of a new class loader in this JVM, made while the properties are set. */
   static Outcome inNewLoader(Path classes, Map<String, String> properties)
       throws IOException, ReflectiveOperationException {
+    return inNewLoader(List.of(classes), properties);
+  }
+
+  static Outcome inNewLoader(List<Path> classPath, Map<String, String> properties)
+      throws IOException, ReflectiveOperationException {
     Properties before = (Properties) System.getProperties().clone();
-    URL[] path = {classes.toUri().toURL(), Places.TEST_CLASSES.toUri().toURL()};
-    try (URLClassLoader loader = new URLClassLoader(path, ClassLoader.getPlatformClassLoader())) {
+    List<URL> path = new ArrayList<>(List.of(Places.TEST_CLASSES.toUri().toURL()));
+    for (Path entry : classPath) {
+      path.add(entry.toUri().toURL());
+    }
+    try (URLClassLoader loader =
+        new URLClassLoader(path.toArray(URL[]::new), ClassLoader.getPlatformClassLoader())) {
       LOADERS.add(loader);
       properties.forEach(System::setProperty);
       Class<?> report = loader.loadClass(Report.class.getName());

@@ -1,8 +1,12 @@
 package io.spd4j.nativelib;
 
+import io.spd4j.onednn.OneDnn;
 import java.io.IOException;
 
-/** What NativeLibrary.spd4j() says, in a JVM or a class loader of its own. */
+/**
+ * What NativeLibrary.spd4j() says, or with -Dreport.onednn=true OneDnn, in a JVM or a class loader
+ * of its own.
+ */
 public final class Report {
   private Report() {}
 
@@ -14,6 +18,21 @@ public final class Report {
   }
 
   public static String report() {
+    return Boolean.getBoolean("report.onednn") ? oneDnn() : spd4j();
+  }
+
+  private static String oneDnn() {
+    OneDnn.Availability availability = OneDnn.availability();
+    String opened;
+    try (OneDnn oneDnn = OneDnn.open(1)) {
+      opened = oneDnn.gelu(1).getClass().getSimpleName();
+    } catch (IllegalStateException e) {
+      opened = e.getMessage();
+    }
+    return availability.available() + "\n" + opened + "\n" + availability.reason();
+  }
+
+  private static String spd4j() {
     NativeLibrary library = NativeLibrary.spd4j();
     String isa = library.loaded() ? Isa.best().name() : "none";
     return library.loaded() + "\n" + isa + "\n" + library.reason();

@@ -1,0 +1,30 @@
+package io.spd4j.nativelib;
+
+import java.lang.foreign.MemorySegment;
+
+/** Whether a segment can be given to native code as an array. */
+public final class OffHeap {
+  private OffHeap() {}
+
+  /**
+   * What is wrong with a segment, to be put behind its name; null if nothing is. Allocates nothing
+   * then.
+   *
+   * @param elementSize bytes of an element, a power of two
+   */
+  public static String fault(MemorySegment segment, int elementSize, boolean written) {
+    if (!segment.isNative()) {
+      return "lies on the Java heap: allocate it from an Arena";
+    }
+    if (!segment.scope().isAlive()) {
+      return "lies in an arena that is closed";
+    }
+    if (segment.byteSize() % elementSize != 0) {
+      return "has " + segment.byteSize() + " bytes, not a multiple of " + elementSize;
+    }
+    if (segment.address() % elementSize != 0) {
+      return "starts at an address that is not a multiple of " + elementSize;
+    }
+    return written && segment.isReadOnly() ? "is read-only, but is written" : null;
+  }
+}

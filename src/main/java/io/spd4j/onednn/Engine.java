@@ -1,0 +1,137 @@
+package io.spd4j.onednn;
+
+import io.spd4j.generated.dnnl.dnnl_h;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.ArrayDeque;
+import java.util.Deque;
+
+/**
+ * oneDNN's engine and stream, the scratch memory that all primitives share, and what is to be
+ * destroyed in the end. Confined to the thread that made it.
+ */
+final class Engine implements AutoCloseable {
+  /** A cache line, and the widest vector. */
+  private static final long ALIGNMENT = 64;
+
+  private final Arena arena = Arena.ofConfined();
+  private final Deque<Runnable> destroyers = new ArrayDeque<>();
+  private final MemorySegment out = arena.allocate(ValueLayout.ADDRESS);
+  private final Thread owner = Thread.currentThread();
+  private final int threads;
+  private final MemorySegment engine;
+  private final MemorySegment stream;
+  private Arena scratchArena = Arena.ofConfined();
+  private MemorySegment scratch = MemorySegment.NULL;
+
+  Engine(int threads) {
+    this.threads = threads;
+    boolean ready = false;
+    try {
+      useThreads();
+      check("engine", dnnl_h.dnnl_engine_create(out, dnnl_h.dnnl_cpu(), 0));
+      engine = owned(dnnl_h::dnnl_engine_destroy);
+      check("stream", dnnl_h.dnnl_stream_create(out, engine, dnnl_h.dnnl_stream_default_flags()));
+      stream = owned(dnnl_h::dnnl_stream_destroy);
+      ready = true;
+    } finally {
+      if (!ready) {
+        close();
+      }
+    }
+  }
+
+  /** A destructor of oneDNN's. */
+  interface Destroyer {
+    int destroy(MemorySegment handle);
+  }
+
+  /** The handle that a call left in {@link #out}; it is destroyed on close, the newest first. */
+  MemorySegment owned(Destroyer destroyer) {
+    MemorySegment handle = result();
+    destroyers.push(() -> destroyer.destroy(handle));
+    return handle;
+  }
+
+  /** Where oneDNN's constructors write their handle. */
+  MemorySegment out() {
+    return out;
+  }
+
+  /** The handle that was written to {@link #out}. */
+  MemorySegment result() {
+    return out.get(ValueLayout.ADDRESS, 0);
+  }
+
+  Arena arena() {
+    return arena;
+  }
+
+  MemorySegment handle() {
+    return engine;
+  }
+
+  MemorySegment stream() {
+    return stream;
+  }
+
+  /**
+   * Comes before every use.
+   *
+   * @throws WrongThreadException if this is not the thread that made the engine
+   * @throws IllegalStateException if the engine is closed
+   */
+  void checkUsable() {
+    if (Thread.currentThread() != owner) {
+      throw new WrongThreadException("this OneDnn belongs to the thread " + owner.getName());
+    }
+    if (!arena.scope().isAlive()) {
+      throw new IllegalStateException("this OneDnn is closed");
+    }
+  }
+
+  /** The thread count is a setting of the calling thread, which other code may have changed. */
+  void useThreads() {
+    dnnl_h.omp_set_num_threads(threads);
+  }
+
+  /** Scratch memory of at least as many bytes; what was there before is freed if it is smaller. */
+  void reserveScratch(long bytes) {
+    if (bytes > scratch.byteSize()) {
+      Arena larger = Arena.ofConfined();
+      MemorySegment segment = larger.allocate(bytes, ALIGNMENT);
+      scratchArena.close();
+      scratchArena = larger;
+      scratch = segment;
+    }
+  }
+
+  MemorySegment scratch() {
+    return scratch;
+  }
+
+  static void check(String what, int status) {
+    if (status != dnnl_h.dnnl_success()) {
+      throw new OneDnnException(what, dnnl_h.dnnl_status2str(status).getString(0));
+    }
+  }
+
+  /**
+   * Destroys everything.
+   *
+   * @throws WrongThreadException if this is another thread; nothing is destroyed
+   */
+  @Override
+  public void close() {
+    if (!arena.scope().isAlive()) {
+      return;
+    }
+    checkUsable();
+    while (!destroyers.isEmpty()) {
+      destroyers.pop().run();
+    }
+    scratchArena.close();
+    arena.close();
+  }
+}

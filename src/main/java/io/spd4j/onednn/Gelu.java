@@ -1,0 +1,91 @@
+package io.spd4j.onednn;
+
+import static io.spd4j.generated.dnnl.dnnl_h.DNNL_ARG_DIFF_DST;
+import static io.spd4j.generated.dnnl.dnnl_h.DNNL_ARG_DIFF_SRC;
+import static io.spd4j.generated.dnnl.dnnl_h.DNNL_ARG_DST;
+import static io.spd4j.generated.dnnl.dnnl_h.DNNL_ARG_SRC;
+
+import io.spd4j.generated.dnnl.dnnl_h;
+import java.lang.foreign.MemorySegment;
+
+/**
+ * The Gaussian error linear unit (Hendrycks, Gimpel 2016), exact: dst = src·½·(1 + erf(src/√2)).
+ * Made by {@link OneDnn#gelu}; confined to its thread.
+ */
+public final class Gelu {
+  private final Engine engine;
+  private final String shape;
+  private final Layout vector;
+  private Primitive forward;
+  private Primitive backward;
+
+  Gelu(Engine engine, long numel) {
+    this.engine = engine;
+    shape = " " + numel;
+    vector = Layout.rowMajor(Check.size("numel", numel));
+  }
+
+  /** dst may be src, where no backward pass follows: that one needs src. */
+  public void forward(MemorySegment src, MemorySegment dst) {
+    if (forward == null) {
+      forward = forward();
+    }
+    forward.bind(0, src).bind(1, dst).run();
+  }
+
+  private Primitive forward() {
+    try (Recipe recipe = new Recipe(engine, "GELU forward" + shape)) {
+      MemorySegment s = recipe.reads("src", DNNL_ARG_SRC(), vector);
+      MemorySegment d = recipe.writesOver("dst", DNNL_ARG_DST(), vector, "src");
+      return recipe.build((out, attributes) -> forward(out, s, d, attributes));
+    }
+  }
+
+  private int forward(
+      MemorySegment out, MemorySegment src, MemorySegment dst, MemorySegment attributes) {
+    return dnnl_h.dnnl_eltwise_forward_primitive_desc_create(
+        out,
+        engine.handle(),
+        dnnl_h.dnnl_forward_training(),
+        dnnl_h.dnnl_eltwise_gelu_erf(),
+        src,
+        dst,
+        0,
+        0,
+        attributes);
+  }
+
+  /**
+   * srcGrad = dstGrad·GELU′(src); it may be dstGrad.
+   *
+   * @param src as in the forward pass
+   */
+  public void backward(MemorySegment src, MemorySegment dstGrad, MemorySegment srcGrad) {
+    if (backward == null) {
+      backward = backward();
+    }
+    backward.bind(0, src).bind(1, dstGrad).bind(2, srcGrad).run();
+  }
+
+  private Primitive backward() {
+    try (Recipe recipe = new Recipe(engine, "GELU backward" + shape)) {
+      MemorySegment s = recipe.reads("src", DNNL_ARG_SRC(), vector);
+      recipe.reads("dstGrad", DNNL_ARG_DIFF_DST(), vector);
+      recipe.writesOver("srcGrad", DNNL_ARG_DIFF_SRC(), vector, "dstGrad");
+      return recipe.buildBackward(
+          (out, attributes) -> forward(out, s, s, attributes),
+          (out, hint, attributes) ->
+              dnnl_h.dnnl_eltwise_backward_primitive_desc_create(
+                  out,
+                  engine.handle(),
+                  dnnl_h.dnnl_eltwise_gelu_erf(),
+                  s,
+                  s,
+                  s,
+                  0,
+                  0,
+                  hint,
+                  attributes));
+    }
+  }
+}

@@ -1,0 +1,143 @@
+package io.spd4j.onednn;
+
+import static io.spd4j.generated.dnnl.dnnl_h.DNNL_ARG_DIFF_DST;
+import static io.spd4j.generated.dnnl.dnnl_h.DNNL_ARG_DIFF_SCALE;
+import static io.spd4j.generated.dnnl.dnnl_h.DNNL_ARG_DIFF_SHIFT;
+import static io.spd4j.generated.dnnl.dnnl_h.DNNL_ARG_DIFF_SRC;
+import static io.spd4j.generated.dnnl.dnnl_h.DNNL_ARG_DST;
+import static io.spd4j.generated.dnnl.dnnl_h.DNNL_ARG_MEAN;
+import static io.spd4j.generated.dnnl.dnnl_h.DNNL_ARG_SCALE;
+import static io.spd4j.generated.dnnl.dnnl_h.DNNL_ARG_SHIFT;
+import static io.spd4j.generated.dnnl.dnnl_h.DNNL_ARG_SRC;
+import static io.spd4j.generated.dnnl.dnnl_h.DNNL_ARG_VARIANCE;
+
+import io.spd4j.generated.dnnl.dnnl_h;
+import java.lang.foreign.MemorySegment;
+
+/**
+ * Layer normalization (Ba, Kiros, Hinton 2016) of each row: dst = (src − mean) / √(variance + ε) ·
+ * scale + shift, with src and dst [rows, features], scale and shift [features], mean and (biased)
+ * variance [rows]. Made by {@link OneDnn#layerNorm}; confined to its thread.
+ */
+public final class LayerNorm {
+  private final Engine engine;
+  private final String shape;
+  private final Layout matrix;
+  private final Layout features;
+  private final Layout rows;
+  private final float epsilon;
+  private Primitive forward;
+  private Primitive backward;
+
+  LayerNorm(Engine engine, long rows, long features, float epsilon) {
+    this.engine = engine;
+    this.epsilon = epsilon;
+    if (!(epsilon > 0 && Float.isFinite(epsilon))) {
+      throw new IllegalArgumentException("epsilon must be more than 0 and finite, not " + epsilon);
+    }
+    shape = " " + rows + "x" + features;
+    matrix = Layout.rowMajor(Check.size("rows", rows), Check.size("features", features));
+    this.features = Layout.rowMajor(features);
+    this.rows = Layout.rowMajor(rows);
+  }
+
+  /** Normalizes, and leaves mean and variance for the backward pass. */
+  public void forward(
+      MemorySegment src,
+      MemorySegment scale,
+      MemorySegment shift,
+      MemorySegment dst,
+      MemorySegment mean,
+      MemorySegment variance) {
+    if (forward == null) {
+      forward = forward();
+    }
+    forward.bind(0, src).bind(1, scale).bind(2, shift);
+    forward.bind(3, dst).bind(4, mean).bind(5, variance).run();
+  }
+
+  private Primitive forward() {
+    try (Recipe recipe = new Recipe(engine, "layer normalization forward" + shape)) {
+      MemorySegment s = recipe.reads("src", DNNL_ARG_SRC(), matrix);
+      recipe.reads("scale", DNNL_ARG_SCALE(), features);
+      recipe.reads("shift", DNNL_ARG_SHIFT(), features);
+      MemorySegment d = recipe.writes("dst", DNNL_ARG_DST(), matrix);
+      MemorySegment m = recipe.writes("mean", DNNL_ARG_MEAN(), rows);
+      recipe.writes("variance", DNNL_ARG_VARIANCE(), rows);
+      return recipe.build((out, attributes) -> forward(out, s, d, m, attributes));
+    }
+  }
+
+  private int forward(
+      MemorySegment out,
+      MemorySegment src,
+      MemorySegment dst,
+      MemorySegment statistics,
+      MemorySegment attributes) {
+    return dnnl_h.dnnl_layer_normalization_forward_primitive_desc_create(
+        out,
+        engine.handle(),
+        dnnl_h.dnnl_forward_training(),
+        src,
+        dst,
+        statistics,
+        epsilon,
+        flags(),
+        attributes);
+  }
+
+  private static int flags() {
+    return dnnl_h.dnnl_use_scale() | dnnl_h.dnnl_use_shift();
+  }
+
+  /**
+   * The gradients of src, scale and shift; all are overwritten.
+   *
+   * @param src as in the forward pass
+   * @param mean from the forward pass
+   * @param variance from the forward pass
+   */
+  public void backward(
+      MemorySegment src,
+      MemorySegment dstGrad,
+      MemorySegment scale,
+      MemorySegment mean,
+      MemorySegment variance,
+      MemorySegment srcGrad,
+      MemorySegment scaleGrad,
+      MemorySegment shiftGrad) {
+    if (backward == null) {
+      backward = backward();
+    }
+    backward.bind(0, src).bind(1, dstGrad).bind(2, scale).bind(3, mean).bind(4, variance);
+    backward.bind(5, srcGrad).bind(6, scaleGrad).bind(7, shiftGrad).run();
+  }
+
+  private Primitive backward() {
+    try (Recipe recipe = new Recipe(engine, "layer normalization backward" + shape)) {
+      MemorySegment s = recipe.reads("src", DNNL_ARG_SRC(), matrix);
+      MemorySegment d = recipe.reads("dstGrad", DNNL_ARG_DIFF_DST(), matrix);
+      recipe.reads("scale", DNNL_ARG_SCALE(), features);
+      MemorySegment m = recipe.reads("mean", DNNL_ARG_MEAN(), rows);
+      recipe.reads("variance", DNNL_ARG_VARIANCE(), rows);
+      recipe.writes("srcGrad", DNNL_ARG_DIFF_SRC(), matrix);
+      recipe.writes("scaleGrad", DNNL_ARG_DIFF_SCALE(), features);
+      recipe.writes("shiftGrad", DNNL_ARG_DIFF_SHIFT(), features);
+      return recipe.buildBackward(
+          (out, attributes) -> forward(out, s, d, m, attributes),
+          (out, hint, attributes) ->
+              dnnl_h.dnnl_layer_normalization_backward_primitive_desc_create(
+                  out,
+                  engine.handle(),
+                  dnnl_h.dnnl_backward(),
+                  s,
+                  d,
+                  s,
+                  m,
+                  epsilon,
+                  flags(),
+                  hint,
+                  attributes));
+    }
+  }
+}

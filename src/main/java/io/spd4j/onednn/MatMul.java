@@ -1,0 +1,138 @@
+package io.spd4j.onednn;
+
+import static io.spd4j.generated.dnnl.dnnl_h.DNNL_ARG_DST;
+import static io.spd4j.generated.dnnl.dnnl_h.DNNL_ARG_SRC;
+import static io.spd4j.generated.dnnl.dnnl_h.DNNL_ARG_WEIGHTS;
+
+import java.lang.foreign.MemorySegment;
+
+/**
+ * A batch of matrix products, c = scale·a·b (+ addend), with a [batch…, m, k], b [batch…, k, n] and
+ * c [batch…, m, n] in any {@link Layout}: transposed matrices and heads that lie side by side are
+ * read and written where they are. Made by {@link OneDnn#matMul}; confined to its thread.
+ */
+public final class MatMul {
+  private final Engine engine;
+  private final Layout a;
+  private final Layout b;
+  private final Layout c;
+  private final float scale;
+  private final Layout addend;
+  private Primitive forward;
+  private Primitive backwardA;
+  private Primitive backwardB;
+
+  MatMul(Engine engine, Layout a, Layout b, Layout c, float scale, Layout addend) {
+    this.engine = engine;
+    this.a = Check.notNull("a", a);
+    this.b = Check.notNull("b", b);
+    this.c = Check.notNull("c", c);
+    this.scale = scale;
+    this.addend = addend;
+    if (!Float.isFinite(scale)) {
+      throw new IllegalArgumentException("scale must be finite, not " + scale);
+    }
+    int rank = a.rank();
+    boolean fits = rank >= 2 && b.rank() == rank && c.rank() == rank;
+    for (int i = 0; fits && i < rank - 2; i++) {
+      fits = a.size(i) == b.size(i) && a.size(i) == c.size(i);
+    }
+    if (!fits
+        || a.size(rank - 1) != b.size(rank - 2)
+        || a.size(rank - 2) != c.size(rank - 2)
+        || b.size(rank - 1) != c.size(rank - 1)) {
+      throw new IllegalArgumentException(a + " times " + b + " cannot give " + c);
+    }
+    boolean broadcasts = addend == null || addend.rank() == rank;
+    for (int i = 0; addend != null && broadcasts && i < rank; i++) {
+      broadcasts = addend.size(i) == c.size(i) || addend.size(i) == 1;
+    }
+    if (!broadcasts) {
+      throw new IllegalArgumentException(addend + " cannot be added to " + c);
+    }
+  }
+
+  /**
+   * c = scale·a·b.
+   *
+   * @throws IllegalStateException if this product was made with an addend
+   */
+  public void forward(MemorySegment a, MemorySegment b, MemorySegment c) {
+    if (addend != null) {
+      throw new IllegalStateException(
+          "the product " + this.a + " by " + this.b + " was made with an addend of " + addend);
+    }
+    bindForward(a, b, c).run();
+  }
+
+  /**
+   * c = scale·a·b + addend.
+   *
+   * @throws IllegalStateException if this product was made without an addend
+   */
+  public void forward(MemorySegment a, MemorySegment b, MemorySegment addend, MemorySegment c) {
+    if (this.addend == null) {
+      throw new IllegalStateException(
+          "the product " + this.a + " by " + this.b + " was made without an addend");
+    }
+    bindForward(a, b, c).bind(3, addend).run();
+  }
+
+  private Primitive bindForward(MemorySegment a, MemorySegment b, MemorySegment c) {
+    if (forward == null) {
+      forward = product("matmul forward", "a", this.a, "b", this.b, "c", this.c, addend);
+    }
+    return forward.bind(0, a).bind(1, b).bind(2, c);
+  }
+
+  /** aGrad = scale·cGrad·bᵀ; the addend's gradient is cGrad. */
+  public void backwardA(MemorySegment cGrad, MemorySegment b, MemorySegment aGrad) {
+    if (backwardA == null) {
+      backwardA =
+          product("matmul backward (a)", "cGrad", c, "b", this.b.transpose(), "aGrad", a, null);
+    }
+    backwardA.bind(0, cGrad).bind(1, b).bind(2, aGrad).run();
+  }
+
+  /** bGrad = scale·aᵀ·cGrad. */
+  public void backwardB(MemorySegment a, MemorySegment cGrad, MemorySegment bGrad) {
+    if (backwardB == null) {
+      backwardB =
+          product("matmul backward (b)", "a", this.a.transpose(), "cGrad", c, "bGrad", b, null);
+    }
+    backwardB.bind(0, a).bind(1, cGrad).bind(2, bGrad).run();
+  }
+
+  private Primitive product(
+      String what,
+      String leftName,
+      Layout left,
+      String rightName,
+      Layout right,
+      String resultName,
+      Layout result,
+      Layout added) {
+    String shape = " " + left + " by " + right;
+    // Of results whose columns lie together oneDNN has only a plain loop: cᵀ = bᵀ·aᵀ is the same.
+    boolean flip = result.strides().getLast() > result.strides().get(result.rank() - 2);
+    try (Recipe recipe = new Recipe(engine, what + shape)) {
+      MemorySegment l =
+          recipe.reads(
+              leftName, flip ? DNNL_ARG_WEIGHTS() : DNNL_ARG_SRC(), flip ? left.transpose() : left);
+      MemorySegment r =
+          recipe.reads(
+              rightName,
+              flip ? DNNL_ARG_SRC() : DNNL_ARG_WEIGHTS(),
+              flip ? right.transpose() : right);
+      MemorySegment d =
+          recipe.writes(resultName, DNNL_ARG_DST(), flip ? result.transpose() : result);
+      if (scale != 1) {
+        recipe.scale(scale);
+      }
+      if (added != null) {
+        recipe.adds("addend", flip ? added.transpose() : added);
+      }
+      return recipe.buildProduct(flip ? r : l, flip ? l : r, MemorySegment.NULL, d);
+    }
+  }
+}

@@ -1,0 +1,178 @@
+package io.spd4j.onednn;
+
+import io.spd4j.generated.dnnl.dnnl_h;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * Collects what a primitive is made of: its arguments in the order in which {@link Primitive#bind}
+ * numbers them, and what is done to the result on its way to memory. Frees the descriptors when it
+ * is closed.
+ */
+final class Recipe implements AutoCloseable {
+  /** An argument; over names another that may be the same segment. */
+  record Argument(
+      String name,
+      int id,
+      MemorySegment descriptor,
+      long bytes,
+      int elementSize,
+      boolean written,
+      String over) {}
+
+  /** Makes oneDNN's primitive descriptor, into out. */
+  interface Creator {
+    int create(MemorySegment out, MemorySegment attributes);
+  }
+
+  /** The same for a backward pass, from its forward pass's descriptor. */
+  interface BackwardCreator {
+    int create(MemorySegment out, MemorySegment hint, MemorySegment attributes);
+  }
+
+  private final Engine engine;
+  private final String what;
+  private final List<Argument> arguments = new ArrayList<>();
+  private final MemorySegment postOps;
+  private int postOpCount;
+
+  /** what: the operation with its shapes, for messages. */
+  Recipe(Engine engine, String what) {
+    this.engine = engine;
+    this.what = what;
+    engine.checkUsable();
+    engine.useThreads();
+    postOps = made(dnnl_h.dnnl_post_ops_create(engine.out()));
+  }
+
+  private void check(int status) {
+    Engine.check(what, status);
+  }
+
+  MemorySegment reads(String name, int id, Layout layout) {
+    return argument(name, id, layout, ElementType.F32, false, null);
+  }
+
+  MemorySegment writes(String name, int id, Layout layout) {
+    return argument(name, id, layout, ElementType.F32, true, null);
+  }
+
+  /** An argument that is written and may be the same segment as another one. */
+  MemorySegment writesOver(String name, int id, Layout layout, String over) {
+    return argument(name, id, layout, ElementType.F32, true, over);
+  }
+
+  MemorySegment argument(
+      String name, int id, Layout layout, ElementType type, boolean written, String over) {
+    MemorySegment descriptor = descriptor(layout, type);
+    long bytes = layout.numel() * type.byteSize();
+    arguments.add(new Argument(name, id, descriptor, bytes, type.byteSize(), written, over));
+    return descriptor;
+  }
+
+  private MemorySegment descriptor(Layout layout, ElementType type) {
+    try (Arena arena = Arena.ofConfined()) {
+      return made(
+          dnnl_h.dnnl_memory_desc_create_with_strides(
+              engine.out(),
+              layout.rank(),
+              longs(arena, layout.sizes()),
+              type.dnnl(),
+              longs(arena, layout.strides())));
+    }
+  }
+
+  private static MemorySegment longs(Arena arena, List<Long> values) {
+    return arena.allocateFrom(
+        ValueLayout.JAVA_LONG, values.stream().mapToLong(Long::longValue).toArray());
+  }
+
+  /** Next, the result is multiplied. */
+  void scale(float factor) {
+    eltwise(dnnl_h.dnnl_eltwise_linear(), factor);
+  }
+
+  /** Next, the result goes through GELU. */
+  void gelu() {
+    eltwise(dnnl_h.dnnl_eltwise_gelu_erf(), 0);
+  }
+
+  private void eltwise(int algorithm, float alpha) {
+    check(dnnl_h.dnnl_post_ops_append_eltwise(postOps, algorithm, alpha, 0));
+    postOpCount++;
+  }
+
+  /** Next, an argument is added to the result; its dimensions are the result's or 1. */
+  void adds(String name, Layout layout) {
+    int id = dnnl_h.DNNL_ARG_ATTR_MULTIPLE_POST_OP_BASE() * (postOpCount + 1);
+    MemorySegment descriptor = reads(name, id | dnnl_h.DNNL_ARG_SRC_1(), layout);
+    check(dnnl_h.dnnl_post_ops_append_binary(postOps, dnnl_h.dnnl_binary_add(), descriptor));
+    postOpCount++;
+  }
+
+  /** Next, what was in memory is added to the result. */
+  void accumulates() {
+    check(dnnl_h.dnnl_post_ops_append_sum(postOps, 1, 0, dnnl_h.dnnl_f32()));
+    postOpCount++;
+  }
+
+  /** The primitive. */
+  Primitive build(Creator creator) {
+    return buildBackward(null, (out, hint, attributes) -> creator.create(out, attributes));
+  }
+
+  /** The matrix product of two arguments plus a bias ({@link MemorySegment#NULL}: none). */
+  Primitive buildProduct(
+      MemorySegment left, MemorySegment right, MemorySegment bias, MemorySegment result) {
+    return build((out, attributes) ->
+        dnnl_h.dnnl_matmul_primitive_desc_create(
+            out, engine.handle(), left, right, bias, result, attributes));
+  }
+
+  /**
+   * A primitive that is made with the descriptor of its forward pass as a hint.
+   *
+   * @param forward null: it needs none
+   */
+  Primitive buildBackward(Creator forward, BackwardCreator backward) {
+    MemorySegment attributes = MemorySegment.NULL;
+    MemorySegment hint = MemorySegment.NULL;
+    MemorySegment descriptor = MemorySegment.NULL;
+    try {
+      attributes = made(dnnl_h.dnnl_primitive_attr_create(engine.out()));
+      check(dnnl_h.dnnl_primitive_attr_set_post_ops(attributes, postOps));
+      check(
+          dnnl_h.dnnl_primitive_attr_set_scratchpad_mode(
+              attributes, dnnl_h.dnnl_scratchpad_mode_user()));
+      if (forward != null) {
+        hint = made(forward.create(engine.out(), attributes));
+      }
+      descriptor = made(backward.create(engine.out(), hint, attributes));
+      return new Primitive(engine, what, descriptor, arguments);
+    } finally {
+      destroy(descriptor, dnnl_h::dnnl_primitive_desc_destroy);
+      destroy(hint, dnnl_h::dnnl_primitive_desc_destroy);
+      destroy(attributes, dnnl_h::dnnl_primitive_attr_destroy);
+    }
+  }
+
+  private MemorySegment made(int status) {
+    check(status);
+    return engine.result();
+  }
+
+  private static void destroy(MemorySegment handle, Engine.Destroyer destroyer) {
+    if (handle.address() != 0) {
+      destroyer.destroy(handle);
+    }
+  }
+
+  @Override
+  public void close() {
+    dnnl_h.dnnl_post_ops_destroy(postOps);
+    arguments.forEach(a -> dnnl_h.dnnl_memory_desc_destroy(a.descriptor()));
+  }
+}

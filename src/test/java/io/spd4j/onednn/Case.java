@@ -1,0 +1,133 @@
+package io.spd4j.onednn;
+
+import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.function.BiConsumer;
+import java.util.function.Function;
+
+/** A call of one method: its arguments in the method's order, and what has to come out. */
+final class Case {
+  /** The method, of an operation that was made. */
+  interface Call {
+    void run(MemorySegment... arguments);
+  }
+
+  /**
+   * An argument.
+   *
+   * @param in null: it is not read
+   * @param expected null: it is not written
+   * @param tolerance for each expected element
+   * @param over another argument that may be the same segment, or null
+   */
+  record Argument(
+      String name,
+      ElementType type,
+      double[] in,
+      double[] expected,
+      double[] tolerance,
+      String over) {
+    boolean written() {
+      return expected != null;
+    }
+
+    int numel() {
+      return in == null ? expected.length : in.length;
+    }
+
+    long bytes() {
+      return (long) numel() * type.byteSize();
+    }
+  }
+
+  private final String what;
+  private final String variant;
+  private final Function<OneDnn, Call> maker;
+  private final List<Argument> arguments = new ArrayList<>();
+
+  /**
+   * @param what the operation with its shape, as messages have it
+   * @param variant tells apart what messages do not
+   */
+  <T> Case(
+      String what,
+      String variant,
+      Function<OneDnn, T> operation,
+      BiConsumer<T, MemorySegment[]> method) {
+    this.what = what;
+    this.variant = variant;
+    maker =
+        dnn -> {
+          T made = operation.apply(dnn);
+          return arguments -> method.accept(made, arguments);
+        };
+  }
+
+  Case reads(String name, double[] in) {
+    return reads(name, ElementType.F32, in);
+  }
+
+  Case reads(String name, ElementType type, double[] in) {
+    arguments.add(new Argument(name, type, in, null, null, null));
+    return this;
+  }
+
+  /** Each element may be off by the magnitude of what went into it times the factor. */
+  Case writes(String name, double[] expected, double[] magnitude, double factor) {
+    return writesOver(null, name, expected, magnitude, factor);
+  }
+
+  Case writesOver(String over, String name, double[] expected, double[] magnitude, double factor) {
+    return writes(name, ElementType.F32, null, expected, scaled(magnitude, factor), over);
+  }
+
+  Case addsTo(String name, double[] in, double[] expected, double[] magnitude, double factor) {
+    return writes(name, ElementType.F32, in, expected, scaled(magnitude, factor), null);
+  }
+
+  Case writesExactly(String name, ElementType type, double[] expected) {
+    return writes(name, type, null, expected, new double[expected.length], null);
+  }
+
+  private Case writes(
+      String name,
+      ElementType type,
+      double[] in,
+      double[] expected,
+      double[] tolerance,
+      String over) {
+    arguments.add(new Argument(name, type, in, expected, tolerance, over));
+    return this;
+  }
+
+  private static double[] scaled(double[] values, double factor) {
+    double[] scaled = new double[values.length];
+    for (int i = 0; i < values.length; i++) {
+      scaled[i] = Math.abs(values[i]) * factor;
+    }
+    return scaled;
+  }
+
+  String what() {
+    return what;
+  }
+
+  List<Argument> arguments() {
+    return arguments;
+  }
+
+  /** Where an argument stands. */
+  int indexOf(String name) {
+    return arguments.stream().map(Argument::name).toList().indexOf(name);
+  }
+
+  Call of(OneDnn oneDnn) {
+    return maker.apply(oneDnn);
+  }
+
+  @Override
+  public String toString() {
+    return what + (variant.isEmpty() ? "" : ", " + variant);
+  }
+}

@@ -1,0 +1,500 @@
+package io.spd4j.onednn;
+
+import static io.spd4j.onednn.Reference.abs;
+import static io.spd4j.onednn.Reference.plus;
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import io.spd4j.nativelib.Platform;
+import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.SplittableRandom;
+import java.util.function.BiConsumer;
+import java.util.function.DoubleUnaryOperator;
+import java.util.function.Function;
+import java.util.stream.Stream;
+
+/** Calls of every method in every variant. */
+final class Cases {
+  /** Half the distance from 1 to the next float: what one rounding can be off by. */
+  private static final double ROUNDING = 0x1p-24;
+
+  /** GELU's error as a share of its argument: that of erf, which is a polynomial. */
+  private static final double GELU = 8 * ROUNDING;
+
+  private static final float EPSILON = 1e-5f;
+
+  private final SplittableRandom random = new SplittableRandom(1);
+  private final List<Case> cases = new ArrayList<>();
+
+  private Cases() {}
+
+  /** Skips a test where the jar has no library; where it has one, that must work. */
+  static void assumeOneDnn() {
+    OneDnn.Availability availability = OneDnn.availability();
+    if (Platform.NAME.equals("linux-x86_64")) {
+      assertThat(availability.available()).as(availability.reason()).isTrue();
+    }
+    assumeTrue(availability.available(), availability.reason());
+  }
+
+  /** Each method in each variant, once. */
+  static List<Case> ofEveryMethod() {
+    return ofEveryMethod(3, 17, 5);
+  }
+
+  /** The same where there is work for several threads. */
+  static List<Case> ofEveryMethodWithMoreWork() {
+    return ofEveryMethod(130, 384, 65);
+  }
+
+  private static List<Case> ofEveryMethod(int rows, int columns, int out) {
+    Layout a = Layout.rowMajor(rows, columns);
+    Layout b = Layout.rowMajor(columns, out);
+    Layout c = Layout.rowMajor(rows, out);
+    Cases cases = new Cases();
+    cases.linear(rows, columns, out);
+    cases.product(a, b, c, 1, null);
+    cases.product(a, b, c, 0.5f, Layout.rowMajor(1, out));
+    cases.layerNorm(rows, columns);
+    cases.softmax(rows, columns);
+    cases.gelu(columns);
+    cases.reductions(rows, columns);
+    cases.conversions(columns);
+    return cases.cases;
+  }
+
+  /** Those that can write where they read. */
+  static Stream<Case> inPlace() {
+    return ofManyShapes().stream()
+        .filter(test -> test.arguments().stream().anyMatch(argument -> argument.over() != null));
+  }
+
+  /** Awkward shapes. */
+  static List<Case> ofManyShapes() {
+    Cases c = new Cases();
+    for (int[] m : new int[][] {{1, 1}, {1, 17}, {3, 1}, {17, 33}, {65, 129}}) {
+      for (int out : new int[] {1, 17, 65}) {
+        c.linear(m[0], m[1], out);
+      }
+      c.layerNorm(m[0], m[1]);
+      c.softmax(m[0], m[1]);
+      c.reductions(m[0], m[1]);
+      c.gelu(m[0] * m[1]);
+      c.conversions(m[0] * m[1]);
+      c.products(m[0], 17, m[1]);
+    }
+    c.products(33, 65, 1);
+    c.products(3, 1, 3);
+    c.attention(1, 1, 1, 1);
+    c.attention(2, 3, 17, 5);
+    c.attention(3, 2, 33, 32);
+    c.product(
+        Layout.rowMajor(2, 1, 3, 2, 17, 5),
+        Layout.rowMajor(2, 1, 3, 2, 5, 33),
+        Layout.rowMajor(2, 1, 3, 2, 17, 33),
+        -2,
+        Layout.rowMajor(1, 1, 3, 1, 17, 1));
+    return c.cases;
+  }
+
+  /** A feed-forward layer of MiniLM's. */
+  static List<Case> large() {
+    Cases c = new Cases();
+    c.linear(512, 384, 1536);
+    return c.cases;
+  }
+
+  private double[] random(int n) {
+    double[] values = new double[n];
+    Arrays.setAll(values, i -> (float) random.nextGaussian());
+    return values;
+  }
+
+  private static double[] map(double[] values, DoubleUnaryOperator f) {
+    return Arrays.stream(values).map(f).toArray();
+  }
+
+  /**
+   * By how much a sum of k products may be off, as a share of their absolute sum: some roundings,
+   * and k of random sign.
+   */
+  private static double ofProducts(long k) {
+    return ROUNDING * (4 + Math.sqrt(k));
+  }
+
+  private <T> Case add(
+      String what,
+      String variant,
+      Function<OneDnn, T> operation,
+      BiConsumer<T, MemorySegment[]> method) {
+    Case test = new Case(what, variant, operation, method);
+    cases.add(test);
+    return test;
+  }
+
+  private static MemorySegment orNull(MemorySegment[] a, int i) {
+    return i < a.length ? a[i] : null;
+  }
+
+  private void linear(int rows, int in, int out) {
+    linearForward(rows, in, out, false);
+    linearForward(rows, in, out, true);
+    Layout src = Layout.rowMajor(rows, in);
+    Layout weight = Layout.rowMajor(out, in);
+    Layout dst = Layout.rowMajor(rows, out);
+    double[] s = random(rows * in);
+    double[] w = random(out * in);
+    double[] d = random(rows * out);
+    double[] g = random(rows * in);
+    Function<OneDnn, Linear> linear = dnn -> dnn.linear(rows, in, out);
+    String shape = " " + src + " to " + dst;
+    String what = "linear backward (source)" + shape;
+    double[] srcGrad = Reference.matMul(dst, d, weight, w, src, 1);
+    double[] magnitude = Reference.matMul(dst, abs(d), weight, abs(w), src, 1);
+    add(what, "", linear, (l, a) -> l.backwardSource(a[0], a[1], a[2]))
+        .reads("dstGrad", d)
+        .reads("weight", w)
+        .writes("srcGrad", srcGrad, magnitude, ofProducts(out));
+    add(what, "adding", linear, (l, a) -> l.backwardSourceAdd(a[0], a[1], a[2]))
+        .reads("dstGrad", d)
+        .reads("weight", w)
+        .addsTo("srcGrad", g, plus(g, srcGrad), plus(abs(g), magnitude), ofProducts(out));
+    what = "linear backward (weights)" + shape;
+    double[] weightGrad = Reference.matMul(dst.transpose(), d, src, s, weight, 1);
+    magnitude = Reference.matMul(dst.transpose(), abs(d), src, abs(s), weight, 1);
+    for (boolean biased : new boolean[] {false, true}) {
+      Case test =
+          add(
+                  what,
+                  biased ? "biased" : "",
+                  linear,
+                  (l, a) -> l.backwardWeights(a[0], a[1], a[2], orNull(a, 3)))
+              .reads("src", s)
+              .reads("dstGrad", d)
+              .writes("weightGrad", weightGrad, magnitude, ofProducts(rows));
+      if (biased) {
+        test.writes(
+            "biasGrad",
+            Reference.sum(rows, out, d, 0),
+            Reference.sum(rows, out, abs(d), 0),
+            ofProducts(rows));
+      }
+    }
+  }
+
+  private void linearForward(int rows, int in, int out, boolean biased) {
+    Layout src = Layout.rowMajor(rows, in);
+    Layout weight = Layout.rowMajor(out, in).transpose();
+    Layout dst = Layout.rowMajor(rows, out);
+    Layout bias = Layout.rowMajor(1, out);
+    double[] s = random(rows * in);
+    double[] w = random(out * in);
+    double[] b = random(out);
+    double[] addend = random(rows * out);
+    double[] d = Reference.matMul(src, s, weight, w, dst, 1);
+    double[] magnitude = Reference.matMul(src, abs(s), weight, abs(w), dst, 1);
+    if (biased) {
+      d = plus(d, Reference.broadcast(bias, b, dst));
+      magnitude = plus(magnitude, Reference.broadcast(bias, abs(b), dst));
+    }
+    double factor = ofProducts(in);
+    double[] gelu = map(d, Reference::gelu);
+    // GELU rises by no more than 1.13 times as much, and has an error of its own.
+    double[] geluMagnitude =
+        plus(map(magnitude, m -> 1.13 * m), map(d, x -> Math.abs(x) * GELU / factor));
+    Function<OneDnn, Linear> linear = dnn -> dnn.linear(rows, in, out);
+    String what = "linear forward " + src + " to " + dst;
+    String variant = biased ? ", biased" : "";
+    List<Case> all =
+        List.of(
+            add(
+                    what,
+                    "plain" + variant,
+                    linear,
+                    (l, a) -> l.forward(a[0], a[1], orNull(a, 3), a[2]))
+                .reads("src", s)
+                .reads("weight", w)
+                .writes("dst", d, magnitude, factor),
+            add(
+                    what,
+                    "GELU" + variant,
+                    linear,
+                    (l, a) -> l.forwardGelu(a[0], a[1], orNull(a, 3), a[2]))
+                .reads("src", s)
+                .reads("weight", w)
+                .writes("dst", gelu, geluMagnitude, factor),
+            add(
+                    what,
+                    "adding" + variant,
+                    linear,
+                    (l, a) -> l.forwardAdd(a[0], a[1], orNull(a, 3), a[2]))
+                .reads("src", s)
+                .reads("weight", w)
+                .addsTo("dst", addend, plus(d, addend), plus(magnitude, abs(addend)), factor));
+    if (biased) {
+      all.forEach(test -> test.reads("bias", b));
+    }
+  }
+
+  /** Row-major matrices and transposed ones; batches with addends of every kind. */
+  private void products(int m, int k, int n) {
+    Layout a = Layout.rowMajor(m, k);
+    Layout b = Layout.rowMajor(k, n);
+    Layout c = Layout.rowMajor(m, n);
+    Layout aT = Layout.rowMajor(k, m).transpose();
+    Layout bT = Layout.rowMajor(n, k).transpose();
+    Layout cT = Layout.rowMajor(n, m).transpose();
+    product(a, b, c, 1, null);
+    product(aT, b, c, 1, Layout.rowMajor(m, n));
+    product(a, bT, c, 0.125f, Layout.rowMajor(1, n));
+    product(a, b, cT, 1, Layout.rowMajor(n, m).transpose());
+    product(aT, bT, cT, -3, Layout.rowMajor(m, 1));
+    product(aT, bT, c, 0, Layout.rowMajor(1, 1));
+    a = Layout.rowMajor(2, 3, m, k);
+    b = Layout.rowMajor(2, 3, k, n);
+    c = Layout.rowMajor(2, 3, m, n);
+    for (long[] addend : new long[][] {{2, 3, m, n}, {2, 1, 1, n}, {1, 3, m, n}, {1, 1, m, 1}}) {
+      product(a, b, c, 0.3f, Layout.rowMajor(addend));
+    }
+  }
+
+  /** Heads that lie side by side: scores of queries and keys, and the values they weigh. */
+  private void attention(long batch, long heads, long length, long size) {
+    Layout side = Layout.rowMajor(batch, length, heads, size);
+    Layout head = side.permute(0, 2, 1, 3);
+    Layout transposed = side.permute(0, 2, 3, 1);
+    Layout scores = Layout.rowMajor(batch, heads, length, length);
+    float scale = (float) (1 / Math.sqrt(size));
+    product(head, transposed, scores, scale, Layout.rowMajor(batch, 1, 1, length));
+    product(scores, head, head, 1, null);
+  }
+
+  private void product(Layout a, Layout b, Layout c, float scale, Layout addend) {
+    double[] aValues = random((int) a.numel());
+    double[] bValues = random((int) b.numel());
+    double[] cGrad = random((int) c.numel());
+    double[] product = Reference.matMul(a, aValues, b, bValues, c, scale);
+    double[] magnitude = Reference.matMul(a, abs(aValues), b, abs(bValues), c, Math.abs(scale));
+    String variant =
+        "strides %s, %s, %s, scale %s".formatted(a.strides(), b.strides(), c.strides(), scale);
+    Function<OneDnn, MatMul> made = dnn -> dnn.matMul(a, b, c, scale, addend);
+    long k = a.size(a.rank() - 1);
+    String what = "matmul forward " + a + " by " + b;
+    if (addend == null) {
+      add(what, variant, made, (x, s) -> x.forward(s[0], s[1], s[2]))
+          .reads("a", aValues)
+          .reads("b", bValues)
+          .writes("c", product, magnitude, ofProducts(k));
+    } else {
+      double[] addendValues = random((int) addend.numel());
+      double[] added = Reference.broadcast(addend, addendValues, c);
+      add(what, variant + ", addend " + addend, made, (x, s) -> x.forward(s[0], s[1], s[2], s[3]))
+          .reads("a", aValues)
+          .reads("b", bValues)
+          .reads("addend", addendValues)
+          .writes("c", plus(product, added), plus(magnitude, abs(added)), ofProducts(k));
+    }
+    add(
+            "matmul backward (a) " + c + " by " + b.transpose(),
+            variant,
+            made,
+            (x, s) -> x.backwardA(s[0], s[1], s[2]))
+        .reads("cGrad", cGrad)
+        .reads("b", bValues)
+        .writes(
+            "aGrad",
+            Reference.matMul(c, cGrad, b.transpose(), bValues, a, scale),
+            Reference.matMul(c, abs(cGrad), b.transpose(), abs(bValues), a, scale),
+            ofProducts(c.size(c.rank() - 1)));
+    add(
+            "matmul backward (b) " + a.transpose() + " by " + c,
+            variant,
+            made,
+            (x, s) -> x.backwardB(s[0], s[1], s[2]))
+        .reads("a", aValues)
+        .reads("cGrad", cGrad)
+        .writes(
+            "bGrad",
+            Reference.matMul(a.transpose(), aValues, c, cGrad, b, scale),
+            Reference.matMul(a.transpose(), abs(aValues), c, abs(cGrad), b, scale),
+            ofProducts(c.size(c.rank() - 2)));
+  }
+
+  private void layerNorm(int rows, int features) {
+    double[] src = map(random(rows * features), x -> (float) (3 + 2 * x));
+    double[] scale = random(features);
+    double[] shift = random(features);
+    double[] dstGrad = random(rows * features);
+    double[] mean = Reference.means(features, src);
+    double[] variance = Reference.variances(features, src);
+    double[] dst = Reference.layerNorm(src, scale, shift, EPSILON);
+    Function<OneDnn, LayerNorm> norm = dnn -> dnn.layerNorm(rows, features, EPSILON);
+    String shape = " " + rows + "x" + features;
+    double[] meanMagnitude = Reference.means(features, abs(src));
+    double[] dstMagnitude = new double[dst.length];
+    Arrays.setAll(
+        dstMagnitude,
+        i -> {
+          double size = Math.abs(src[i]) + meanMagnitude[i / features];
+          size /= Math.sqrt(variance[i / features] + EPSILON);
+          return Math.abs(scale[i % features]) * size + Math.abs(shift[i % features]);
+        });
+    add(
+            "layer normalization forward" + shape,
+            "",
+            norm,
+            (l, a) -> l.forward(a[0], a[1], a[2], a[3], a[4], a[5]))
+        .reads("src", src)
+        .reads("scale", scale)
+        .reads("shift", shift)
+        .writes("dst", dst, dstMagnitude, ofProducts(features))
+        .writes("mean", mean, meanMagnitude, ofProducts(features))
+        .writes("variance", variance, variance, 2 * ofProducts(features));
+    layerNormBackward(rows, features, src, dstGrad, scale);
+  }
+
+  private void layerNormBackward(
+      int rows, int features, double[] src, double[] dstGrad, double[] scale) {
+    // Statistics as they are read: any float32 will do.
+    double[] mean = map(Reference.means(features, src), x -> (float) x);
+    double[] variance = map(Reference.variances(features, src), x -> (float) x);
+    double[] normalized = Reference.normalized(src, mean, variance, EPSILON);
+    double[] scaled = new double[src.length];
+    Arrays.setAll(scaled, i -> dstGrad[i] * scale[i % features]);
+    double[] srcGrad = Reference.layerNormGradient(scaled, normalized, variance, EPSILON);
+    double[] magnitude = new double[src.length];
+    double[] products = new double[src.length];
+    Arrays.setAll(products, i -> dstGrad[i] * normalized[i]);
+    double[] scaledProducts = new double[src.length];
+    Arrays.setAll(scaledProducts, i -> scaled[i] * normalized[i]);
+    double[] meanOfScaled = Reference.means(features, abs(scaled));
+    double[] meanOfProducts = Reference.means(features, abs(scaledProducts));
+    Arrays.setAll(
+        magnitude,
+        i -> {
+          int row = i / features;
+          double size = Math.abs(scaled[i]) + meanOfScaled[row];
+          size += Math.abs(normalized[i]) * meanOfProducts[row];
+          return size / Math.sqrt(variance[row] + EPSILON);
+        });
+    add(
+            "layer normalization backward " + rows + "x" + features,
+            "",
+            dnn -> dnn.layerNorm(rows, features, EPSILON),
+            (l, a) -> l.backward(a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7]))
+        .reads("src", src)
+        .reads("dstGrad", dstGrad)
+        .reads("scale", scale)
+        .reads("mean", mean)
+        .reads("variance", variance)
+        .writes("srcGrad", srcGrad, magnitude, ofProducts(features))
+        .writes(
+            "scaleGrad",
+            Reference.sum(rows, features, products, 0),
+            Reference.sum(rows, features, abs(products), 0),
+            ofProducts(rows))
+        .writes(
+            "shiftGrad",
+            Reference.sum(rows, features, dstGrad, 0),
+            Reference.sum(rows, features, abs(dstGrad), 0),
+            ofProducts(rows));
+  }
+
+  /** Of rows that begin with a half that is masked. */
+  private void softmax(int rows, int columns) {
+    double[] src = map(random(rows * columns), x -> (float) (10 * x));
+    for (int i = 0; i < src.length; i++) {
+      src[i] = i % columns < columns / 2 ? Double.NEGATIVE_INFINITY : src[i];
+    }
+    double[] dst = Reference.softmax(columns, src);
+    // The rounding of src − max, the logarithm of what exp gives, counts as many times.
+    double[] magnitude = map(dst, x -> x == 0 ? 0 : x * (1 - Math.log(x)));
+    Function<OneDnn, Softmax> softmax = dnn -> dnn.softmax(rows, columns);
+    String shape = " " + rows + "x" + columns;
+    add("softmax forward" + shape, "", softmax, (s, a) -> s.forward(a[0], a[1]))
+        .reads("src", src)
+        .writesOver("src", "dst", dst, magnitude, ofProducts(columns));
+    double[] read = map(dst, x -> (float) x);
+    double[] dstGrad = random(rows * columns);
+    double[] products = new double[dst.length];
+    Arrays.setAll(products, i -> read[i] * Math.abs(dstGrad[i]));
+    double[] sums = Reference.sum(rows, columns, products, 1);
+    double[] gradMagnitude = new double[dst.length];
+    Arrays.setAll(gradMagnitude, i -> products[i] + read[i] * sums[i / columns]);
+    add("softmax backward" + shape, "", softmax, (s, a) -> s.backward(a[0], a[1], a[2]))
+        .reads("dst", read)
+        .reads("dstGrad", dstGrad)
+        .writesOver(
+            "dstGrad",
+            "srcGrad",
+            Reference.softmaxGradient(columns, read, dstGrad),
+            gradMagnitude,
+            ofProducts(columns));
+  }
+
+  private void gelu(int numel) {
+    double[] src = map(random(numel), x -> (float) (3 * x));
+    double[] dstGrad = random(numel);
+    double[] srcGrad = new double[numel];
+    Arrays.setAll(srcGrad, i -> dstGrad[i] * Reference.geluDerivative(src[i]));
+    Function<OneDnn, Gelu> gelu = dnn -> dnn.gelu(numel);
+    add("GELU forward " + numel, "", gelu, (g, a) -> g.forward(a[0], a[1]))
+        .reads("src", src)
+        .writesOver("src", "dst", map(src, Reference::gelu), src, GELU);
+    add("GELU backward " + numel, "", gelu, (g, a) -> g.backward(a[0], a[1], a[2]))
+        .reads("src", src)
+        .reads("dstGrad", dstGrad)
+        .writesOver("dstGrad", "srcGrad", srcGrad, dstGrad, GELU);
+  }
+
+  private void reductions(int rows, int columns) {
+    double[] src = random(rows * columns);
+    for (Reduction.Kind kind : Reduction.Kind.values()) {
+      for (int axis = 0; axis < 2; axis++) {
+        reduction(kind, rows, columns, axis, src);
+      }
+    }
+  }
+
+  private void reduction(Reduction.Kind kind, int rows, int columns, int axis, double[] src) {
+    int n = axis == 0 ? rows : columns;
+    double weight = kind == Reduction.Kind.SUM ? 1 : 1.0 / n;
+    double[] dstGrad = random(rows * columns / n);
+    double[] srcGrad = new double[rows * columns];
+    Arrays.setAll(srcGrad, i -> weight * dstGrad[axis == 0 ? i % columns : i / columns]);
+    Function<OneDnn, Reduction> reduction = dnn -> dnn.reduction(kind, rows, columns, axis);
+    String shape = " (" + kind + ") " + rows + "x" + columns + " over axis " + axis;
+    add("reduction forward" + shape, "", reduction, (r, a) -> r.forward(a[0], a[1]))
+        .reads("src", src)
+        .writes(
+            "dst",
+            map(Reference.sum(rows, columns, src, axis), x -> weight * x),
+            map(Reference.sum(rows, columns, abs(src), axis), x -> weight * x),
+            ofProducts(n));
+    add("reduction backward" + shape, "", reduction, (r, a) -> r.backward(a[0], a[1]))
+        .reads("dstGrad", dstGrad)
+        .writes("srcGrad", srcGrad, srcGrad, 2 * ROUNDING);
+  }
+
+  private void conversions(int numel) {
+    for (ElementType type : ElementType.values()) {
+      conversion(numel, ElementType.F32, type);
+      conversion(numel, type, ElementType.F32);
+    }
+  }
+
+  /** Of values that each type has: nothing is rounded. */
+  private void conversion(int numel, ElementType from, ElementType to) {
+    double[] values = map(random(numel), x -> Math.rint(x * 16) / 16);
+    add(
+            "conversion of " + numel + " from " + from + " to " + to,
+            "",
+            dnn -> dnn.conversion(numel, from, to),
+            (c, a) -> c.forward(a[0], a[1]))
+        .reads("src", from, values)
+        .writesExactly("dst", to, values);
+  }
+}

@@ -1,0 +1,97 @@
+package io.spd4j.onednn;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
+
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/** Needs no libdnnl. */
+class LayoutTest {
+  private static final Layout HEADS = Layout.rowMajor(2, 64, 12, 32);
+
+  @Test
+  void rowMajor() {
+    assertThat(HEADS.rank()).isEqualTo(4);
+    assertThat(HEADS.sizes()).containsExactly(2L, 64L, 12L, 32L);
+    assertThat(HEADS.strides()).containsExactly(64 * 12 * 32L, 12 * 32L, 32L, 1L);
+    assertThat(HEADS.size(1)).isEqualTo(64);
+    assertThat(HEADS.numel()).isEqualTo(2 * 64 * 12 * 32);
+    assertThat(HEADS).hasToString("2x64x12x32");
+    assertThat(Layout.rowMajor(7).strides()).containsExactly(1L);
+    assertThat(Layout.rowMajor(1 << 30, 1 << 30).numel()).isEqualTo(1L << 60);
+  }
+
+  @Test
+  void permute() {
+    Layout keys = HEADS.permute(0, 2, 3, 1);
+    assertThat(keys.sizes()).containsExactly(2L, 12L, 32L, 64L);
+    assertThat(keys.strides()).containsExactly(64 * 12 * 32L, 32L, 1L, 12 * 32L);
+    assertThat(keys.numel()).isEqualTo(HEADS.numel());
+    assertThat(keys.permute(0, 3, 1, 2)).isEqualTo(HEADS);
+    assertThat(HEADS.permute(0, 1, 2, 3)).isEqualTo(HEADS);
+  }
+
+  @Test
+  void transpose() {
+    assertThat(HEADS.transpose()).isEqualTo(HEADS.permute(0, 1, 3, 2));
+    assertThat(HEADS.transpose().transpose()).isEqualTo(HEADS);
+    assertThat(Layout.rowMajor(2, 3).transpose().strides()).containsExactly(1L, 3L);
+    assertThatIllegalArgumentException()
+        .isThrownBy(() -> Layout.rowMajor(3).transpose())
+        .withMessage("a layout of one dimension cannot be transposed");
+  }
+
+  @Test
+  void isAValue() {
+    Layout matrix = Layout.rowMajor(3, 3);
+    assertThat(matrix)
+        .isEqualTo(Layout.rowMajor(3, 3))
+        .hasSameHashCodeAs(Layout.rowMajor(3, 3))
+        .isNotEqualTo(matrix.transpose())
+        .isNotEqualTo(Layout.rowMajor(1, 3, 3))
+        .isNotEqualTo("3x3");
+  }
+
+  static Stream<int[]> orders() {
+    return Stream.of(
+        new int[] {},
+        new int[] {0},
+        new int[] {0, 0},
+        new int[] {0, 2},
+        new int[] {-1, 0},
+        new int[] {0, 1, 0},
+        new int[] {0, 1, 2});
+  }
+
+  @ParameterizedTest
+  @MethodSource("orders")
+  void anOrderNamesEachDimensionOnce(int[] order) {
+    assertThatIllegalArgumentException()
+        .isThrownBy(() -> Layout.rowMajor(2, 3).permute(order))
+        .withMessageStartingWith("order must name each of the 2 dimensions once, not [");
+  }
+
+  static Stream<long[]> sizes() {
+    return Stream.of(
+        new long[] {},
+        new long[7],
+        new long[] {2, 0},
+        new long[] {-1, 2},
+        new long[] {1L << 31},
+        new long[] {1L << 30, 1L << 30, 2});
+  }
+
+  @ParameterizedTest
+  @MethodSource("sizes")
+  void sizesArePositiveAndFew(long[] sizes) {
+    assertThatIllegalArgumentException()
+        .isThrownBy(() -> Layout.rowMajor(sizes))
+        .withMessageMatching(
+            "[07] dimensions, there must be 1 to 6"
+                + "|size of dimension [01] must be 1 to 2147483647, not (0|-1|2147483648)"
+                + "|the product of the sizes \\[.*] overflows");
+  }
+}

@@ -1,0 +1,335 @@
+package io.spd4j.onednn;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatCode;
+import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
+import static org.assertj.core.api.Assertions.assertThatIllegalStateException;
+import static org.assertj.core.api.Assertions.assertThatNullPointerException;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.junit.jupiter.params.provider.Arguments.arguments;
+
+import io.spd4j.onednn.Case.Argument;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.stream.Stream;
+import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/** What is refused: the message names operation, shape and argument, and nothing is written. */
+class MisuseTest {
+  private static final String OF_EVERY_METHOD = "io.spd4j.onednn.Cases#ofEveryMethod";
+
+  private final Arena arena = Arena.ofShared();
+  private OneDnn oneDnn;
+
+  @BeforeAll
+  static void available() {
+    Cases.assumeOneDnn();
+  }
+
+  @BeforeEach
+  void open() {
+    oneDnn = OneDnn.open(2);
+  }
+
+  @AfterEach
+  void close() {
+    oneDnn.close();
+    arena.close();
+  }
+
+  private static String what(Case test, int i) {
+    return test.arguments().get(i).name() + " of " + test.what();
+  }
+
+  /** A call with another segment in one place. */
+  private void refused(
+      Case test, int i, MemorySegment segment, Class<? extends Throwable> type, String fault) {
+    Buffers buffers = new Buffers(arena, test, 0);
+    MemorySegment[] segments = buffers.segments();
+    segments[i] = segment;
+    assertThatThrownBy(() -> test.of(oneDnn).run(segments))
+        .isExactlyInstanceOf(type)
+        .hasMessage(what(test, i) + " " + fault);
+    buffers.assertUntouched(fault);
+  }
+
+  private void works(Case test) {
+    Buffers buffers = new Buffers(arena, test, 0);
+    test.of(oneDnn).run(buffers.segments());
+    buffers.assertResult();
+  }
+
+  @ParameterizedTest
+  @MethodSource(OF_EVERY_METHOD)
+  void segmentsThatCannotBeUsed(Case test) {
+    Class<IllegalArgumentException> illegal = IllegalArgumentException.class;
+    MemorySegment closed;
+    try (Arena brief = Arena.ofConfined()) {
+      closed = brief.allocate(10_000);
+    }
+    MemorySegment foreign =
+        CompletableFuture.supplyAsync(() -> Arena.ofConfined().allocate(10_000)).join();
+    MemorySegment odd = arena.allocate(10_000, 64).asSlice(1);
+    for (int i = 0; i < test.arguments().size(); i++) {
+      Argument argument = test.arguments().get(i);
+      long bytes = argument.bytes();
+      int size = argument.type().byteSize();
+      if (!argument.name().startsWith("bias")) {
+        refused(test, i, null, NullPointerException.class, "is null");
+      }
+      refused(
+          test,
+          i,
+          MemorySegment.ofArray(new float[10_000]),
+          illegal,
+          "lies on the Java heap: allocate it from an Arena");
+      refused(test, i, closed, illegal, "lies in an arena that is closed");
+      refused(
+          test,
+          i,
+          foreign,
+          WrongThreadException.class,
+          "lies in a confined arena of another thread");
+      refused(
+          test,
+          i,
+          arena.allocate(bytes - size, 4),
+          illegal,
+          "has %d bytes, it takes %d".formatted(bytes - size, bytes));
+      refused(test, i, MemorySegment.NULL, illegal, "has 0 bytes, it takes " + bytes);
+      refused(
+          test,
+          i,
+          odd.asSlice(0, bytes),
+          illegal,
+          "starts at an address that is not a multiple of " + size);
+      refused(
+          test,
+          i,
+          arena.allocate(bytes + 1, 4),
+          illegal,
+          "has %d bytes, not a multiple of %d".formatted(bytes + 1, size));
+      if (argument.written()) {
+        refused(
+            test,
+            i,
+            arena.allocate(bytes, 4).asReadOnly(),
+            illegal,
+            "is read-only, but is written");
+      }
+    }
+    works(test);
+  }
+
+  /** An argument that is written lies where another one does, or begins within it. */
+  @ParameterizedTest
+  @MethodSource(OF_EVERY_METHOD)
+  void segmentsThatOverlap(Case test) {
+    List<Argument> all = test.arguments();
+    for (int i = 0; i < all.size(); i++) {
+      for (int j = 0; j < all.size(); j++) {
+        if (i != j && all.get(i).written()) {
+          overlap(test, i, j, 0, all.get(j).name().equals(all.get(i).over()));
+          overlap(test, i, j, all.get(j).bytes() - all.get(j).type().byteSize(), false);
+        }
+      }
+    }
+    works(test);
+  }
+
+  private void overlap(Case test, int written, int other, long offset, boolean allowed) {
+    Buffers buffers = new Buffers(arena, test, 0);
+    MemorySegment[] segments = buffers.segments();
+    Argument argument = test.arguments().get(written);
+    MemorySegment both = arena.allocate(offset + 1000, 64);
+    segments[other] = both;
+    segments[written] = both.asSlice(offset);
+    ThrowingCallable call = () -> test.of(oneDnn).run(segments);
+    if (allowed) {
+      assertThatCode(call).doesNotThrowAnyException();
+    } else {
+      String name = argument.name();
+      String otherName = test.arguments().get(other).name();
+      assertThatIllegalArgumentException()
+          .isThrownBy(call)
+          .withMessageMatching(
+              "(?<a>%1$s|%2$s) of \\Q%3$s\\E overlaps (?!\\k<a>)(%1$s|%2$s)"
+                  .formatted(name, otherName, test.what()));
+      buffers.assertUntouched("an overlap");
+      assertThat(both.mismatch(arena.allocate(both.byteSize()))).isEqualTo(-1);
+    }
+  }
+
+  @ParameterizedTest
+  @MethodSource(OF_EVERY_METHOD)
+  void anotherThread(Case test) {
+    Buffers buffers = new Buffers(arena, test, 0);
+    Case.Call first = test.of(oneDnn);
+    String owner = "this OneDnn belongs to the thread " + Thread.currentThread().getName();
+    for (int i = 0; i < 2; i++) {
+      // Also after the first call, which compiles.
+      elsewhere(() -> first.run(buffers.segments()), owner);
+      elsewhere(() -> test.of(oneDnn), owner);
+      buffers.assertUntouched("a call of another thread");
+      works(test);
+    }
+    elsewhere(oneDnn::close, owner);
+    works(test);
+  }
+
+  private static void elsewhere(ThrowingCallable call, String message) {
+    CompletableFuture.runAsync(() ->
+            assertThatThrownBy(call).isInstanceOf(WrongThreadException.class).hasMessage(message))
+        .join();
+  }
+
+  @ParameterizedTest
+  @MethodSource(OF_EVERY_METHOD)
+  void afterClose(Case test) {
+    Buffers buffers = new Buffers(arena, test, 0);
+    Case.Call unused = test.of(oneDnn);
+    works(test);
+    Case.Call used = test.of(oneDnn);
+    oneDnn.close();
+    oneDnn.close();
+    for (ThrowingCallable call :
+        List.<ThrowingCallable>of(
+            () -> unused.run(buffers.segments()),
+            () -> used.run(buffers.segments()),
+            () -> test.of(oneDnn))) {
+      assertThatIllegalStateException().isThrownBy(call).withMessage("this OneDnn is closed");
+    }
+    buffers.assertUntouched("close");
+  }
+
+  private static Layout of(long... sizes) {
+    return Layout.rowMajor(sizes);
+  }
+
+  private static Arguments bad(String message, ThrowingConsumer call) {
+    return arguments(message, call);
+  }
+
+  /** Asks for what cannot be. */
+  interface ThrowingConsumer {
+    void accept(OneDnn oneDnn);
+  }
+
+  static Stream<Arguments> operationsThatCannotBe() {
+    long huge = Integer.MAX_VALUE;
+    return Stream.of(
+        bad("rows must be 1 to 2147483647, not 0", d -> d.linear(0, 1, 1)),
+        bad("rows must be 1 to 2147483647, not 2147483648", d -> d.linear(huge + 1, 1, 1)),
+        bad("in must be 1 to 2147483647, not -1", d -> d.linear(1, -1, 1)),
+        bad("out must be 1 to 2147483647, not 0", d -> d.linear(1, 1, 0)),
+        bad(
+            "the product of the sizes [2147483647, 2147483647] overflows",
+            d -> d.linear(huge, huge, 1)),
+        bad("2x3 times 4x5 cannot give 2x5", d -> d.matMul(of(2, 3), of(4, 5), of(2, 5))),
+        bad("2x3 times 3x5 cannot give 5x2", d -> d.matMul(of(2, 3), of(3, 5), of(5, 2))),
+        bad("2x3 times 3x5 cannot give 1x5", d -> d.matMul(of(2, 3), of(3, 5), of(1, 5))),
+        bad("2x3 times 3x5 cannot give 2x4", d -> d.matMul(of(2, 3), of(3, 5), of(2, 4))),
+        bad("3 times 3 cannot give 3", d -> d.matMul(of(3), of(3), of(3))),
+        bad("1x2x3 times 3x5 cannot give 2x5", d -> d.matMul(of(1, 2, 3), of(3, 5), of(2, 5))),
+        bad(
+            "7x2x3 times 1x3x5 cannot give 7x2x5",
+            d -> d.matMul(of(7, 2, 3), of(1, 3, 5), of(7, 2, 5))),
+        bad(
+            "7x2x3 times 7x3x5 cannot give 1x2x5",
+            d -> d.matMul(of(7, 2, 3), of(7, 3, 5), of(1, 2, 5))),
+        bad("1x3 cannot be added to 2x5", d -> d.matMul(of(2, 3), of(3, 5), of(2, 5), 1, of(1, 3))),
+        bad("5 cannot be added to 2x5", d -> d.matMul(of(2, 3), of(3, 5), of(2, 5), 1, of(5))),
+        bad(
+            "scale must be finite, not NaN",
+            d -> d.matMul(of(2, 3), of(3, 5), of(2, 5), Float.NaN, null)),
+        bad(
+            "scale must be finite, not -Infinity",
+            d -> d.matMul(of(2, 3), of(3, 5), of(2, 5), Float.NEGATIVE_INFINITY, null)),
+        bad("rows must be 1 to 2147483647, not 0", d -> d.layerNorm(0, 1, 1)),
+        bad("features must be 1 to 2147483647, not 0", d -> d.layerNorm(1, 0, 1)),
+        bad("epsilon must be more than 0 and finite, not 0.0", d -> d.layerNorm(1, 1, 0)),
+        bad("epsilon must be more than 0 and finite, not NaN", d -> d.layerNorm(1, 1, Float.NaN)),
+        bad(
+            "epsilon must be more than 0 and finite, not Infinity",
+            d -> d.layerNorm(1, 1, Float.POSITIVE_INFINITY)),
+        bad("rows must be 1 to 2147483647, not -3", d -> d.softmax(-3, 1)),
+        bad("columns must be 1 to 2147483647, not 0", d -> d.softmax(1, 0)),
+        bad("numel must be 1 to 2147483647, not 0", d -> d.gelu(0)),
+        bad("rows must be 1 to 2147483647, not 0", d -> d.reduction(Reduction.Kind.SUM, 0, 1, 0)),
+        bad(
+            "columns must be 1 to 2147483647, not 0",
+            d -> d.reduction(Reduction.Kind.SUM, 1, 0, 0)),
+        bad("axis must be 0 or 1, not 2", d -> d.reduction(Reduction.Kind.MEAN, 1, 1, 2)),
+        bad("axis must be 0 or 1, not -1", d -> d.reduction(Reduction.Kind.MEAN, 1, 1, -1)),
+        bad(
+            "numel must be 1 to 2147483647, not 0",
+            d -> d.conversion(0, ElementType.F32, ElementType.F16)));
+  }
+
+  @ParameterizedTest
+  @MethodSource
+  void operationsThatCannotBe(String message, ThrowingConsumer call) {
+    assertThatIllegalArgumentException().isThrownBy(() -> call.accept(oneDnn)).withMessage(message);
+    Cases.ofEveryMethod().forEach(this::works);
+  }
+
+  static Stream<Arguments> operationsOfNull() {
+    return Stream.of(
+        bad("a is null", d -> d.matMul(null, of(3, 5), of(2, 5))),
+        bad("b is null", d -> d.matMul(of(2, 3), null, of(2, 5))),
+        bad("c is null", d -> d.matMul(of(2, 3), of(3, 5), null)),
+        bad("kind is null", d -> d.reduction(null, 1, 1, 0)),
+        bad("from is null", d -> d.conversion(1, null, ElementType.F32)),
+        bad("to is null", d -> d.conversion(1, ElementType.F32, null)));
+  }
+
+  @ParameterizedTest
+  @MethodSource
+  void operationsOfNull(String message, ThrowingConsumer call) {
+    for (int i = 0; i < 2; i++) {
+      assertThatNullPointerException().isThrownBy(() -> call.accept(oneDnn)).withMessage(message);
+    }
+  }
+
+  @Test
+  void anAddendIsGivenWhereThereIsOne() {
+    MemorySegment s = arena.allocate(1000, 4);
+    MatMul plain = oneDnn.matMul(of(2, 3), of(3, 5), of(2, 5));
+    MatMul masked = oneDnn.matMul(of(2, 3), of(3, 5), of(2, 5), 1, of(1, 5));
+    assertThatIllegalStateException()
+        .isThrownBy(() -> plain.forward(s, s, s, s))
+        .withMessage("the product 2x3 by 3x5 was made without an addend");
+    assertThatIllegalStateException()
+        .isThrownBy(() -> masked.forward(s, s, s))
+        .withMessage("the product 2x3 by 3x5 was made with an addend of 1x5");
+  }
+
+  @Test
+  void threads() {
+    for (int threads : new int[] {0, -1, 1025, Integer.MAX_VALUE}) {
+      assertThatIllegalArgumentException()
+          .isThrownBy(() -> OneDnn.open(threads))
+          .withMessage("threads must be 1 to 1024, not " + threads);
+    }
+  }
+
+  @Test
+  void whatOneDnnRefusesLeavesNothingBehind() {
+    MemorySegment s = arena.allocate(64, 4);
+    Conversion refused = oneDnn.conversion(3, ElementType.BF16, ElementType.F16);
+    for (int i = 0; i < 3; i++) {
+      assertThatThrownBy(() -> refused.forward(s, s.asSlice(32)))
+          .isInstanceOf(OneDnnException.class);
+    }
+    Cases.ofEveryMethod().forEach(this::works);
+  }
+}
