@@ -11,7 +11,12 @@ done
 endef
 JDK = $(eval JDK := $$(shell $$(find_jdk)))$(JDK)
 MVN = JAVA_HOME='$(JDK)' mvn -B -ntp
-JAVA = '$(JDK)/bin/java' --add-modules jdk.incubator.vector --enable-native-access=ALL-UNNAMED
+# From 24 on the JVM warns of what protobuf does; older ones do not know the flag.
+JDK_VERSION = $(shell sed -n 's/^JAVA_VERSION="\([0-9]*\).*/\1/p' '$(JDK)/release')
+QUIET = $(shell [ "$(JDK_VERSION)" -lt 24 ] || echo --sun-misc-unsafe-memory-access=allow)
+JAVA = '$(JDK)/bin/java' --add-modules jdk.incubator.vector --enable-native-access=ALL-UNNAMED $(QUIET)
+# oneDNN's idle threads wait in a loop before they sleep, and in libgomp's default so long that the optimizer's starve.
+export GOMP_SPINCOUNT ?= 10000
 BENCH = $(JAVA) -jar bench/target/spd4j-bench.jar
 
 # --- The native library. ----------------------------------------------------------------------------------------------
@@ -53,10 +58,10 @@ SANITIZE_CFLAGS = $(CFLAGS) -g -O1 -Wno-pass-failed @target/c-obj/sanitize
 .SECONDARY: # keep the object files
 
 help:
-	@echo "make finetune  build everything and run the main job: for now, replay recorded PyTorch traces and time steps"
+	@echo "make finetune  build everything and fine-tune MiniLM on real mail with AdamW, L2-SP and SPD (ARGS=--help: options)"
 	@echo "make test      build everything and run every test"
 	@echo "make replay    replay recorded PyTorch traces on every backend"
-	@echo "make bench     time steps of every rule"
+	@echo "make bench     time steps of every rule, and whole training steps"
 	@echo "make native    the C library alone        make bindings  jextract's output again"
 	@echo "make format    google-java-format         make clean     remove what was built"
 
@@ -140,10 +145,11 @@ TRACES := $(filter-out %/minilm_batch.safetensors,$(wildcard src/test/resources/
 replay: jar
 	$(BENCH) replay $(TRACES)
 
-finetune: replay
-	$(BENCH) step --shape vit-b16 --rule spd --select natural --repeat 10
+finetune: jar
+	$(BENCH) finetune $(ARGS)
 
 bench: jar
+	$(BENCH) train-step
 	@for shape in vit-b16 lora many:10000x64; do for backend in native vector; do \
 	  $(BENCH) step --shape $$shape --backend $$backend --rule adamw || exit 1; \
 	  $(BENCH) step --shape $$shape --backend $$backend --rule l2sp || exit 1; \

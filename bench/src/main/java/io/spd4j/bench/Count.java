@@ -4,7 +4,7 @@ import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.TypeConversionException;
 
 /** Reads a number of threads or repeats. */
-final class Count implements ITypeConverter<Integer> {
+public final class Count implements ITypeConverter<Integer> {
   private static final int MAX = 10_000;
 
   @Override

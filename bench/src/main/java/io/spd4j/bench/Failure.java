@@ -3,7 +3,7 @@ package io.spd4j.bench;
 import picocli.CommandLine.ExitCode;
 
 /** Ends a command with a sentence for the user. */
-final class Failure extends Exception {
+public final class Failure extends Exception {
   private static final long serialVersionUID = 1L;
   private final int status;
 
@@ -13,12 +13,12 @@ final class Failure extends Exception {
   }
 
   /** The input cannot be used. */
-  static Failure ofInput(String sentence) {
+  public static Failure ofInput(String sentence) {
     return new Failure(ExitCode.USAGE, sentence);
   }
 
   /** A check failed. */
-  static Failure ofCheck(String sentence) {
+  public static Failure ofCheck(String sentence) {
     return new Failure(ExitCode.SOFTWARE, sentence);
   }
 

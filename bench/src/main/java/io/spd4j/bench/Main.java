@@ -1,5 +1,10 @@
 package io.spd4j.bench;
 
+import static java.nio.charset.StandardCharsets.UTF_8;
+
+import io.spd4j.bench.finetune.ClassifyCommand;
+import io.spd4j.bench.finetune.FinetuneCommand;
+import io.spd4j.bench.finetune.TrainStepCommand;
 import java.io.IOException;
 import java.io.PrintWriter;
 import picocli.CommandLine;
@@ -12,8 +17,14 @@ import picocli.CommandLine.Spec;
 /** The command line. */
 @Command(
     name = "spd4j-bench",
-    description = "Replays and times spd4j's optimizer steps.",
-    subcommands = {ReplayCommand.class, StepCommand.class},
+    description = "Fine-tunes a transformer with spd4j; replays and times its optimizer steps.",
+    subcommands = {
+      FinetuneCommand.class,
+      ClassifyCommand.class,
+      ReplayCommand.class,
+      StepCommand.class,
+      TrainStepCommand.class
+    },
     exitCodeListHeading = "%nExit status:%n",
     exitCodeList = {
       "0:all is well",
@@ -35,7 +46,10 @@ final class Main implements Runnable {
     System.exit(
         VectorModule.shouldRelaunch()
             ? VectorModule.relaunch(args)
-            : run(new PrintWriter(System.out, true), new PrintWriter(System.err, true), args));
+            : run(
+                new PrintWriter(System.out, true, UTF_8),
+                new PrintWriter(System.err, true, UTF_8),
+                args));
   }
 
   /** Runs a command; the exit status. */

@@ -8,19 +8,27 @@ import java.util.Locale;
 import java.util.function.DoubleFunction;
 
 /** The decay rules under the names that they have in traces and on the command line. */
-enum Rule {
-  ADAMW(WeightDecay::new),
-  L2SP(L2SP::new),
-  L2SP_COUPLED(lambda -> new L2SP(lambda, true)),
-  SPD(SelectiveProjectionDecay::new);
+public enum Rule {
+  ADAMW("AdamW", WeightDecay::new),
+  L2SP("L2-SP", L2SP::new),
+  L2SP_COUPLED("L2-SP, coupled", lambda -> new L2SP(lambda, true)),
+  SPD("SPD", SelectiveProjectionDecay::new);
 
+  private final String title;
   private final DoubleFunction<DecayRule> decay;
 
-  Rule(DoubleFunction<DecayRule> decay) {
+  Rule(String title, DoubleFunction<DecayRule> decay) {
+    this.title = title;
     this.decay = decay;
   }
 
-  DecayRule decay(double lambda) {
+  /** The name that its papers use. */
+  public String title() {
+    return title;
+  }
+
+  /** The rule with a strength λ. */
+  public DecayRule decay(double lambda) {
     return decay.apply(lambda);
   }
 

@@ -28,10 +28,26 @@ final class VectorModule {
     command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
     command.addAll(ManagementFactory.getRuntimeMXBean().getInputArguments());
     command.addAll(List.of("--add-modules", NAME, "--enable-native-access=ALL-UNNAMED"));
+    if (Runtime.version().feature() >= 24) {
+      command.add("--sun-misc-unsafe-memory-access=allow"); // else a warning: protobuf uses it
+    }
     command.addAll(List.of("-cp", System.getProperty("java.class.path"), Main.class.getName()));
     command.addAll(List.of(args));
-    Process child = new ProcessBuilder(command).inheritIO().start();
-    Runtime.getRuntime().addShutdownHook(new Thread(child::destroy));
+    ProcessBuilder builder = new ProcessBuilder(command).inheritIO();
+    // oneDNN's threads wait in a loop for their next call; libgomp's default starves all others.
+    builder.environment().putIfAbsent("GOMP_SPINCOUNT", "10000");
+    Process child = builder.start();
+    Runtime.getRuntime().addShutdownHook(new Thread(() -> end(child)));
     return child.waitFor();
+  }
+
+  /** Ctrl-C reaches both processes, and the child may have results to save. */
+  private static void end(Process child) {
+    child.destroy();
+    try {
+      child.waitFor();
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
   }
 }

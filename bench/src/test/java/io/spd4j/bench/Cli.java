@@ -1,14 +1,39 @@
 package io.spd4j.bench;
 
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.fasterxml.jackson.core.JsonFactory;
+import com.fasterxml.jackson.core.JsonParser;
+import com.fasterxml.jackson.core.JsonToken;
+import java.io.IOException;
 import java.io.PrintWriter;
 import java.io.StringWriter;
+import java.util.LinkedHashMap;
+import java.util.Map;
 
 /** What a command printed, and its exit status. */
-record Cli(int status, String out, String err) {
-  static Cli run(String... args) {
+public record Cli(int status, String out, String err) {
+  public static Cli run(String... args) {
     StringWriter out = new StringWriter();
     StringWriter err = new StringWriter();
     int status = Main.run(new PrintWriter(out, true), new PrintWriter(err, true), args);
     return new Cli(status, out.toString(), err.toString());
+  }
+
+  /** The fields of the one line of JSON that a command prints which succeeds. */
+  public Map<String, String> json() throws IOException {
+    assertThat(err).isEmpty();
+    assertThat(status).isZero();
+    assertThat(out).hasLineCount(1);
+    Map<String, String> fields = new LinkedHashMap<>();
+    try (JsonParser json = new JsonFactory().createParser(out)) {
+      assertThat(json.nextToken()).isEqualTo(JsonToken.START_OBJECT);
+      while (json.nextToken() == JsonToken.FIELD_NAME) {
+        String name = json.currentName();
+        json.nextToken();
+        fields.put(name, json.getText());
+      }
+    }
+    return fields;
   }
 }

@@ -2,9 +2,6 @@ package io.spd4j.bench;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import com.fasterxml.jackson.core.JsonFactory;
-import com.fasterxml.jackson.core.JsonParser;
-import com.fasterxml.jackson.core.JsonToken;
 import io.spd4j.Backend;
 import io.spd4j.Parameter;
 import io.spd4j.SpdReport;
@@ -12,7 +9,6 @@ import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -152,20 +148,7 @@ class StepTest {
   }
 
   private static Map<String, String> step(String... arguments) throws IOException {
-    Cli step = Cli.run(command(arguments));
-    assertThat(step.err()).isEmpty();
-    assertThat(step.status()).isZero();
-    assertThat(step.out()).hasLineCount(1);
-    Map<String, String> fields = new LinkedHashMap<>();
-    try (JsonParser json = new JsonFactory().createParser(step.out())) {
-      assertThat(json.nextToken()).isEqualTo(JsonToken.START_OBJECT);
-      while (json.nextToken() == JsonToken.FIELD_NAME) {
-        String name = json.currentName();
-        json.nextToken();
-        fields.put(name, json.getText());
-      }
-    }
-    return fields;
+    return Cli.run(command(arguments)).json();
   }
 
   private static String[] command(String... arguments) {

@@ -1,0 +1,54 @@
+package io.spd4j.bench.finetune;
+
+import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
+
+import io.spd4j.Parameter;
+import io.spd4j.ParameterGroup;
+import io.spd4j.bench.report.TensorName;
+import java.lang.foreign.MemorySegment;
+
+/**
+ * The parameters of a layer: what is frozen, stopped and shown together.
+ *
+ * @param name embeddings, layer0 and so on, head
+ * @param depth -1 for the embeddings, then the encoder's layers from 0 on, then the head
+ * @param lr the learning rate that schedules multiply
+ */
+record LayerGroup(String name, int depth, double lr, ParameterGroup group) {
+  static final String EMBEDDINGS = "embeddings";
+  static final String HEAD = "head";
+
+  static String layer(int index) {
+    return "layer" + index;
+  }
+
+  /** For the report. */
+  String title() {
+    return TensorName.of(group.parameters().getFirst().name()).layer();
+  }
+
+  boolean isHead() {
+    return name.equals(HEAD);
+  }
+
+  /** ‖θ−θ0‖²; without an anchor from the origin. */
+  double squaredDeviation() {
+    double sum = 0;
+    for (Parameter parameter : group.parameters()) {
+      sum += squaredDeviation(parameter.data(), parameter.anchor());
+    }
+    return sum;
+  }
+
+  private static double squaredDeviation(MemorySegment data, MemorySegment anchor) {
+    double sum = 0;
+    for (long i = 0; i < data.byteSize() / Float.BYTES; i++) {
+      double difference = data.getAtIndex(JAVA_FLOAT, i);
+      if (anchor != null) {
+        difference -= anchor.getAtIndex(JAVA_FLOAT, i);
+      }
+      sum += difference * difference;
+    }
+    return sum;
+  }
+}

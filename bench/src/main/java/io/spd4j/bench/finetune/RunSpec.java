@@ -1,0 +1,16 @@
+package io.spd4j.bench.finetune;
+
+import io.spd4j.bench.Rule;
+
+/** What distinguishes the runs of a job. */
+record RunSpec(Rule rule, double lambda, long seed) {
+  /** For the progress bar and the log. */
+  String title() {
+    return "%s λ=%s seed %d".formatted(rule.title(), lambda, seed);
+  }
+
+  /** For file names. */
+  String fileName() {
+    return "%s-%s-seed%d".formatted(rule, lambda, seed);
+  }
+}
