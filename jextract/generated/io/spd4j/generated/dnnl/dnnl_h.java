@@ -589,15 +589,6 @@ public class dnnl_h {
     public static int dnnl_backward() {
         return dnnl_backward;
     }
-    private static final int dnnl_backward_weights = (int)192L;
-    /**
-     * {@snippet lang=c :
-     * enum <anonymous>.dnnl_backward_weights = 192
-     * }
-     */
-    public static int dnnl_backward_weights() {
-        return dnnl_backward_weights;
-    }
     private static final int dnnl_eltwise_linear = (int)38L;
     /**
      * {@snippet lang=c :

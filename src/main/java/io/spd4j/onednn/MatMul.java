@@ -85,7 +85,10 @@ public final class MatMul {
     return forward.bind(0, a).bind(1, b).bind(2, c);
   }
 
-  /** aGrad = scale·cGrad·bᵀ; the addend's gradient is cGrad. */
+  /**
+   * aGrad = scale·cGrad·bᵀ. The addend's gradient is cGrad, summed over the dimensions in which the
+   * addend has size 1.
+   */
   public void backwardA(MemorySegment cGrad, MemorySegment b, MemorySegment aGrad) {
     if (backwardA == null) {
       backwardA =

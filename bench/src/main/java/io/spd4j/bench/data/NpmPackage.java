@@ -64,17 +64,12 @@ record NpmPackage(String name, String version, String sha256) {
 
   /** One retry: npm's own two make a user without a network wait for minutes. */
   private void pack(Path folder, String npm) throws Failure, IOException, InterruptedException {
-    Process process =
-        new ProcessBuilder(
-                npm,
-                "pack",
-                spec(),
-                "--loglevel=error",
-                "--fetch-retries=1",
-                "--fetch-retry-mintimeout=1000")
-            .directory(folder.toFile())
-            .redirectErrorStream(true)
-            .start();
+    Process process;
+    try {
+      process = start(folder, npm);
+    } catch (IOException e) {
+      throw notFetched(folder.getParent(), npm + " cannot be run: is it installed?");
+    }
     try {
       String output = new String(process.getInputStream().readAllBytes(), Charset.defaultCharset());
       int status = process.waitFor();
@@ -90,6 +85,19 @@ record NpmPackage(String name, String version, String sha256) {
     } finally {
       process.destroy();
     }
+  }
+
+  private Process start(Path folder, String npm) throws IOException {
+    return new ProcessBuilder(
+            npm,
+            "pack",
+            spec(),
+            "--loglevel=error",
+            "--fetch-retries=1",
+            "--fetch-retry-mintimeout=1000")
+        .directory(folder.toFile())
+        .redirectErrorStream(true)
+        .start();
   }
 
   private Failure notFetched(Path cache, String why) {

@@ -29,7 +29,7 @@ import picocli.CommandLine.Spec;
     description = "Prints for each text how likely a fine-tuned model takes it for spam.",
     footer = {
       "",
-      "Example: java -jar spd4j-bench.jar classify bench/results/finetune-spd-1.0-seed1.safetensors"
+      "Example: java -jar spd4j-bench.jar classify finetune-spd-1-seed1.safetensors"
           + " \"You have won\""
     })
 public final class ClassifyCommand implements Callable<Integer> {
@@ -43,13 +43,13 @@ public final class ClassifyCommand implements Callable<Integer> {
 
   @Option(
       names = "--length",
-      defaultValue = "64",
-      description = "Tokens of a text at the most, up to 512; default: ${DEFAULT-VALUE}.")
-  private int length;
+      description = "Tokens of a text at the most, up to 512; default: as in training.")
+  private Integer length;
 
   @Override
   public Integer call() throws Failure, IOException {
-    if (length < 2 || length > MailTokenizer.MAX_TOKENS) {
+    int tokens = length != null ? length : SavedModel.length(model);
+    if (tokens < 2 || tokens > MailTokenizer.MAX_TOKENS) {
       throw Failure.ofInput("--length must be 2 to " + MailTokenizer.MAX_TOKENS);
     }
     PrintWriter out = spec.commandLine().getOut();
@@ -58,10 +58,10 @@ public final class ClassifyCommand implements Callable<Integer> {
         OneDnn dnn = open()) {
       Weights weights = SavedModel.read(model, Config.MINILM_L6, arena);
       Classifier classifier =
-          new Classifier(dnn, Config.MINILM_L6, weights, 1, Tokens.padded(length), arena);
+          new Classifier(dnn, Config.MINILM_L6, weights, 1, Tokens.padded(tokens), arena);
       for (String text : texts) {
         MemorySegment logits =
-            classifier.forward(Tokens.sequences(List.of(tokenizer.encode(text, length))));
+            classifier.forward(Tokens.sequences(List.of(tokenizer.encode(text, tokens))));
         double margin = logits.getAtIndex(JAVA_FLOAT, 1) - logits.getAtIndex(JAVA_FLOAT, 0);
         out.printf(Locale.ROOT, "%.4f  %s%n", 1 / (1 + Math.exp(-margin)), text);
       }

@@ -47,17 +47,22 @@ final class Freezing {
         .orElse(Integer.MAX_VALUE);
   }
 
-  /** Stops a layer if its deviation has not grown for long enough; the head goes on. */
-  void record(LayerGroup layer, double deviation) {
+  /**
+   * Stops a layer if its deviation has not grown for long enough; the head goes on.
+   *
+   * @return whether it is stopped now
+   */
+  boolean record(LayerGroup layer, double deviation) {
     if (patience == null || layer.isHead() || layer.group().frozen()) {
-      return;
+      return false;
     }
     if (deviation > largest.getOrDefault(layer, 0.0) * GROWTH) {
       largest.put(layer, deviation);
       idle.put(layer, 0);
     } else if (idle.merge(layer, 1, Integer::sum) >= patience) {
-      stopped.add(layer);
+      return stopped.add(layer);
     }
+    return false;
   }
 
   /** The layers that were stopped early. */

@@ -22,7 +22,9 @@ import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
+import java.util.Objects;
 import java.util.SequencedMap;
 import java.util.SplittableRandom;
 import java.util.function.BooleanSupplier;
@@ -64,10 +66,10 @@ final class Job {
    * Runs to the end, or until it is to stop; the report says what was done until then.
    *
    * @throws Failure if a report cannot be written
-   * @throws IOException if weights cannot be written
    */
-  void run(List<Mail> mails) throws Failure, IOException {
+  void run(List<Mail> mails) throws Failure {
     List<Run> runs = new ArrayList<>();
+    ReportFiles.Written written = null;
     for (long seed : new LinkedHashSet<>(options.seeds)) {
       if (stop.getAsBoolean()) {
         break; // splitting and tokenizing take a while
@@ -76,16 +78,21 @@ final class Job {
       for (RunSpec run : options.specs(seed)) {
         if (!stop.getAsBoolean()) {
           runs.add(run(run, data));
-          write(report(runs)); // whatever happens to the next one
+          written = write(report(runs)); // whatever happens to the next one
         }
       }
     }
-    FinetuneReport report = report(runs);
-    ReportFiles.Written written = write(report);
+    if (written == null) {
+      written = write(report(runs));
+    }
     out.println();
-    out.println(new ResultTable(report).markdown());
+    out.println(new ResultTable(report(runs)).markdown());
     written.warning().ifPresent(out::println);
     out.println("report: " + written.html() + ", numbers: " + written.json());
+    runs.stream()
+        .map(Run::weights)
+        .filter(Objects::nonNull)
+        .forEach(file -> out.println("weights, for classify: " + options.results.resolve(file)));
     out.flush();
   }
 
@@ -110,7 +117,7 @@ final class Job {
         .toList();
   }
 
-  private Run run(RunSpec run, Data data) throws IOException {
+  private Run run(RunSpec run, Data data) {
     SplittableRandom random = new SplittableRandom(run.seed());
     try (Model model = new Model(training, Config.MINILM_L6, pretrained, run, random.split())) {
       Trainer trainer = new Trainer(training, model, data.train(), random.split());
@@ -119,19 +126,25 @@ final class Job {
         history =
             trainer.train(stop, s -> progress.step(s.loss(), s.stepMillis(), s.optimizerMillis()));
       }
-      if (!trainer.stopped().isEmpty()) {
-        out.println("stopped early: " + String.join(", ", trainer.stopped()));
+      history
+          .stopped()
+          .forEach((layer, step) -> out.println("stopped early: " + layer + " after step " + step));
+      long skipped =
+          history.steps().stream().filter(s -> !Double.isFinite(s.gradientNorm())).count();
+      if (skipped > 0) {
+        out.println("steps skipped, since gradients were not finite: " + skipped);
       }
-      String file = options.name + "-" + run.fileName() + ".safetensors";
-      SavedModel.write(
-          options.results.resolve(file),
-          model.weights(),
-          Map.of("format", "pt", "base", "all-MiniLM-L6-v2", "rule", run.title()));
+      out.println("testing …");
+      out.flush();
+      String file = save(run, model);
       Map<String, Score> scores = new HashMap<>();
       data.tests()
           .forEach((title, test) ->
               Evaluation.score(model.classifier(), test, training.batch, stop)
-                  .ifPresent(score -> scores.put(title, score)));
+                  .ifPresent(score -> {
+                    scores.put(title, score);
+                    out.printf(Locale.ROOT, "%s: %.2f%%%n", title, 100 * score.accuracy());
+                  }));
       double squares =
           model.layers().stream()
               .filter(layer -> !layer.isHead())
@@ -150,9 +163,34 @@ final class Job {
     }
   }
 
+  /** The file's name; null, and a sentence, if it cannot be written: the run is not lost. */
+  private String save(RunSpec run, Model model) {
+    String file = options.name + "-" + run.fileName() + ".safetensors";
+    Map<String, String> metadata =
+        Map.of(
+            "format",
+            "pt",
+            "base",
+            "all-MiniLM-L6-v2",
+            "run",
+            run.title(),
+            SavedModel.LENGTH,
+            Integer.toString(training.length));
+    try {
+      SavedModel.write(options.results.resolve(file), model.weights(), metadata);
+      return file;
+    } catch (IOException e) {
+      out.println("the weights could not be written to " + options.results + ": " + e);
+      return null;
+    }
+  }
+
   private FinetuneReport report(List<Run> runs) {
     Map<String, Object> settings = training.settings();
     settings.put("held back", options.testFraction);
+    if (options.testLimit != null) {
+      settings.put("mails of a test set at the most", options.testLimit);
+    }
     return new FinetuneReport(
         "all-MiniLM-L6-v2 as a spam classifier",
         settings,

@@ -79,10 +79,16 @@ final class JobOptions {
             "--lambda " + given.rule() + " is for a rule that --rules does not name: " + rules);
       }
     }
+    if (Path.of(name).getNameCount() != 1 || name.isBlank() || Path.of(name).isAbsolute()) {
+      throw Failure.ofInput("--name must be the start of a file's name, not a path: " + name);
+    }
     try {
       Files.createDirectories(results);
     } catch (IOException e) {
       throw Failure.ofInput(results + " cannot be made: choose another folder with --results");
+    }
+    if (!Files.isWritable(results)) {
+      throw Failure.ofInput(results + " cannot be written to: choose another with --results");
     }
   }
 

@@ -4,8 +4,11 @@ import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 
 import io.spd4j.Parameter;
 import io.spd4j.ParameterGroup;
+import io.spd4j.bench.minilm.Lora;
+import io.spd4j.bench.minilm.Weight;
 import io.spd4j.bench.report.TensorName;
 import java.lang.foreign.MemorySegment;
+import java.util.List;
 
 /**
  * The parameters of a layer: what is frozen, stopped and shown together.
@@ -13,8 +16,9 @@ import java.lang.foreign.MemorySegment;
  * @param name embeddings, layer0 and so on, head
  * @param depth -1 for the embeddings, then the encoder's layers from 0 on, then the head
  * @param lr the learning rate that schedules multiply
+ * @param adapters A and B of each adapter in turn; empty: the weights themselves are trained
  */
-record LayerGroup(String name, int depth, double lr, ParameterGroup group) {
+record LayerGroup(String name, int depth, double lr, ParameterGroup group, List<Weight> adapters) {
   static final String EMBEDDINGS = "embeddings";
   static final String HEAD = "head";
 
@@ -31,9 +35,15 @@ record LayerGroup(String name, int depth, double lr, ParameterGroup group) {
     return name.equals(HEAD);
   }
 
-  /** ‖θ−θ0‖²; without an anchor from the origin. */
+  /** ‖θ−θ0‖² of the weights, trained themselves or through adapters. */
   double squaredDeviation() {
     double sum = 0;
+    for (int i = 0; i < adapters.size(); i += 2) {
+      sum += Lora.squaredNorm(adapters.get(i), adapters.get(i + 1));
+    }
+    if (!adapters.isEmpty()) {
+      return sum;
+    }
     for (Parameter parameter : group.parameters()) {
       sum += squaredDeviation(parameter.data(), parameter.anchor());
     }

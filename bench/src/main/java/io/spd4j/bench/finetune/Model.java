@@ -85,22 +85,25 @@ final class Model implements AutoCloseable {
     double lr = head ? options.headLr : options.lr;
     double lambda = spec.lambda() * options.layerLambda.getOrDefault(name, 1.0);
     DecayRule decay = head ? new WeightDecay(options.headDecay) : spec.rule().decay(lambda);
+    List<Weight> trained =
+        weights.all().stream()
+            .filter(weight -> weight.name().startsWith(prefix) && weight.gradient() != null)
+            .toList();
     List<Parameter> parameters = new ArrayList<>();
-    for (Weight weight : weights.all()) {
-      if (weight.name().startsWith(prefix) && weight.gradient() != null) {
-        parameters.add(
-            Parameter.builder(weight.name(), weight.data())
-                .gradient(weight.gradient())
-                .anchor(pretrained.has(weight.name()) ? pretrained.get(weight.name()).data() : null)
-                .build());
-      }
+    for (Weight weight : trained) {
+      parameters.add(
+          Parameter.builder(weight.name(), weight.data())
+              .gradient(weight.gradient())
+              .anchor(pretrained.has(weight.name()) ? pretrained.get(weight.name()).data() : null)
+              .build());
     }
     layers.add(
         new LayerGroup(
             name,
             depth,
             lr,
-            ParameterGroup.builder().lr(lr).decay(decay).parameters(parameters).build()));
+            ParameterGroup.builder().lr(lr).decay(decay).parameters(parameters).build(),
+            trained.stream().filter(weight -> Lora.isNameOf(weight.name())).toList()));
   }
 
   Weights weights() {

@@ -21,6 +21,9 @@ import java.util.SequencedMap;
 
 /** Fine-tuned weights in a safetensors file: encoder, adapters if there are any, head. */
 final class SavedModel {
+  /** The metadata's key of the length, in tokens, that the model was trained with. */
+  static final String LENGTH = "tokens";
+
   private SavedModel() {}
 
   /**
@@ -37,15 +40,34 @@ final class SavedModel {
   }
 
   /**
+   * How many tokens of a text the model was trained on at the most.
+   *
+   * @throws Failure if the file does not say
+   */
+  static int length(Path file) throws Failure, IOException {
+    try (Arena arena = Arena.ofConfined()) {
+      String length = map(file, arena).metadata().get(LENGTH);
+      if (length == null || !length.matches("\\d{1,9}")) {
+        throw Failure.ofInput(file + " does not say what length it was trained with: use --length");
+      }
+      return Integer.parseInt(length);
+    }
+  }
+
+  private static SafetensorsFile map(Path file, Arena arena) throws Failure, IOException {
+    if (!Files.isRegularFile(file)) {
+      throw Failure.ofInput(file + " is no file: name one that finetune wrote");
+    }
+    return SafetensorsFile.map(file, arena);
+  }
+
+  /**
    * Maps weights for inference.
    *
    * @throws Failure if the file is not that of such a model
    */
   static Weights read(Path file, Config config, Arena arena) throws Failure, IOException {
-    if (!Files.isRegularFile(file)) {
-      throw Failure.ofInput(file + " is no file: name one that finetune wrote");
-    }
-    SequencedMap<String, Tensor> saved = SafetensorsFile.map(file, arena).tensors();
+    SequencedMap<String, Tensor> saved = map(file, arena).tensors();
     SequencedMap<String, List<Long>> shapes = Weights.shapes(config);
     long hidden = config.hidden();
     saved.values().stream()

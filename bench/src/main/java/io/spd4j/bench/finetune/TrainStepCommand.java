@@ -10,6 +10,7 @@ import io.spd4j.bench.data.Example;
 import io.spd4j.bench.minilm.Config;
 import io.spd4j.bench.minilm.OnnxWeights;
 import io.spd4j.bench.report.History;
+import io.spd4j.bench.report.Statistics;
 import java.io.IOException;
 import java.io.StringWriter;
 import java.lang.foreign.Arena;
@@ -117,8 +118,7 @@ public final class TrainStepCommand implements Callable<Integer> {
   }
 
   private static double median(List<History.Step> steps, ToDoubleFunction<History.Step> value) {
-    double[] sorted = steps.stream().mapToDouble(value).sorted().toArray();
-    return sorted[sorted.length / 2];
+    return Statistics.median(steps.stream().mapToDouble(value).toArray());
   }
 
   private String json(Model model, double step, double optimizer, double flops, double sgemm)

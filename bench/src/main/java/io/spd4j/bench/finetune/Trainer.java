@@ -110,13 +110,12 @@ final class Trainer {
   private void record() {
     List<Double> deviations = deviations();
     history.deviation(deviations);
+    boolean last = history.steps().size() == options.steps;
     for (int i = 0; i < backbone.size(); i++) {
-      freezing.record(backbone.get(i), deviations.get(i));
+      LayerGroup layer = backbone.get(i);
+      if (freezing.record(layer, deviations.get(i)) && !last) {
+        history.stop(layer.title());
+      }
     }
-  }
-
-  /** The layers that early stopping froze. */
-  List<String> stopped() {
-    return freezing.stopped().stream().map(LayerGroup::name).sorted().toList();
   }
 }

@@ -1,10 +1,12 @@
 package io.spd4j.bench.finetune;
 
+import com.sun.management.OperatingSystemMXBean;
 import io.spd4j.Backend;
 import io.spd4j.bench.Count;
 import io.spd4j.bench.Failure;
 import io.spd4j.bench.minilm.Config;
 import io.spd4j.onednn.OneDnn;
+import java.lang.management.ManagementFactory;
 import java.util.LinkedHashMap;
 import java.util.Locale;
 import java.util.Map;
@@ -14,6 +16,9 @@ import picocli.CommandLine.Option;
 
 /** How a run trains, whatever its rule. */
 final class TrainingOptions {
+  /** What the library takes. */
+  private static final int MAX_THREADS = 1024;
+
   /** What follows the warm-up. */
   enum Schedule {
     /** The learning rate goes down to 0. */
@@ -157,6 +162,7 @@ final class TrainingOptions {
     require(headDecay >= 0 && Float.isFinite((float) headDecay), "--head-decay must be 0 or more");
     require(warmup >= 0 && warmup <= 1, "--warmup must be 0 to 1");
     require(clip > 0, "--clip must be more than 0");
+    require(threads <= MAX_THREADS, "--threads must be 1 to " + MAX_THREADS);
     for (String layer : layerLambda.keySet()) {
       double factor = layerLambda.get(layer);
       require(
@@ -168,6 +174,19 @@ final class TrainingOptions {
           (isLayer(layer) || layer.equals(LayerGroup.HEAD)) && unfreeze.get(layer) >= 1,
           "--unfreeze wants embeddings, layer0 to layer5 or head and a step of 1 or more");
     }
+    require(
+        lora == null
+            || !layerLambda.containsKey(LayerGroup.EMBEDDINGS)
+                && !unfreeze.containsKey(LayerGroup.EMBEDDINGS),
+        "with --lora the embeddings are not trained: --layer-lambda and --unfreeze cannot name"
+            + " them");
+    long needed = Config.MINILM_L6.activationBytes(batch, Tokens.padded(length));
+    long memory =
+        ((OperatingSystemMXBean) ManagementFactory.getOperatingSystemMXBean()).getTotalMemorySize();
+    require(
+        needed < memory / 2,
+        "--batch %d of --length %d takes %d GB, more than half of this machine's memory"
+            .formatted(batch, length, needed >> 30));
     OneDnn.Availability dnn = OneDnn.availability();
     require(dnn.available(), dnn.reason());
     for (Backend.Availability a : Backend.availability()) {
@@ -211,7 +230,9 @@ final class TrainingOptions {
     if (earlyStop != null) {
       settings.put("early stopping, records", earlyStop);
     }
+    settings.put("record, steps", record);
     settings.put("threads", threads);
+    settings.put("backend", backend == null ? "the first available" : backend.id());
     return settings;
   }
 }

@@ -63,13 +63,19 @@ public final class Classifier {
     return logits;
   }
 
-  /** The class with the largest logit for each sequence. */
+  /** The class with the largest logit for each sequence; -1, none, if one is not a number. */
   public int[] predict(Batch batch) {
     forward(batch);
     int[] predicted = new int[batch.size()];
     for (int row = 0; row < predicted.length; row++) {
-      for (int c = 1; c < classes; c++) {
-        if (logit(row, c) > logit(row, predicted[row])) {
+      float largest = Float.NEGATIVE_INFINITY;
+      for (int c = 0; c < classes; c++) {
+        if (Float.isNaN(logit(row, c))) {
+          predicted[row] = -1;
+          break;
+        }
+        if (logit(row, c) > largest) {
+          largest = logit(row, c);
           predicted[row] = c;
         }
       }

@@ -26,6 +26,12 @@ public record Config(
     return 2 * rows * (linear + attention) * layers;
   }
 
+  /** About how much memory the activations of a batch take while it is trained. */
+  public long activationBytes(long size, long length) {
+    long token = 8L * hidden + 2L * intermediate + heads * length + 4;
+    return size * length * token * layers * Float.BYTES;
+  }
+
   /** Features of a head. */
   int headSize() {
     return hidden / heads;

@@ -63,6 +63,32 @@ public final class Lora {
     return shapes;
   }
 
+  /** ‖B·A‖², how far an adapter takes the weights it stands beside from where they were. */
+  public static double squaredNorm(Weight a, Weight b) {
+    int rank = a.shape().getFirst().intValue();
+    long in = a.shape().getLast();
+    long out = b.shape().getFirst();
+    double sum = 0; // of (A·Aᵀ)∘(Bᵀ·B)
+    for (int i = 0; i < rank; i++) {
+      for (int j = 0; j < rank; j++) {
+        double rows = 0;
+        for (long k = 0; k < in; k++) {
+          rows += (double) at(a, i * in + k) * at(a, j * in + k);
+        }
+        double columns = 0;
+        for (long k = 0; k < out; k++) {
+          columns += (double) at(b, k * rank + i) * at(b, k * rank + j);
+        }
+        sum += rows * columns;
+      }
+    }
+    return Math.max(0, sum);
+  }
+
+  private static float at(Weight weight, long i) {
+    return weight.data().getAtIndex(ValueLayout.JAVA_FLOAT, i);
+  }
+
   /** Whether a tensor is part of an adapter. */
   public static boolean isNameOf(String tensor) {
     return tensor.endsWith(A) || tensor.endsWith(B);

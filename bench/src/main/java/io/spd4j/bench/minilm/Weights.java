@@ -13,6 +13,7 @@ import java.util.SequencedMap;
 public final class Weights {
   private final SequencedMap<String, Weight> byName = new LinkedHashMap<>();
 
+  /** Tensors with different names, in their order. */
   public Weights(Collection<Weight> weights) {
     weights.forEach(weight -> byName.put(weight.name(), weight));
   }

@@ -3,7 +3,9 @@ package io.spd4j.bench.report;
 import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.Collections;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.SequencedMap;
 
 /**
  * What happened in a training run, step by step; the trainer appends to it. Not thread-safe: one
@@ -14,6 +16,7 @@ public final class History {
   private final List<String> tensors;
   private final List<Step> steps = new ArrayList<>();
   private final List<Deviation> deviations = new ArrayList<>();
+  private final SequencedMap<String, Integer> stopped = new LinkedHashMap<>();
 
   /**
    * One optimizer step. Numbers may be NaN or infinite: that is how training fails.
@@ -90,6 +93,18 @@ public final class History {
           "%d deviations for %d layers".formatted(norms.size(), layers.size()));
     }
     deviations.add(new Deviation(steps.size(), norms));
+  }
+
+  /**
+   * Records that a layer is trained no longer, from the step behind the last one that was added.
+   */
+  public void stop(String layer) {
+    stopped.put(layer, steps.size());
+  }
+
+  /** The layers that were stopped early, each with the last step it was trained in. */
+  public SequencedMap<String, Integer> stopped() {
+    return Collections.unmodifiableSequencedMap(stopped);
   }
 
   /** Names of the layers. */

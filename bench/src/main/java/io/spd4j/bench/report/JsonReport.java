@@ -58,6 +58,14 @@ final class JsonReport {
       case Integer n -> json.writeNumber(n);
       case Long n -> json.writeNumber(n);
       case Number n -> number(n.doubleValue());
+      case Map<?, ?> map -> {
+        json.writeStartObject();
+        for (Map.Entry<?, ?> entry : map.entrySet()) {
+          json.writeFieldName(entry.getKey().toString());
+          setting(entry.getValue());
+        }
+        json.writeEndObject();
+      }
       default -> json.writeString(value.toString());
     }
   }
@@ -111,6 +119,11 @@ final class JsonReport {
       json.writeEndObject();
     }
     json.writeEndArray();
+    json.writeObjectFieldStart("stopped_early");
+    for (Map.Entry<String, Integer> layer : history.stopped().entrySet()) {
+      json.writeNumberField(layer.getKey(), layer.getValue());
+    }
+    json.writeEndObject();
     strings("tensors", history.tensors());
     json.writeArrayFieldStart("selected");
     for (History.Step step : history.steps()) {

@@ -17,6 +17,9 @@ public final class Progress implements AutoCloseable {
   private static final int LINES = 10;
   private static final int MILLIS_BETWEEN_UPDATES = 250;
 
+  /** Given, because asking the terminal would load JLine, which takes Ctrl-C from the JVM. */
+  private static final int COLUMNS = 79;
+
   private final String task;
   private final int steps;
   private final PrintWriter out;
@@ -53,8 +56,11 @@ public final class Progress implements AutoCloseable {
   public static Progress start(String task, int steps, PrintWriter out) {
     Console console = System.console();
     boolean terminal = console != null && console.isTerminal();
-    return new Progress(
-        task, steps, out, terminal ? new ConsoleProgressBarConsumer(System.out) : null);
+    return new Progress(task, steps, out, terminal ? onTerminal() : null);
+  }
+
+  static ProgressBarConsumer onTerminal() {
+    return new ConsoleProgressBarConsumer(System.out, COLUMNS);
   }
 
   /** The library's own line has no room for the message in 80 columns. The bar takes the rest. */

@@ -27,9 +27,12 @@ public final class ResultTable {
       }
       for (Run run : setting.runs()) {
         if (!run.complete()) {
+          int steps = run.history().steps().size();
           String label =
-              "%s, interrupted after %d of %d steps"
-                  .formatted(setting.label(), run.history().steps().size(), run.plannedSteps());
+              setting.label()
+                  + (steps == run.plannedSteps()
+                      ? ", interrupted in its tests"
+                      : ", interrupted after %d of %d steps".formatted(steps, run.plannedSteps()));
           rows.add(row(label, "seed " + run.seed(), List.of(run), report.testSets()));
         }
       }
@@ -77,7 +80,7 @@ public final class ResultTable {
 
   /** What the numbers are. */
   String note() {
-    return "‖θ−θ0‖ is the distance from the pre-trained weights (LoRA: of the adapters from 0); milliseconds are medians over a "
+    return "‖θ−θ0‖ is the distance from the pre-trained weights; milliseconds are medians over a "
         + "run's steps; with several seeds: mean ± sample standard deviation.";
   }
 

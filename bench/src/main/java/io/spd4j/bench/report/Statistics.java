@@ -3,10 +3,11 @@ package io.spd4j.bench.report;
 import java.util.Arrays;
 
 /** Summaries of a few numbers. What cannot be told from so few is NaN. */
-final class Statistics {
+public final class Statistics {
   private Statistics() {}
 
-  static double median(double[] values) {
+  /** The middle one, or the mean of the two in the middle. */
+  public static double median(double[] values) {
     double[] sorted = values.clone();
     Arrays.sort(sorted);
     int n = sorted.length;

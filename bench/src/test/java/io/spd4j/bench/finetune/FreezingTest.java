@@ -23,7 +23,8 @@ class FreezingTest {
         name,
         depth,
         1,
-        ParameterGroup.builder().lr(1).decay(new NoDecay()).parameters(List.of(parameter)).build());
+        ParameterGroup.builder().lr(1).decay(new NoDecay()).parameters(List.of(parameter)).build(),
+        List.of());
   }
 
   private List<Boolean> frozen() {

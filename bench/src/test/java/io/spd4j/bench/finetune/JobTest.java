@@ -41,6 +41,7 @@ class JobTest {
   private static MailTokenizer tokenizer;
 
   @TempDir private Path results;
+  private String seeds = "1";
 
   @BeforeAll
   static void load() throws Exception {
@@ -82,7 +83,9 @@ class JobTest {
             "--name",
             "test",
             "--test-limit",
-            "4");
+            "4",
+            "--seeds",
+            seeds);
     StringWriter out = new StringWriter();
     new Job(job, options, pretrained, tokenizer, stop, new PrintWriter(out)).run(mails());
     return out.toString();
@@ -99,9 +102,9 @@ class JobTest {
     assertThat(files())
         .containsExactly(
             "test-adamw-0.01-seed1.safetensors",
-            "test-l2sp-10.0-seed1.safetensors",
+            "test-l2sp-10-seed1.safetensors",
             "test-l2sp_coupled-0.01-seed1.safetensors",
-            "test-spd-1.0-seed1.safetensors",
+            "test-spd-1-seed1.safetensors",
             "test.html",
             "test.json");
     assertThat(values("complete")).containsExactly("true", "true", "true", "true");
@@ -110,7 +113,7 @@ class JobTest {
     assertThat(values("total"))
         .containsExactly("4", "4", "4", "4", "4", "4", "4", "4", "4", "4", "4", "4");
 
-    assertClassifies(results.resolve("test-spd-1.0-seed1.safetensors"));
+    assertClassifies(results.resolve("test-spd-1-seed1.safetensors"));
   }
 
   private static void assertClassifies(Path model) throws Exception {
@@ -143,13 +146,62 @@ class JobTest {
   }
 
   @Test
+  void seedsMakeDifferentRuns() throws Exception {
+    run(() -> false, "adamw", "--lora", "2", "--record", "1");
+    List<String> one = values("loss", "\\[([^]]+)]");
+    Path weights = results.resolve("test-adamw-0.01-seed1.safetensors");
+    byte[] first = Files.readAllBytes(weights);
+    run(() -> false, "adamw", "--lora", "2");
+    assertThat(values("loss", "\\[([^]]+)]")).isEqualTo(one);
+    assertThat(Files.readAllBytes(weights)).isEqualTo(first);
+
+    seeds = "1,2,1";
+    String out = run(() -> false, "adamw", "--lora", "2");
+    assertThat(out).contains("testing …");
+    List<String> both = values("loss", "\\[([^]]+)]");
+    assertThat(both).hasSize(2).doesNotHaveDuplicates();
+    assertThat(both.getFirst()).isEqualTo(one.getFirst());
+  }
+
+  /** Of the backbone alone: the last record's layers together. */
+  @Test
+  void theDeviationIsThatOfTheBackbone() throws Exception {
+    run(() -> false, "adamw");
+    List<String> records = values("layers", "\\[([-0-9.E, ]+)]");
+    double squares = 0;
+    for (String layer : records.getLast().split(",")) {
+      squares += Math.pow(Double.parseDouble(layer.strip()), 2);
+    }
+    assertThat(squares).isPositive();
+    assertThat(Double.parseDouble(values("deviation", "([-0-9.E]+)").getFirst()))
+        .isCloseTo(Math.sqrt(squares), within(1e-9));
+  }
+
+  @Test
+  void aModelThatDivergedIsRightAboutNothing() throws Exception {
+    String out = run(() -> false, "adamw", "--lr", "1e30", "--warmup", "0");
+    assertThat(out).contains("steps skipped, since gradients were not finite: 1");
+    assertThat(values("correct")).hasSize(3).containsOnly("0");
+  }
+
+  @Test
+  void aRunWhoseWeightsCannotBeWrittenIsReported() throws Exception {
+    Path folder = results.resolve("test-adamw-0.01-seed1.safetensors");
+    Files.createDirectories(folder.resolve("not-empty"));
+    String out = run(() -> false, "adamw", "--lora", "2");
+    assertThat(out).contains("the weights could not be written to " + results);
+    assertThat(values("weights")).containsExactly("null");
+    assertThat(values("complete")).containsExactly("true");
+  }
+
+  @Test
   void anInterruptedJobReportsWhatItHas() throws Exception {
     AtomicInteger asked = new AtomicInteger();
     // Asked before the data, the run, its first step and its second one.
     String out = run(() -> asked.incrementAndGet() >= 4, "spd,adamw", "--lora", "2");
 
     assertThat(out).contains("SPD").doesNotContain("AdamW");
-    assertThat(files()).containsExactly("test-spd-1.0-seed1.safetensors", "test.html", "test.json");
+    assertThat(files()).containsExactly("test-spd-1-seed1.safetensors", "test.html", "test.json");
     assertThat(values("complete")).containsExactly("false");
     assertThat(values("planned_steps")).containsExactly("2");
     assertThat(values("steps")).as("of the settings, of the run").containsExactly("2", "1");
@@ -181,7 +233,11 @@ class JobTest {
 
   /** The values of all of the JSON report's fields of that name. */
   private List<String> values(String field) throws IOException {
-    return Pattern.compile("\"" + field + "\"\\s*:\\s*([a-z0-9]+)")
+    return values(field, "([a-z0-9]+)");
+  }
+
+  private List<String> values(String field, String value) throws IOException {
+    return Pattern.compile("\"" + field + "\"\\s*:\\s*" + value)
         .matcher(Files.readString(results.resolve("test.json")))
         .results()
         .map(match -> match.group(1))

@@ -23,6 +23,7 @@ class JsonReportTest {
     settings.put("model", "\"MiniLM\" \u2713");
     settings.put("limit", Double.POSITIVE_INFINITY);
     settings.put("weights", null);
+    settings.put("unfrozen", Map.of("layer0", 3));
     History history = new History(List.of("embeddings"), List.of("a", "b", "c"));
     history.deviation(List.of(0.0));
     BitSet selected = new BitSet();
@@ -32,6 +33,7 @@ class JsonReportTest {
     history.add(
         new History.Step(Double.NaN, Double.POSITIVE_INFINITY, 2e-5, 410, 13, new BitSet()));
     history.deviation(List.of(Double.NaN));
+    history.stop("embeddings");
     Run run =
         new Run(
             "SPD",
@@ -62,7 +64,7 @@ class JsonReportTest {
                   "machine": {"cpu": "cpu", "cores": 2, "jdk": "25", "os": "Linux"},
                   "settings": {
                     "batch size": 16, "lr": 2.0E-5, "clipping": true, "model": "\\"MiniLM\\" \u2713",
-                    "limit": null, "weights": null
+                    "limit": null, "weights": null, "unfrozen": {"layer0": 3}
                   },
                   "test_sets": ["in-distribution", "hard"],
                   "runs": [{
@@ -77,6 +79,7 @@ class JsonReportTest {
                       "step_ms": [400.0, 410.0], "optimizer_ms": [12.0, 13.0],
                       "layers": ["embeddings"],
                       "deviations": [{"step": 0, "layers": [0.0]}, {"step": 2, "layers": [null]}],
+                      "stopped_early": {"embeddings": 2},
                       "tensors": ["a", "b", "c"], "selected": [[0, 2], []]
                     }
                   }]

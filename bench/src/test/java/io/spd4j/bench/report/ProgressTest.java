@@ -1,9 +1,11 @@
 package io.spd4j.bench.report;
 
+import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.io.PrintWriter;
 import java.io.StringWriter;
+import java.nio.file.Path;
 import java.util.List;
 import java.util.concurrent.CopyOnWriteArrayList;
 import me.tongfei.progressbar.DelegatingProgressBarConsumer;
@@ -41,6 +43,36 @@ class ProgressTest {
     assertThat(printed.toString().lines())
         .hasSize(3)
         .allMatch(line -> line.contains("loss NaN, 1 ms, optimizer 100%"));
+  }
+
+  /** Which would take Ctrl-C away from the job. */
+  @Test
+  void aBarOnATerminalDoesNotLoadJLine() throws Exception {
+    Process process =
+        new ProcessBuilder(
+                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                "-Xlog:class+load",
+                "-cp",
+                System.getProperty("java.class.path"),
+                OnTerminal.class.getName())
+            .redirectErrorStream(true)
+            .start();
+    String loaded = new String(process.getInputStream().readAllBytes(), UTF_8);
+
+    assertThat(process.waitFor()).isZero();
+    assertThat(loaded)
+        .contains("me.tongfei.progressbar.ConsoleProgressBarConsumer ")
+        .doesNotContain("org.jline.terminal");
+  }
+
+  static final class OnTerminal {
+    public static void main(String[] args) {
+      PrintWriter out = new PrintWriter(System.out);
+      try (Progress progress = new Progress("SPD", 2, out, Progress.onTerminal())) {
+        progress.step(0.5, 1000, 30);
+        progress.step(0.25, 1000, 30);
+      }
+    }
   }
 
   @Test
