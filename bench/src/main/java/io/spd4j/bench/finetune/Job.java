@@ -155,7 +155,7 @@ final class Job {
           run.lambda(),
           run.seed(),
           training.steps,
-          !stop.getAsBoolean(),
+          history.steps().size() == training.steps && scores.size() == data.tests().size(),
           scores,
           Math.sqrt(squares),
           history,

@@ -59,9 +59,9 @@ final class SelectionMap {
                 (double) map.steps / map.columns);
     String caption =
         "Each row is a tensor and %s%s selected it, that is, moving it back towards its "
-            + "pre-trained values (an adapter: towards 0) would have lowered the loss, too; the share of all steps is on "
-            + "the right. Where nothing is selected the update stays as Adam made it: that is the "
-            + "method, not a fault.";
+            + "pre-trained values (an adapter: towards 0) would have lowered the loss, too; the "
+            + "share of all steps is on the right. Where nothing is selected the update stays as "
+            + "Adam made it: that is the method, not a fault.";
     String title = Setting.label(run.rule(), run.lambda()) + ", seed " + run.seed();
     return new Figure(
         "What " + run.rule() + " selected",
