@@ -8,8 +8,8 @@ SPD4J_INLINE void step(bool anchored, bool amsgrad, spd4j_arrays a, spd4j_scalar
   (void)anchored;
   SPD4J_INDEPENDENT
   for (int64_t i = 0; i < n; i++) {
-    const float u = spd4j_adam(amsgrad, &a, &k, i, a.grad[i] * k.grad_scale);
-    a.param[i] = a.param[i] * k.decay - u;
+    const float u = spd4j_adam(amsgrad, &a, &k, i, spd4j_mul(a.grad[i], k.grad_scale));
+    a.param[i] = spd4j_adamw_param(&k, a.param[i], u);
   }
 }
 

@@ -15,15 +15,15 @@ SPD4J_INLINE void row(bool anchored, bool amsgrad, spd4j_arrays a, spd4j_scalars
                       float *dev_sq, float *new_dev_sq) {
   SPD4J_INDEPENDENT
   for (int64_t l = 0; l < n; l++) {
-    const float g = a.grad[l] * k.grad_scale;
+    const float g = spd4j_mul(a.grad[l], k.grad_scale);
     const float anchor = anchored ? a.anchor[l] : 0.0f;
-    const float dev = a.param[l] - anchor;
-    dot[l] += g * dev;
-    dev_sq[l] += dev * dev;
-    const float updated = a.param[l] - spd4j_adam(amsgrad, &a, &k, l, g);
+    const float dev = spd4j_sub(a.param[l], anchor);
+    dot[l] = spd4j_add(dot[l], spd4j_mul(g, dev));
+    dev_sq[l] = spd4j_add(dev_sq[l], spd4j_mul(dev, dev));
+    const float updated = spd4j_sub(a.param[l], spd4j_adam(amsgrad, &a, &k, l, g));
     a.param[l] = updated;
-    const float new_dev = updated - anchor;
-    new_dev_sq[l] += new_dev * new_dev;
+    const float new_dev = spd4j_sub(updated, anchor);
+    new_dev_sq[l] = spd4j_add(new_dev_sq[l], spd4j_mul(new_dev, new_dev));
   }
 }
 
@@ -44,8 +44,8 @@ void SPD4J_KERNEL(spd)(const spd4j_tensor *t, const spd4j_scalars *k, int64_t be
 SPD4J_INLINE void project(bool anchored, float *param, const float *anchor, float shrink, int64_t n) {
   SPD4J_INDEPENDENT
   for (int64_t i = 0; i < n; i++) {
-    const float dev = anchored ? param[i] - anchor[i] : param[i];
-    param[i] = param[i] - shrink * dev;
+    const float dev = anchored ? spd4j_sub(param[i], anchor[i]) : param[i];
+    param[i] = spd4j_spd_projected(shrink, param[i], dev);
   }
 }
 

@@ -173,6 +173,15 @@ void model_gradients(model *m, uint64_t seed) {
   }
 }
 
+static double power(double base, int exponent) {
+  double result = 1;
+  for (; exponent > 0; exponent /= 2) {
+    if (exponent % 2 != 0) result *= base;
+    base *= base;
+  }
+  return result;
+}
+
 void model_scalars(model *m, int t, float grad_scale) {
   const double lr = 0.01, lambda = 0.3, beta1 = 0.9, beta2 = 0.999;
   const double decays[ROWS] = {1 - lr * lambda, lr * lambda, lambda, 0};
@@ -183,8 +192,8 @@ void model_scalars(model *m, int t, float grad_scale) {
         .beta2 = (float)beta2,
         .one_minus_beta2 = (float)(1 - beta2),
         .eps = 1e-8f,
-        .step_size = (float)(lr / (1 - pow(beta1, t))),
-        .inv_sqrt_bias2 = (float)(1 / sqrt(1 - pow(beta2, t))),
+        .step_size = (float)(lr / (1 - power(beta1, t))),
+        .inv_sqrt_bias2 = (float)(1 / sqrt(1 - power(beta2, t))),
         .decay = (float)decays[r],
         .grad_scale = grad_scale,
         .rule = r,

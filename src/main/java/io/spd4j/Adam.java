@@ -1,12 +1,11 @@
 package io.spd4j;
 
-import io.spd4j.kernel.BlockTable;
+import io.spd4j.kernel.CpuStepper;
 import io.spd4j.kernel.KernelProvider;
 import io.spd4j.kernel.Kernels;
-import io.spd4j.kernel.Rule;
-import io.spd4j.kernel.Schedule;
-import io.spd4j.kernel.SpdDecisions;
-import io.spd4j.kernel.StepDriver;
+import io.spd4j.kernel.SpdDecision;
+import io.spd4j.kernel.Stepper;
+import io.spd4j.kernel.Tensor;
 import io.spd4j.kernel.TensorArrays;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -36,68 +35,35 @@ import java.util.concurrent.atomic.AtomicBoolean;
 public final class Adam implements AutoCloseable {
   private final ParameterGroup[] groups;
   private final Parameter[] parameters;
-  private final ParameterGroup[] groupOf;
   private final Backend backend;
   private final int threads;
   private final Arena momentsArena = Arena.ofShared();
-  private final BlockTable table;
-  private final StepDriver driver;
+  private final Stepper stepper;
   private final WrittenMemory written;
   private final AtomicBoolean busy = new AtomicBoolean();
-
-  /** What the schedule was made for. */
-  private final boolean[] scheduled;
-
-  private boolean scheduledSpd;
-  private Schedule schedule;
-  private final Schedule[] alone;
-
-  /** The step count at the last step with SPD. */
-  private final long[] spdStep;
-
   private boolean closed;
-  private Throwable broken;
 
   private Adam(Builder b) {
     groups = b.groups.toArray(ParameterGroup[]::new);
-    List<Parameter> all = new ArrayList<>();
-    List<ParameterGroup> owners = new ArrayList<>();
-    for (ParameterGroup group : groups) {
-      for (Parameter parameter : group.parameters()) {
-        all.add(parameter);
-        owners.add(group);
-      }
-    }
-    parameters = all.toArray(Parameter[]::new);
-    groupOf = owners.toArray(ParameterGroup[]::new);
-    scheduled = new boolean[parameters.length];
-    alone = new Schedule[parameters.length];
-    spdStep = new long[parameters.length];
+    parameters = b.groups.stream().flatMap(g -> g.parameters().stream()).toArray(Parameter[]::new);
     Kernels kernels = b.kernels != null ? b.kernels : KernelProvider.select(b.backendId());
     backend = Backend.of(kernels.name());
     threads = b.threads;
-    written = new WrittenMemory(parameters, groupOf);
-    BlockTable newTable = null;
-    boolean ready = false;
+    written = new WrittenMemory(parameters, groups);
+    List<Tensor> tensors;
     try {
-      List<TensorArrays> arrays = new Moments(momentsArena).complete(parameters, groupOf);
-      newTable = new BlockTable(arrays);
-      driver = new StepDriver(kernels, newTable, threads, b.executor);
-      for (int i = 0; i < parameters.length; i++) {
-        TensorArrays a = arrays.get(i);
-        parameters[i].adopt(this, i, a.expAvg(), a.expAvgSq(), a.maxExpAvgSq());
-      }
-      written.addMoments();
-      ready = true;
-    } finally {
-      if (!ready) {
-        momentsArena.close();
-        if (newTable != null) {
-          newTable.close();
-        }
-      }
+      tensors = new Moments(momentsArena).complete(groups);
+      List<LiveSettings> settings = b.groups.stream().map(LiveSettings::new).toList();
+      stepper = new CpuStepper(kernels, tensors, settings, threads, b.executor, written::describe);
+    } catch (RuntimeException | Error e) {
+      momentsArena.close();
+      throw e;
     }
-    table = newTable;
+    for (int i = 0; i < parameters.length; i++) {
+      TensorArrays a = tensors.get(i).arrays();
+      parameters[i].adopt(this, i, a.expAvg(), a.expAvgSq(), a.maxExpAvgSq());
+    }
+    written.addMoments();
   }
 
   /** An optimizer in steps. */
@@ -149,8 +115,7 @@ public final class Adam implements AutoCloseable {
     checkGradScale(gradScale);
     enter();
     try {
-      prepare(gradScale);
-      run();
+      stepper.step(gradScale);
     } finally {
       busy.set(false);
     }
@@ -186,14 +151,40 @@ public final class Adam implements AutoCloseable {
     checkGradScale(gradScale);
     enter();
     try {
-      prepare(gradScale);
-      double norm = Math.sqrt(driver.gradSq(schedule)) * gradScale;
-      if (Double.isFinite(norm)) {
-        double clip = Math.min(1, maxNorm / (norm + 1e-6));
-        prepare(gradScale * clip);
-        run();
-      }
-      return norm;
+      return stepper.stepClipped(maxNorm, gradScale);
+    } finally {
+      busy.set(false);
+    }
+  }
+
+  /**
+   * The same as {@link #stepClipped(double)} without an answer, so that nothing waits for a device:
+   * a step that can be captured in a CUDA graph.
+   *
+   * @param maxNorm more than 0; infinity only skips
+   * @throws IllegalArgumentException if maxNorm is not more than 0
+   * @throws IllegalStateException as {@link #step()}
+   * @throws WrongThreadException as {@link #step()}
+   */
+  public void clipAndStep(double maxNorm) {
+    clipAndStep(maxNorm, 1);
+  }
+
+  /**
+   * The same for gradients that have to be multiplied by a factor first.
+   *
+   * @param maxNorm more than 0, for the gradients after the factor
+   * @param gradScale more than 0 and finite in float32
+   * @throws IllegalArgumentException if an argument is out of range
+   * @throws IllegalStateException as {@link #step()}
+   * @throws WrongThreadException as {@link #step()}
+   */
+  public void clipAndStep(double maxNorm, double gradScale) {
+    Checks.positive("maxNorm", maxNorm);
+    checkGradScale(gradScale);
+    enter();
+    try {
+      stepper.clipAndStep(maxNorm, gradScale);
     } finally {
       busy.set(false);
     }
@@ -210,8 +201,7 @@ public final class Adam implements AutoCloseable {
   public double gradientNorm() {
     enter();
     try {
-      prepare(1);
-      return Math.sqrt(driver.gradSq(schedule));
+      return stepper.gradientNorm();
     } finally {
       busy.set(false);
     }
@@ -244,19 +234,24 @@ public final class Adam implements AutoCloseable {
     checkGradScale(gradScale);
     enter();
     try {
-      int i = parameter.index();
-      if (!active(i)) {
-        return false;
-      }
-      writeScalars(i, i, gradScale);
-      table.scalarsOf(i, i);
-      if (alone[i] == null) {
-        alone[i] = Schedule.of(table, i, i + 1, false, threads);
-      }
-      checkAccess(alone[i]);
-      drive(alone[i]);
-      stepped(i);
-      return true;
+      return stepper.stepAlone(parameter.index(), gradScale);
+    } finally {
+      busy.set(false);
+    }
+  }
+
+  /**
+   * Sends learning rates, decay rules and their λ, as the groups have them now, to the device: a
+   * replayed CUDA graph reads them there. Needed before a replay alone, as every other step does so
+   * itself; on the CPU there is nothing to send.
+   *
+   * @throws IllegalStateException if the optimizer is closed, a step is under way, or an earlier
+   *     one broke off half done
+   */
+  public void uploadSettings() {
+    enter();
+    try {
+      stepper.uploadSettings();
     } finally {
       busy.set(false);
     }
@@ -270,23 +265,22 @@ public final class Adam implements AutoCloseable {
    */
   public Optional<SpdReport> spdReport(Parameter parameter) {
     checkOwned(parameter);
-    SpdDecisions d = driver.decisions();
-    int i = parameter.index();
-    if (d.checked(i) == 0) {
+    SpdDecision d = stepper.decision(parameter.index());
+    if (d == null) {
       return Optional.empty();
     }
     return Optional.of(
         new SpdReport(
             parameter.name(),
-            spdStep[i],
-            d.condition(i),
-            d.ratio(i),
-            d.deviationBefore(i),
-            d.deviationAfter(i),
-            d.condition(i) < 0,
-            d.checked(i),
-            d.selected(i),
-            d.meanRatio(i)));
+            d.step(),
+            d.condition(),
+            d.ratio(),
+            d.deviationBefore(),
+            d.deviationAfter(),
+            d.selected(),
+            d.checked(),
+            d.selections(),
+            d.meanRatio()));
   }
 
   /** The reports of all parameters that have one, in the order of the parameters. */
@@ -309,8 +303,7 @@ public final class Adam implements AutoCloseable {
       if (!closed) {
         momentsArena.close();
         closed = true;
-        driver.close();
-        table.close();
+        stepper.close();
       }
     } finally {
       busy.set(false);
@@ -324,27 +317,24 @@ public final class Adam implements AutoCloseable {
       if (gradient != null) {
         written.checkGradient(parameter, gradient);
       }
-      int i = parameter.index();
-      MemorySegment old = parameter.gradient();
-      table.grad(i, gradient);
-      if (old == null || gradient == null || !old.scope().equals(gradient.scope())) {
-        schedule = null;
-        alone[i] = null;
-      }
+      stepper.gradient(parameter.index(), gradient);
     } finally {
       busy.set(false);
     }
+  }
+
+  /** How many steps a parameter has taken. */
+  long stepCount(Parameter parameter) {
+    return stepper.stepCount(parameter.index());
   }
 
   private void enter() {
     if (!busy.compareAndSet(false, true)) {
       throw new IllegalStateException("another step is under way");
     }
-    if (closed || broken != null) {
+    if (closed) {
       busy.set(false);
-      throw closed
-          ? new IllegalStateException("the optimizer is closed")
-          : new IllegalStateException("an earlier step broke off half done", broken);
+      throw new IllegalStateException("the optimizer is closed");
     }
   }
 
@@ -359,103 +349,6 @@ public final class Adam implements AutoCloseable {
     Checks.finite("gradScale", Checks.positive("gradScale", gradScale));
     if ((float) gradScale == 0) {
       throw new IllegalArgumentException("gradScale " + gradScale + " is 0 in float32");
-    }
-  }
-
-  private boolean active(int i) {
-    return !groupOf[i].frozen() && parameters[i].gradient() != null;
-  }
-
-  private static Rule rule(DecayRule decay) {
-    return switch (decay) {
-      case NoDecay none -> Rule.ADAMW;
-      case WeightDecay weight -> Rule.ADAMW;
-      case L2SP l2sp -> l2sp.coupled() ? Rule.L2SP_COUPLED : Rule.L2SP;
-      case SelectiveProjectionDecay spd -> Rule.SPD;
-    };
-  }
-
-  /** Everything that can be refused, and the scalars of this step. */
-  private void prepare(double gradScale) {
-    boolean changed = schedule == null;
-    boolean spd = false;
-    int row = -1;
-    for (int i = 0; i < parameters.length; i++) {
-      boolean active = active(i);
-      changed |= active != scheduled[i];
-      scheduled[i] = active;
-      if (!active) {
-        table.scalarsOf(i, -1);
-        continue;
-      }
-      spd |= groupOf[i].decay() instanceof SelectiveProjectionDecay;
-      boolean shares =
-          i > 0
-              && scheduled[i - 1]
-              && groupOf[i] == groupOf[i - 1]
-              && parameters[i].step() == parameters[i - 1].step();
-      if (!shares) {
-        writeScalars(++row, i, gradScale);
-      }
-      table.scalarsOf(i, row);
-    }
-    if (changed || spd != scheduledSpd) {
-      schedule = null;
-      schedule = Schedule.of(table, 0, parameters.length, spd, threads);
-      scheduledSpd = spd;
-    }
-    checkAccess(schedule);
-  }
-
-  private void writeScalars(int row, int i, double gradScale) {
-    ParameterGroup g = groupOf[i];
-    table.scalars(
-        row,
-        rule(g.decay()),
-        g.lr(),
-        g.beta1(),
-        g.beta2(),
-        g.eps(),
-        g.decay().lambda(),
-        g.maximize() ? -gradScale : gradScale,
-        parameters[i].step() + 1);
-  }
-
-  private void checkAccess(Schedule schedule) {
-    MemorySegment segment = schedule.inaccessible();
-    if (segment == null) {
-      return;
-    }
-    String what = written.describe(segment.scope());
-    if (!segment.scope().isAlive()) {
-      throw new IllegalStateException(what + " lies in an arena that is closed");
-    }
-    throw new WrongThreadException(what + " lies in a confined arena of another thread");
-  }
-
-  private void run() {
-    drive(schedule);
-    for (int i = 0; i < parameters.length; i++) {
-      if (scheduled[i]) {
-        stepped(i);
-      }
-    }
-  }
-
-  private void stepped(int i) {
-    parameters[i].stepped();
-    if (groupOf[i].decay() instanceof SelectiveProjectionDecay) {
-      spdStep[i] = parameters[i].step();
-    }
-  }
-
-  private void drive(Schedule schedule) {
-    driver.begin(schedule);
-    try {
-      driver.step(schedule);
-    } catch (RuntimeException | Error e) {
-      broken = e;
-      throw e;
     }
   }
 

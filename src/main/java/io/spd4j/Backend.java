@@ -28,7 +28,7 @@ public enum Backend {
   /** Every backend in the order of preference. Thread-safe; throws nothing. */
   public static List<Availability> availability() {
     return KernelProvider.candidates().stream()
-        .map(c -> new Availability(of(c.name()), c.kernels() != null, c.reason()))
+        .map(c -> new Availability(of(c.name()), c.available(), c.reason()))
         .toList();
   }
 

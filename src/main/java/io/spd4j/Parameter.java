@@ -21,7 +21,10 @@ public final class Parameter {
   private MemorySegment expAvg;
   private MemorySegment expAvgSq;
   private MemorySegment maxExpAvgSq;
-  private long step;
+
+  /** The steps taken before the owner's. */
+  private final long startStep;
+
   private Adam owner;
   private int index;
 
@@ -33,7 +36,7 @@ public final class Parameter {
     expAvg = b.expAvg;
     expAvgSq = b.expAvgSq;
     maxExpAvgSq = b.maxExpAvgSq;
-    step = b.step;
+    startStep = b.step;
   }
 
   /**
@@ -129,7 +132,7 @@ public final class Parameter {
 
   /** How many steps this parameter has taken. */
   public long step() {
-    return step;
+    return owner == null ? startStep : owner.stepCount(this);
   }
 
   /** The number of elements. */
@@ -139,7 +142,7 @@ public final class Parameter {
 
   @Override
   public String toString() {
-    return "Parameter[" + name + ", numel=" + numel() + ", step=" + step + "]";
+    return "Parameter[" + name + ", numel=" + numel() + ", step=" + step() + "]";
   }
 
   Adam owner() {
@@ -157,10 +160,6 @@ public final class Parameter {
     expAvg = m;
     expAvgSq = v;
     maxExpAvgSq = max;
-  }
-
-  void stepped() {
-    step++;
   }
 
   /** Collects what a parameter has. Not thread-safe. */

@@ -28,24 +28,28 @@ final class WrittenMemory {
   /** The written arrays by their first address. */
   private final TreeMap<Long, Array> written = new TreeMap<>();
 
-  WrittenMemory(Parameter[] parameters, ParameterGroup[] groupOf) {
+  /**
+   * @param parameters those of the groups
+   */
+  WrittenMemory(Parameter[] parameters, ParameterGroup[] groups) {
     this.parameters = parameters;
     Set<String> names = new HashSet<>();
     List<Array> arrays = new ArrayList<>();
-    for (int i = 0; i < parameters.length; i++) {
-      Parameter p = parameters[i];
-      if (p.owner() != null) {
-        throw new IllegalArgumentException(
-            p.name() + " belongs to another optimizer: build a new Parameter over its arrays");
+    for (ParameterGroup group : groups) {
+      for (Parameter p : group.parameters()) {
+        if (p.owner() != null) {
+          throw new IllegalArgumentException(
+              p.name() + " belongs to another optimizer: build a new Parameter over its arrays");
+        }
+        if (!names.add(p.name())) {
+          throw new IllegalArgumentException("two parameters are named " + p.name());
+        }
+        if (p.maxExpAvgSq() != null && !group.amsgrad()) {
+          throw new IllegalArgumentException(
+              "maxExpAvgSq of " + p.name() + " is given, but its group is not AMSGrad");
+        }
+        arrays.addAll(arrays(p));
       }
-      if (!names.add(p.name())) {
-        throw new IllegalArgumentException("two parameters are named " + p.name());
-      }
-      if (p.maxExpAvgSq() != null && !groupOf[i].amsgrad()) {
-        throw new IllegalArgumentException(
-            "maxExpAvgSq of " + p.name() + " is given, but its group is not AMSGrad");
-      }
-      arrays.addAll(arrays(p));
     }
     arrays.removeIf(array -> array.segment().byteSize() == 0);
     arrays.sort(Comparator.comparingLong(Array::begin));

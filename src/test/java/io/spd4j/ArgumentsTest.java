@@ -353,6 +353,9 @@ class ArgumentsTest {
       refusedBy(adam, () -> adam.stepClipped(1, x), "gradScale must be more than 0", "" + x);
       refusedBy(adam, () -> adam.stepClipped(x), "maxNorm must be more than 0", "" + x);
       refusedBy(adam, () -> adam.stepClipped(x, 1), "maxNorm must be more than 0", "" + x);
+      refusedBy(adam, () -> adam.clipAndStep(1, x), "gradScale must be more than 0", "" + x);
+      refusedBy(adam, () -> adam.clipAndStep(x), "maxNorm must be more than 0", "" + x);
+      refusedBy(adam, () -> adam.clipAndStep(x, 1), "maxNorm must be more than 0", "" + x);
     }
   }
 
@@ -364,6 +367,7 @@ class ArgumentsTest {
       refusedBy(adam, () -> adam.step(x), "gradScale must be finite", "" + x);
       refusedBy(adam, () -> adam.stepParameter(p, x), "gradScale must be finite", "" + x);
       refusedBy(adam, () -> adam.stepClipped(1, x), "gradScale must be finite", "" + x);
+      refusedBy(adam, () -> adam.clipAndStep(1, x), "gradScale must be finite", "" + x);
     }
   }
 

@@ -167,6 +167,29 @@ class GradientNormTest {
   }
 
   @ParameterizedTest
+  @ValueSource(doubles = {1e-3, 100, Double.POSITIVE_INFINITY})
+  void theAnswerMayBeLeftOut(double maxNorm) {
+    for (DecayRule rule : rules()) {
+      List<Parameter> tensors = tensors();
+      try (Adam silent = Adam.builder().group(group(rule, tensors)).build();
+          Adam telling = Adam.builder().group(group(rule, twins(arena, tensors))).build()) {
+        silent.clipAndStep(maxNorm);
+        telling.stepClipped(maxNorm);
+        assertThat(State.of(silent)).isEqualTo(State.of(telling));
+        silent.clipAndStep(maxNorm, 0.5);
+        silent.uploadSettings();
+        telling.stepClipped(maxNorm, 0.5);
+        assertThat(State.of(silent)).isEqualTo(State.of(telling));
+        assertThat(tensors).extracting(Parameter::step).containsOnly(2L);
+        tensors.getLast().gradient().setAtIndex(JAVA_FLOAT, 150_000, Float.NaN);
+        State before = State.of(silent);
+        silent.clipAndStep(maxNorm);
+        assertThat(State.of(silent)).isEqualTo(before);
+      }
+    }
+  }
+
+  @ParameterizedTest
   @MethodSource(KERNELS)
   void isSkippedWholeWhenAGradientIsNotFinite(Kernels kernels) {
     for (DecayRule rule : rules()) {

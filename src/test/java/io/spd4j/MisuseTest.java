@@ -78,6 +78,7 @@ class MisuseTest {
             () -> adam.step(2),
             () -> adam.stepClipped(1),
             () -> adam.stepClipped(1, 2),
+            () -> adam.clipAndStep(1),
             adam::gradientNorm,
             () -> adam.stepParameter(odd),
             () -> adam.stepParameter(odd, 2));
@@ -177,7 +178,9 @@ class MisuseTest {
             adam::step,
             () -> adam.step(2),
             () -> adam.stepClipped(1),
+            () -> adam.clipAndStep(1),
             adam::gradientNorm,
+            adam::uploadSettings,
             () -> adam.stepParameter(p),
             () -> p.gradient(gradient),
             () -> p.gradient(null))) {
@@ -295,8 +298,10 @@ class MisuseTest {
           List.<ThrowingCallable>of(
               adam::step,
               () -> adam.stepClipped(1),
+              () -> adam.clipAndStep(1),
               () -> adam.stepParameter(p),
               adam::gradientNorm,
+              adam::uploadSettings,
               () -> p.gradient(null))) {
         assertThatIllegalStateException()
             .isThrownBy(call)
@@ -331,7 +336,9 @@ class MisuseTest {
         List.<ThrowingCallable>of(
             adam::step,
             () -> adam.stepClipped(1),
+            () -> adam.clipAndStep(1),
             adam::gradientNorm,
+            adam::uploadSettings,
             () -> adam.stepParameter(p),
             () -> p.gradient(null),
             adam::close)) {
@@ -368,7 +375,7 @@ class MisuseTest {
       assertThat(State.of(adam[0])).isEqualTo(State.of(plain));
     }
     assertThat(thrown)
-        .hasSize(2 * 2 * 6)
+        .hasSize(2 * 2 * 8)
         .allSatisfy(e ->
             assertThat(e)
                 .isExactlyInstanceOf(IllegalStateException.class)

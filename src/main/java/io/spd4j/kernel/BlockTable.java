@@ -65,7 +65,7 @@ public final class BlockTable implements AutoCloseable {
   private Holds holds = Holds.NONE;
 
   /** A table in which no tensor is stepped yet. */
-  public BlockTable(List<TensorArrays> tensorArrays) {
+  BlockTable(List<TensorArrays> tensorArrays) {
     arrays = tensorArrays.toArray(TensorArrays[]::new);
     firstBlock = new long[arrays.length + 1];
     for (int t = 0; t < arrays.length; t++) {
@@ -120,28 +120,43 @@ public final class BlockTable implements AutoCloseable {
     return header;
   }
 
+  /** The tensors, as {@code spd4j_tensor} rows. */
+  MemorySegment tensors() {
+    return tensors;
+  }
+
+  /** The blocks, as {@code spd4j_block} rows. */
+  MemorySegment blocks() {
+    return blocks;
+  }
+
+  /** The scalars, as {@code spd4j_scalars} rows. */
+  MemorySegment scalars() {
+    return scalars;
+  }
+
   /** The number of tensors. */
-  public int tensorCount() {
+  int tensorCount() {
     return arrays.length;
   }
 
   /** The number of blocks of all tensors. */
-  public long blockCount() {
+  long blockCount() {
     return firstBlock[arrays.length];
   }
 
   /** The first block of a tensor; that of the next tensor is its end. */
-  public long firstBlock(int tensor) {
+  long firstBlock(int tensor) {
     return firstBlock[tensor];
   }
 
   /** The arrays of a tensor. */
-  public TensorArrays arrays(int tensor) {
+  TensorArrays arrays(int tensor) {
     return arrays[tensor];
   }
 
   /** Another gradient for a tensor, or none (null). */
-  public void grad(int tensor, MemorySegment grad) {
+  void grad(int tensor, MemorySegment grad) {
     TensorArrays a = arrays[tensor];
     arrays[tensor] =
         new TensorArrays(a.param(), grad, a.anchor(), a.expAvg(), a.expAvgSq(), a.maxExpAvgSq());
@@ -161,12 +176,12 @@ public final class BlockTable implements AutoCloseable {
   }
 
   /** The row of scalars that a tensor is stepped with; -1: its blocks are passed over. */
-  public int scalarsOf(int tensor) {
+  int scalarsOf(int tensor) {
     return scalarsOf[tensor];
   }
 
   /** Sets the row of scalars that a tensor is stepped with; -1: its blocks are passed over. */
-  public void scalarsOf(int tensor, int row) {
+  void scalarsOf(int tensor, int row) {
     if (scalarsOf[tensor] != row) { // a write would take the line from the core that reads it
       scalarsOf[tensor] = row;
       tensors.set(JAVA_LONG, tensor * TENSOR + TENSOR_SCALARS, row);
@@ -174,12 +189,12 @@ public final class BlockTable implements AutoCloseable {
   }
 
   /** SPD's λ·r of a selected tensor, 0 of any other. */
-  public float shrink(int tensor) {
+  float shrink(int tensor) {
     return shrink[tensor];
   }
 
   /** Sets SPD's λ·r of a selected tensor, 0 of any other. */
-  public void shrink(int tensor, float value) {
+  void shrink(int tensor, float value) {
     if (shrink[tensor] != value) {
       shrink[tensor] = value;
       tensors.set(JAVA_FLOAT, tensor * TENSOR + TENSOR_SHRINK, value);
@@ -189,21 +204,12 @@ public final class BlockTable implements AutoCloseable {
   /**
    * Writes a row of scalars.
    *
-   * @param gradScale multiplies every gradient; negative to maximize
+   * @param gradScale multiplies every gradient
    * @param t the step count after this step: 1, 2, …
    */
-  public void scalars(
-      int row,
-      Rule rule,
-      double lr,
-      double beta1,
-      double beta2,
-      double eps,
-      double lambda,
-      double gradScale,
-      long t) {
+  void scalars(int row, GroupSettings group, double gradScale, long t) {
     Scalars k = rows[row];
-    k.set(rule, lr, beta1, beta2, eps, lambda, gradScale, t);
+    k.set(group, gradScale, t);
     long at = row * SCALARS;
     scalars.set(JAVA_FLOAT, at + BETA1, k.beta1);
     scalars.set(JAVA_FLOAT, at + ONE_MINUS_BETA1, k.oneMinusBeta1);
@@ -214,7 +220,7 @@ public final class BlockTable implements AutoCloseable {
     scalars.set(JAVA_FLOAT, at + INV_SQRT_BIAS2, k.invSqrtBias2);
     scalars.set(JAVA_FLOAT, at + DECAY, k.decay);
     scalars.set(JAVA_FLOAT, at + GRAD_SCALE, k.gradScale);
-    scalars.set(JAVA_INT, at + RULE, rule.ordinal());
+    scalars.set(JAVA_INT, at + RULE, k.rule.ordinal());
   }
 
   Scalars scalars(int row) {
@@ -222,7 +228,7 @@ public final class BlockTable implements AutoCloseable {
   }
 
   /** The blocks' sums, as {@code spd4j_sums} rows. */
-  public MemorySegment sums() {
+  MemorySegment sums() {
     return sums;
   }
 

@@ -12,10 +12,18 @@ public final class KernelProvider {
   /**
    * A backend.
    *
-   * @param kernels null where it is not available
+   * @param kernels what runs the blocks on the CPU; null where it is not available
    * @param reason in one sentence, what runs or why it does not
    */
-  public record Candidate(String name, Kernels kernels, String reason) {}
+  public record Candidate(String name, boolean available, Kernels kernels, String reason) {
+    private static Candidate of(Kernels kernels, String reason) {
+      return new Candidate(kernels.name(), true, kernels, reason);
+    }
+
+    private static Candidate missing(String name, String reason) {
+      return new Candidate(name, false, null, reason);
+    }
+  }
 
   private static final List<String> NAMES = List.of("native", "vector", "scalar");
   private static final AtomicBoolean WARNED = new AtomicBoolean();
@@ -38,7 +46,7 @@ public final class KernelProvider {
   public static Kernels select(String forced) {
     if (forced != null) {
       Candidate candidate = candidate(forced);
-      if (candidate.kernels() == null) {
+      if (!candidate.available()) {
         throw new IllegalStateException(
             "backend " + forced + " is not available: " + candidate.reason());
       }
@@ -47,7 +55,7 @@ public final class KernelProvider {
     StringJoiner reasons = new StringJoiner("; ");
     for (String name : NAMES) {
       Candidate candidate = candidate(name);
-      if (candidate.kernels() == null) {
+      if (!candidate.available()) {
         reasons.add(name + ": " + candidate.reason());
       } else {
         if (name.equals("scalar") && !WARNED.getAndSet(true)) {
@@ -90,28 +98,27 @@ public final class KernelProvider {
   private static Candidate nativeKernels() {
     NativeLibrary library = NativeLibrary.spd4j();
     if (!library.loaded()) {
-      return new Candidate("native", null, library.reason());
+      return Candidate.missing("native", library.reason());
     }
     Isa isa = Isa.best();
-    return new Candidate(
-        "native", new NativeKernels(isa), library.reason() + ", tier " + isa.name());
+    return Candidate.of(new NativeKernels(isa), library.reason() + ", tier " + isa.name());
   }
 
   private static Candidate vector() {
     if (!vectorModule()) {
-      return new Candidate(
-          "vector", null, "the Vector API is not resolved: add --add-modules jdk.incubator.vector");
+      return Candidate.missing(
+          "vector", "the Vector API is not resolved: add --add-modules jdk.incubator.vector");
     }
     try {
       Kernels kernels = new VectorKernels();
-      return new Candidate("vector", kernels, kernels.detail());
+      return Candidate.of(kernels, kernels.detail());
     } catch (ExceptionInInitializerError e) {
-      return new Candidate("vector", null, "the Vector API refused: " + e.getCause().getMessage());
+      return Candidate.missing("vector", "the Vector API refused: " + e.getCause().getMessage());
     }
   }
 
   private static Candidate scalar() {
     Kernels kernels = new ScalarKernels();
-    return new Candidate("scalar", kernels, kernels.detail());
+    return Candidate.of(kernels, kernels.detail());
   }
 }

@@ -7,6 +7,7 @@ package io.spd4j.kernel;
 final class Scalars {
   Rule rule = Rule.ADAMW;
   double lambda;
+  long step;
   float beta1;
   float oneMinusBeta1;
   float beta2;
@@ -17,32 +18,37 @@ final class Scalars {
   float decay;
   float gradScale;
 
-  /** Powers are StrictMath's, because Math.pow may differ in its last bit between machines. */
-  void set(
-      Rule rule,
-      double lr,
-      double beta1,
-      double beta2,
-      double eps,
-      double lambda,
-      double gradScale,
-      long t) {
-    this.rule = rule;
-    this.lambda = lambda;
-    this.beta1 = (float) beta1;
-    this.oneMinusBeta1 = (float) (1 - beta1);
-    this.beta2 = (float) beta2;
-    this.oneMinusBeta2 = (float) (1 - beta2);
-    this.eps = (float) eps;
-    this.stepSize = (float) (lr / (1 - StrictMath.pow(beta1, t)));
-    this.invSqrtBias2 = (float) (1 / Math.sqrt(1 - StrictMath.pow(beta2, t)));
-    this.decay =
+  /** The scalars of the step that is a tensor's t-th: 1, 2, … */
+  void set(GroupSettings group, double gradScale, long t) {
+    rule = group.rule();
+    lambda = group.lambda();
+    step = t;
+    beta1 = (float) group.beta1();
+    oneMinusBeta1 = (float) (1 - group.beta1());
+    beta2 = (float) group.beta2();
+    oneMinusBeta2 = (float) (1 - group.beta2());
+    eps = (float) group.eps();
+    stepSize = (float) (group.lr() / (1 - power(group.beta1(), t)));
+    invSqrtBias2 = (float) (1 / Math.sqrt(1 - power(group.beta2(), t)));
+    decay =
         switch (rule) {
-          case ADAMW -> (float) (1 - lr * lambda);
-          case L2SP -> (float) (lr * lambda);
+          case ADAMW -> (float) (1 - group.lr() * lambda);
+          case L2SP -> (float) (group.lr() * lambda);
           case L2SP_COUPLED -> (float) lambda;
           case SPD -> 0;
         };
-    this.gradScale = (float) gradScale;
+    this.gradScale = (float) (group.maximize() ? -gradScale : gradScale);
+  }
+
+  /** By repeated squaring, because pow may differ in its last bit between machines. */
+  static double power(double base, long exponent) {
+    double result = 1;
+    for (; exponent > 0; exponent >>= 1) {
+      if ((exponent & 1) != 0) {
+        result *= base;
+      }
+      base *= base;
+    }
+    return result;
   }
 }

@@ -12,7 +12,7 @@ import java.util.Map;
  * wave is still in cache; without SPD there is one wave. Built anew only when other tensors are
  * stepped than before.
  */
-public final class Schedule {
+final class Schedule {
   /** Elements of a wave at which it ends: what lies in a last-level cache, give or take. */
   private static final long WAVE = 1 << 20;
 
@@ -43,7 +43,7 @@ public final class Schedule {
    * @param spd some of them are stepped with SPD
    * @param threads runs of a wave at the most
    */
-  public static Schedule of(BlockTable table, int first, int end, boolean spd, int threads) {
+  static Schedule of(BlockTable table, int first, int end, boolean spd, int threads) {
     Map<MemorySegment.Scope, MemorySegment> scopes = new LinkedHashMap<>();
     boolean confined = false;
     for (int t = first; t < end; t++) {
@@ -115,7 +115,7 @@ public final class Schedule {
    * A segment of an arena that is closed or belongs to another thread, null if the calling thread
    * may use all.
    */
-  public MemorySegment inaccessible() {
+  MemorySegment inaccessible() {
     Thread thread = Thread.currentThread();
     for (MemorySegment segment : scopes) {
       if (!segment.scope().isAlive() || !segment.isAccessibleBy(thread)) {

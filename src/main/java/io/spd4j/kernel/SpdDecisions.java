@@ -5,13 +5,11 @@ import static java.lang.foreign.ValueLayout.JAVA_DOUBLE;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 
-/**
- * What SPD decided: c = −Σ g·(θ−θ0) below 0 selects a tensor, r = (γ1−γ0)/γ1 within [0, 1] is how
- * much of its deviation is new. Kept per tensor, with running counts.
- */
-public final class SpdDecisions {
+/** Adds up SPD's sums over the blocks, decides, and keeps what it decided for each tensor. */
+final class SpdDecisions {
   private static final int LANES = BlockTable.TENSOR_LANES;
 
+  private final long[] step;
   private final double[] gradDot;
   private final double[] devSq;
   private final double[] newDevSq;
@@ -22,6 +20,7 @@ public final class SpdDecisions {
   private final double[] lanes = new double[LANES];
 
   SpdDecisions(int tensors) {
+    step = new long[tensors];
     gradDot = new double[tensors];
     devSq = new double[tensors];
     newDevSq = new double[tensors];
@@ -39,18 +38,20 @@ public final class SpdDecisions {
       if (row < 0) {
         continue;
       }
-      if (table.scalars(row).rule != Rule.SPD) {
+      Scalars scalars = table.scalars(row);
+      if (scalars.rule != Rule.SPD) {
         table.shrink(t, 0); // its rule may have been SPD before
         continue;
       }
+      step[t] = scalars.step;
       gradDot[t] = sum(table, t, TableLayout.GRAD_DOT);
       devSq[t] = sum(table, t, TableLayout.DEV_SQ);
       newDevSq[t] = sum(table, t, TableLayout.NEW_DEV_SQ);
       shrink[t] = 0;
       checked[t]++;
-      if (condition(t) < 0) {
-        double ratio = ratio(t);
-        shrink[t] = shrink(table.scalars(row).lambda, ratio);
+      if (SpdDecision.condition(gradDot[t]) < 0) {
+        double ratio = SpdDecision.ratio(devSq[t], newDevSq[t]);
+        shrink[t] = SpdDecision.shrink(scalars.lambda, ratio);
         selected[t]++;
         ratioSum[t] += ratio;
       }
@@ -58,18 +59,6 @@ public final class SpdDecisions {
       any |= shrink[t] > 0;
     }
     return any;
-  }
-
-  /** λ·r, rounded once to float. */
-  static float shrink(double lambda, double ratio) {
-    return (float) (lambda * ratio);
-  }
-
-  /** r, from the squared deviations before the update and after it. */
-  static double ratio(double devSq, double newDevSq) {
-    double before = Math.sqrt(devSq);
-    double updated = Math.sqrt(newDevSq);
-    return updated > 0 ? Math.clamp((updated - before) / updated, 0.0, 1.0) : 0;
   }
 
   /** The sum over a tensor's blocks of the field at an offset of {@code spd4j_sums}. */
@@ -103,38 +92,18 @@ public final class SpdDecisions {
     return sum;
   }
 
-  /** c of the last step. */
-  public double condition(int tensor) {
-    return -gradDot[tensor];
-  }
-
-  /** r of the last step. */
-  public double ratio(int tensor) {
-    return ratio(devSq[tensor], newDevSq[tensor]);
-  }
-
-  /** ‖θ−θ0‖ before the last step. */
-  public double deviationBefore(int tensor) {
-    return Math.sqrt(devSq[tensor]);
-  }
-
-  /** ‖θ'−θ0‖ after the last step: γ1, less the projection. */
-  public double deviationAfter(int tensor) {
-    return Math.sqrt(newDevSq[tensor]) * Math.abs(1.0 - shrink[tensor]);
-  }
-
-  /** Steps in which SPD looked at a tensor. */
-  public long checked(int tensor) {
-    return checked[tensor];
-  }
-
-  /** Steps in which it selected the tensor. */
-  public long selected(int tensor) {
-    return selected[tensor];
-  }
-
-  /** The mean of r over the steps that selected the tensor, 0 without any. */
-  public double meanRatio(int tensor) {
-    return selected[tensor] == 0 ? 0 : ratioSum[tensor] / selected[tensor];
+  /** What was decided in the last step of a tensor with SPD, null before its first. */
+  SpdDecision of(int tensor) {
+    return checked[tensor] == 0
+        ? null
+        : new SpdDecision(
+            step[tensor],
+            gradDot[tensor],
+            devSq[tensor],
+            newDevSq[tensor],
+            shrink[tensor],
+            checked[tensor],
+            selected[tensor],
+            ratioSum[tensor]);
   }
 }

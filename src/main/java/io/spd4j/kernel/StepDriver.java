@@ -6,7 +6,7 @@ import java.util.concurrent.Executor;
 /**
  * A step on the CPU, whichever backend runs it: threads, and SPD's decisions between two passes.
  */
-public final class StepDriver implements AutoCloseable {
+final class StepDriver implements AutoCloseable {
   private enum Pass {
     UPDATE,
     PROJECT,
@@ -25,7 +25,7 @@ public final class StepDriver implements AutoCloseable {
    * @param threads threads that work on a step, the caller's among them
    * @param executor runs the helpers; null: own daemon threads
    */
-  public StepDriver(Kernels kernels, BlockTable table, int threads, Executor executor) {
+  StepDriver(Kernels kernels, BlockTable table, int threads, Executor executor) {
     this.kernels = kernels;
     this.table = table;
     team = new Team(threads, executor);
@@ -33,12 +33,12 @@ public final class StepDriver implements AutoCloseable {
   }
 
   /** What SPD decided in the last step of each tensor. */
-  public SpdDecisions decisions() {
+  SpdDecisions decisions() {
     return decisions;
   }
 
   /** Steps the tensors of a begun schedule with the rows of scalars that they have in the table. */
-  public void step(Schedule schedule) {
+  void step(Schedule schedule) {
     try {
       List<Schedule.Wave> waves = schedule.waves();
       for (int w = 0; w < waves.size(); w++) {
@@ -56,7 +56,7 @@ public final class StepDriver implements AutoCloseable {
   /**
    * The sum of the squared gradients of a schedule's tensors, finite exactly if all of them are.
    */
-  public double gradSq(Schedule schedule) {
+  double gradSq(Schedule schedule) {
     double sum = 0;
     begin(schedule);
     try {
@@ -77,7 +77,7 @@ public final class StepDriver implements AutoCloseable {
   }
 
   /** Gets ready; nothing is written yet, whatever the caller's executor throws. */
-  public void begin(Schedule schedule) {
+  void begin(Schedule schedule) {
     table.holds(schedule.holds());
     if (schedule.parallel()) {
       team.begin();

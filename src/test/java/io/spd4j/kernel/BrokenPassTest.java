@@ -39,7 +39,7 @@ class BrokenPassTest {
                     arena.allocate(4 * NUMEL, 64),
                     arena.allocate(4 * NUMEL, 64),
                     null)));
-    table.scalars(0, Rule.SPD, 0.1, 0.9, 0.999, 1e-8, 1, 1, 1);
+    table.scalars(0, new FixedSettings(Rule.SPD, 0.1, 0.9, 0.999, 1e-8, 1), 1, 1);
     table.scalarsOf(0, 0);
     return table;
   }
@@ -55,8 +55,8 @@ class BrokenPassTest {
           .isInstanceOf(IndexOutOfBoundsException.class);
       kernels.update(sound, 0, 1);
       decisions.decide(sound, 0, 1);
-      assertThat(decisions.condition(0)).isEqualTo(-NUMEL);
-      assertThat(decisions.deviationBefore(0)).isEqualTo(Math.sqrt(NUMEL));
+      assertThat(decisions.of(0).condition()).isEqualTo(-NUMEL);
+      assertThat(decisions.of(0).deviationBefore()).isEqualTo(Math.sqrt(NUMEL));
     }
   }
 

@@ -60,7 +60,7 @@ class ShardTest {
     MemorySegment sums = arena.allocate(blocks * TableLayout.SUMS.byteSize(), 8);
     long at = 0;
     for (BlockTable table : tables) {
-      table.scalars(0, Rule.SPD, 0.01, 0.9, 0.99, 1e-8, LAMBDA, 1, 1);
+      table.scalars(0, new FixedSettings(Rule.SPD, 0.01, 0.9, 0.99, 1e-8, LAMBDA), 1, 1);
       table.scalarsOf(0, 0);
       table.holds(Holds.of(table, 0, 1));
       kernels.update(table, 0, table.blockCount());
@@ -71,9 +71,9 @@ class ShardTest {
     SpdDecisions decisions = new SpdDecisions(1);
     assertThat(-decisions.sum(sums, 0, blocks, TableLayout.GRAD_DOT)).isNegative();
     float shrink =
-        SpdDecisions.shrink(
+        SpdDecision.shrink(
             LAMBDA,
-            SpdDecisions.ratio(
+            SpdDecision.ratio(
                 decisions.sum(sums, 0, blocks, TableLayout.DEV_SQ),
                 decisions.sum(sums, 0, blocks, TableLayout.NEW_DEV_SQ)));
     for (BlockTable table : tables) {
