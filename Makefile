@@ -45,6 +45,20 @@ COMMON := dispatch isa layout
 HEADERS := $(wildcard native/include/*.h native/cpu/*.h)
 OBJECTS := $(foreach t,$(TIERS),$(KERNELS:%=target/obj/%-$(t).o)) $(COMMON:%=target/obj/%.o)
 
+# --- The CUDA library, where nvcc is. It holds the CUDA runtime: only the driver is needed where it runs. --------------
+NVCC := $(firstword $(shell command -v nvcc $(CUDA_HOME)/bin/nvcc /usr/local/cuda/bin/nvcc 2>/dev/null))
+CUDA_LIBRARY := $(dir $(LIBRARY))libspd4j_cuda.so
+CUDA_KERNELS := $(patsubst native/cuda/%.cu,%,$(wildcard native/cuda/*.cu))
+CUDA_HEADERS := $(wildcard native/include/*.h native/cuda/*.h native/cuda/*.cuh)
+# Machine code for those of these that this nvcc knows, and PTX of the newest for what comes after.
+CUDA_ARCHS = $(filter $(shell $(NVCC) --list-gpu-arch | sed 's/compute_//'),80 86 89 90 100)
+NVCC_FLAGS = -std=c++17 -O3 -fmad=false -prec-div=true -prec-sqrt=true -ftz=false -Inative/include -Inative/cuda \
+  $(foreach a,$(CUDA_ARCHS),-gencode arch=compute_$(a),code=sm_$(a)) \
+  -gencode arch=compute_$(lastword $(CUDA_ARCHS)),code=compute_$(lastword $(CUDA_ARCHS)) \
+  -Werror all-warnings -Xcompiler -fPIC,-fvisibility=hidden,-Wall,-Wextra,-Werror,-ffp-contract=off
+CUDA_RUNTIME = $(firstword $(wildcard $(addsuffix /libcudart_static.a,$(shell \
+  $(NVCC) --dryrun -shared a.o 2>&1 | sed -n 's/^.*LIBRARIES=//p' | tr -d '"' | sed 's/-L//g'))))
+
 # Each C test runs twice: with sanitizers, and with the very objects of the library, whose loops are vectorized.
 C_TESTS := $(basename $(notdir $(wildcard native/test/test_*.c)))
 C_TEST_SHARED := model reference
@@ -53,7 +67,7 @@ SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all
 # -O1 vectorizes nothing, and clang reports each loop that was meant to be.
 SANITIZE_CFLAGS = $(CFLAGS) -g -O1 -Wno-pass-failed @target/c-obj/sanitize
 
-.PHONY: native native-test bindings jar test replay finetune bench format clean jdk
+.PHONY: native cuda native-test ptx-test bindings jar test replay finetune bench format clean jdk
 .DEFAULT_GOAL := help
 .SECONDARY: # keep the object files
 
@@ -62,7 +76,8 @@ help:
 	@echo "make test      build everything and run every test"
 	@echo "make replay    replay recorded PyTorch traces on every backend"
 	@echo "make bench     time steps of every rule, and whole training steps"
-	@echo "make native    the C library alone        make bindings  jextract's output again"
+	@echo "make native    the native libraries       make cuda      the CUDA library alone"
+	@echo "make bindings  jextract's output again"
 	@echo "make format    google-java-format         make clean     remove what was built"
 
 jdk:
@@ -74,8 +89,8 @@ native native-test:
 	@rm -rf target/native target/classes/META-INF/native
 	@echo "spd4j: no C compiler found (gcc or clang): going on without the native library" >&2
 else
-native: $(LIBRARY)
-native-test: $(C_TESTS:%=target/c-test/%) $(C_TESTS:%=target/c-test/%-shipped)
+native: $(LIBRARY) $(if $(NVCC),cuda)
+native-test: $(C_TESTS:%=target/c-test/%) $(C_TESTS:%=target/c-test/%-shipped) | $(if $(NVCC),ptx-test)
 	@for t in $^; do echo "== $$t" && $$t || exit 1; done
 endif
 
@@ -87,6 +102,44 @@ $(LIBRARY): $(OBJECTS)
 	@mkdir -p $(@D)
 	@echo "ld $@"
 	@$(CC) -shared -o $@ $^ -lm
+
+ifeq ($(NVCC),)
+cuda:
+	@echo "spd4j needs nvcc for the CUDA library: install the CUDA toolkit (13), or set CUDA_HOME to it" >&2; exit 1
+else
+cuda: $(CUDA_LIBRARY)
+endif
+
+$(CUDA_LIBRARY): $(CUDA_KERNELS:%=target/cuda-obj/%.o) target/cuda-obj/runtime.o target/cuda-obj/libcudart.a
+	@mkdir -p $(@D)
+	@echo "nvcc $@"
+	@$(NVCC) -shared -cudart none $^ -o $@ -lpthread -ldl -lrt \
+	  -Xcompiler -static-libstdc++,-static-libgcc -Xlinker --version-script=native/cuda/exports.map
+
+# See runtime.cpp.
+target/cuda-obj/libcudart.a: native/cuda/exports.map
+	@mkdir -p $(@D)
+	@sed -n 's/^ *\(cuda[A-Za-z]*\);/\1 runtime_\1/p' $< > target/cuda-obj/renamed
+	@objcopy --redefine-syms=target/cuda-obj/renamed $(CUDA_RUNTIME) $@
+
+target/cuda-obj/runtime.o: native/cuda/runtime.cpp Makefile
+	@mkdir -p $(@D)
+	@$(NVCC) -std=c++17 -O2 -Xcompiler -fPIC,-Wall,-Wextra,-Werror -c $< -o $@
+
+target/cuda-obj/%.o: native/cuda/%.cu $(CUDA_HEADERS) Makefile
+	@mkdir -p $(@D)
+	@echo "nvcc $<"
+	@$(NVCC) $(NVCC_FLAGS) -c $< -o $@
+
+# The contract in PTX: nothing fused, approximate or flushed to zero, though these flags would allow to fuse.
+ptx-test: $(CUDA_KERNELS:%=target/cuda-obj/%.ptx)
+	@echo "== $@"
+	@! grep -nE '(fma|mad)\.[a-z.]*f(32|64)|\.ftz|\.approx' $^
+	@grep -q 'ld.global.cs.v4.f32' target/cuda-obj/update.ptx # 16-byte accesses
+
+target/cuda-obj/%.ptx: native/cuda/%.cu $(CUDA_HEADERS)
+	@mkdir -p $(@D)
+	@$(NVCC) -std=c++17 -O3 -arch=compute_80 -Inative/include -Inative/cuda -ptx $< -o $@
 
 define tier_rule
 target/obj/%-$(1).o: native/cpu/%.c $(HEADERS) $(COMPILER) Makefile
@@ -130,6 +183,66 @@ target/c-test/%: $(C_TEST_SHARED:%=target/c-obj/%.o) target/c-obj/%.o $(OBJECTS:
 	@mkdir -p $(@D)
 	@echo "cc native/test/$*.c with sanitizers"
 	@$(CC) @target/c-obj/sanitize $^ -o $@ -lm -pthread
+
+# --- The CUDA tests: on the host for everybody, and with nvcc for a machine with a GPU. --------------------------------
+# The same kernels as C++ over an emulation of the CUDA runtime, for the tests in C and in Java.
+CUDA_ON_HOST := target/cuda-on-host/libspd4j_cuda.so
+CUDA_ON_HOST_OBJECTS := $(CUDA_KERNELS:%=%.o) \
+  $(patsubst native/test/cuda_on_host/%.cpp,%.o,$(wildcard native/test/cuda_on_host/*.cpp))
+CUDA_TESTS := $(basename $(notdir $(wildcard native/test/test_*.cpp)))
+CUDA_TEST_HEADERS := $(CUDA_HEADERS) $(wildcard native/test/*.h native/test/cuda_on_host/*.h)
+ifeq ($(origin CXX),default)
+CXX := $(shell command -v $$(basename '$(CC)' | sed 's/clang/clang++/;s/gcc/g++/;s/^cc$$/c++/') 2>/dev/null)
+endif
+CXX_FOUND := $(if $(filter linux,$(OS)),$(shell command -v $(firstword $(CXX)) 2>/dev/null))
+CXXFLAGS := -std=c++17 -O2 -fPIC -fvisibility=hidden $(WARNINGS) $(NUMERICS) -Inative/test/cuda_on_host \
+  -Inative/include -Inative/cuda
+
+.PHONY: cuda-on-host cuda-races cuda-test
+
+ifeq ($(CXX_FOUND),)
+cuda-on-host:
+	@rm -rf target/cuda-on-host
+	@echo "spd4j: no C++ compiler found (g++ or clang++, on Linux): going on without the CUDA tests" >&2
+else
+cuda-on-host: $(CUDA_ON_HOST)
+native-test: $(CUDA_TESTS:%=target/cuda-on-host/sanitized/%) $(CUDA_TESTS:%=target/cuda-on-host/plain/%)
+endif
+test: cuda-on-host
+
+# What compute-sanitizer does not see: races between thread blocks.
+cuda-races: target/cuda-on-host/threads/test_cuda
+	$<
+
+$(CUDA_ON_HOST): $(CUDA_ON_HOST_OBJECTS:%=target/cuda-on-host/plain/%)
+	@echo "ld $@"
+	@$(CXX) -shared $^ -o $@ -pthread
+
+# A folder, what to compile with beyond CXXFLAGS, how the C objects end that it is linked with.
+define cuda_on_host_variant
+$(foreach source,native/cuda/%.cu native/test/cuda_on_host/%.cpp native/test/%.cpp,
+target/cuda-on-host/$(1)/%.o: $(source) $(CUDA_TEST_HEADERS) $(COMPILER) target/c-obj/sanitize Makefile
+	@mkdir -p $$(@D)
+	@echo "c++ $$< ($(1))"
+	@$(CXX) $(CXXFLAGS) $(2) -x c++ -c $$< -o $$@
+)
+target/cuda-on-host/$(1)/test_%: target/cuda-on-host/$(1)/test_%.o \
+  $(CUDA_ON_HOST_OBJECTS:%=target/cuda-on-host/$(1)/%) $(C_TEST_SHARED:%=target/c-obj/%$(3).o)
+	@echo "c++ $$@"
+	@$(CXX) $(2) $$^ -o $$@ -pthread
+endef
+$(eval $(call cuda_on_host_variant,plain,,-shipped))
+$(eval $(call cuda_on_host_variant,sanitized,-g -O1 @target/c-obj/sanitize))
+$(eval $(call cuda_on_host_variant,threads,-g -O1 -fsanitize=thread,-shipped))
+
+# For a GPU: the shipped kernels. Run it by itself and under compute-sanitizer's memcheck and racecheck.
+cuda-test: target/cuda-test/test_cuda
+
+target/cuda-test/test_cuda: native/test/test_cuda.cpp $(CUDA_KERNELS:%=target/cuda-obj/%.o) \
+  $(C_TEST_SHARED:%=target/c-obj/%-shipped.o) $(CUDA_TEST_HEADERS)
+	@mkdir -p $(@D)
+	@echo "nvcc $@"
+	@$(NVCC) $(NVCC_FLAGS) $(filter %.cpp %.o,$^) -o $@
 
 # --- Java. ------------------------------------------------------------------------------------------------------------
 jar: jdk

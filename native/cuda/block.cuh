@@ -1,0 +1,207 @@
+/*
+ * A block of a tensor in the hands of a thread block: 256 threads take four consecutive elements each, with 16-byte
+ * accesses where the arrays are aligned to them, all loads before the first use. What the next step alone needs again
+ * passes through the L2 as a stream (the .cs hints); parameters and anchors stay, for the projection that may follow.
+ */
+#ifndef SPD4J_BLOCK_CUH
+#define SPD4J_BLOCK_CUH
+
+#include <cuda_runtime.h>
+
+#include "element.h"
+#include "spd4j_cuda.h"
+
+#if defined(__CUDACC__)
+#define SPD4J_UNROLL _Pragma("unroll")
+#else
+#define SPD4J_UNROLL
+#endif
+
+/* TILE: the elements that a thread block has in hand at a time, 16 rows of 64 lanes. */
+enum { THREADS = 256, WARP = 32, TILE = THREADS * 4 };
+
+struct quad {
+  float x[4];
+};
+
+/* The arrays of a tensor from a block's first element on; NULL as in spd4j_tensor. */
+struct block_arrays {
+  float *param;
+  const float *grad;
+  const float *anchor;
+  float *exp_avg;
+  float *exp_avg_sq;
+  float *max_exp_avg_sq;
+  int n;          /* elements of the block */
+  bool by_quads;  /* every array starts at a multiple of 16 bytes */
+};
+
+static __device__ inline block_arrays arrays_of(const spd4j_tensor &t, const spd4j_block &b) {
+  block_arrays a;
+  a.param = (float *)t.param + b.begin;
+  a.grad = (const float *)t.grad + b.begin;
+  a.anchor = t.anchor ? (const float *)t.anchor + b.begin : NULL;
+  a.exp_avg = (float *)t.exp_avg + b.begin;
+  a.exp_avg_sq = (float *)t.exp_avg_sq + b.begin;
+  a.max_exp_avg_sq = t.max_exp_avg_sq ? (float *)t.max_exp_avg_sq + b.begin : NULL;
+  a.n = (int)(b.end - b.begin);
+  const uintptr_t any = (uintptr_t)t.param | (uintptr_t)t.grad | (uintptr_t)t.anchor | (uintptr_t)t.exp_avg |
+                        (uintptr_t)t.exp_avg_sq | (uintptr_t)t.max_exp_avg_sq;
+  a.by_quads = any % sizeof(quad) == 0; /* blocks begin at multiples of SPD4J_BLOCK elements */
+  return a;
+}
+
+static __device__ inline bool whole_quad(const block_arrays &a, int i) { return a.by_quads && i + 4 <= a.n; }
+
+/* How an array is read: once, again soon, or as other thread blocks have just written it (from the L2). */
+enum reading { ONCE, AGAIN, WRITTEN };
+
+template <reading HOW, typename T>
+static __device__ inline T read(const T *p) {
+  return HOW == ONCE ? __ldcs(p) : HOW == WRITTEN ? __ldcg(p) : __ldca(p);
+}
+
+/* Elements i to i + 3; 0 beyond the block. */
+template <reading HOW>
+static __device__ inline quad load(const block_arrays &a, const float *array, int i) {
+  quad q;
+  if (whole_quad(a, i)) {
+    const float4 f = read<HOW>((const float4 *)(array + i));
+    q.x[0] = f.x, q.x[1] = f.y, q.x[2] = f.z, q.x[3] = f.w;
+  } else {
+    SPD4J_UNROLL
+    for (int c = 0; c < 4; c++) q.x[c] = i + c < a.n ? read<HOW>(array + i + c) : 0.0f;
+  }
+  return q;
+}
+
+static __device__ inline float4 float4_of(const quad &q) { return make_float4(q.x[0], q.x[1], q.x[2], q.x[3]); }
+
+/* The elements that there are. */
+template <reading HOW>
+static __device__ inline void store(const block_arrays &a, float *array, int i, const quad &q) {
+  if (whole_quad(a, i)) {
+    if (HOW == ONCE)
+      __stcs((float4 *)(array + i), float4_of(q));
+    else
+      __stwb((float4 *)(array + i), float4_of(q));
+  } else {
+    SPD4J_UNROLL
+    for (int c = 0; c < 4; c++)
+      if (i + c < a.n) __stwb(array + i + c, q.x[c]);
+  }
+}
+
+/* What a step reads of a quad. */
+struct quad_in {
+  quad param, grad, exp_avg, exp_avg_sq, max_exp_avg_sq;
+  quad anchor; /* 0: the origin */
+};
+
+static __device__ inline quad_in read_quad(const block_arrays &a, int i) {
+  quad_in q;
+  q.param = load<AGAIN>(a, a.param, i);
+  q.grad = load<ONCE>(a, a.grad, i);
+  q.exp_avg = load<ONCE>(a, a.exp_avg, i);
+  q.exp_avg_sq = load<ONCE>(a, a.exp_avg_sq, i);
+  if (a.anchor) {
+    q.anchor = load<AGAIN>(a, a.anchor, i);
+  } else {
+    SPD4J_UNROLL
+    for (int c = 0; c < 4; c++) q.anchor.x[c] = 0.0f;
+  }
+  if (a.max_exp_avg_sq) q.max_exp_avg_sq = load<ONCE>(a, a.max_exp_avg_sq, i);
+  return q;
+}
+
+/* What a quad contributes to SPD's sums, an element each. */
+struct quad_sums {
+  quad grad_dot, dev_sq, new_dev_sq;
+};
+
+/* Steps the quad at i; sums is used if SPD. Elements beyond the block compute something, but store and add nothing. */
+template <bool SPD>
+static __device__ inline void step_quad(const block_arrays &a, const spd4j_scalars &k, int i, quad_in &q,
+                                        quad_sums *sums) {
+  SPD4J_UNROLL
+  for (int c = 0; c < 4; c++) {
+    const float param = q.param.x[c], dev = spd4j_sub(param, q.anchor.x[c]);
+    float g = spd4j_mul(q.grad.x[c], k.grad_scale);
+    if (!SPD && k.rule == SPD4J_RULE_L2SP_COUPLED) g = spd4j_l2sp_coupled_grad(&k, g, dev);
+    const float m = spd4j_exp_avg(&k, q.exp_avg.x[c], g), v = spd4j_exp_avg_sq(&k, q.exp_avg_sq.x[c], g);
+    q.exp_avg.x[c] = m;
+    q.exp_avg_sq.x[c] = v;
+    float s = v;
+    if (a.max_exp_avg_sq) q.max_exp_avg_sq.x[c] = s = spd4j_max_exp_avg_sq(q.max_exp_avg_sq.x[c], v);
+    const float u = spd4j_adam_update(&k, m, s);
+    float updated;
+    if (!SPD && k.rule == SPD4J_RULE_ADAMW)
+      updated = spd4j_adamw_param(&k, param, u);
+    else if (!SPD && k.rule == SPD4J_RULE_L2SP)
+      updated = spd4j_l2sp_param(&k, param, dev, u);
+    else
+      updated = spd4j_sub(param, u);
+    q.param.x[c] = updated;
+    if (SPD) {
+      const bool there = i + c < a.n;
+      const float new_dev = spd4j_sub(updated, q.anchor.x[c]);
+      sums->grad_dot.x[c] = there ? spd4j_mul(g, dev) : 0.0f;
+      sums->dev_sq.x[c] = there ? spd4j_mul(dev, dev) : 0.0f;
+      sums->new_dev_sq.x[c] = there ? spd4j_mul(new_dev, new_dev) : 0.0f;
+    }
+  }
+  store<AGAIN>(a, a.param, i, q.param);
+  store<ONCE>(a, a.exp_avg, i, q.exp_avg);
+  store<ONCE>(a, a.exp_avg_sq, i, q.exp_avg_sq);
+  if (a.max_exp_avg_sq) store<ONCE>(a, a.max_exp_avg_sq, i, q.max_exp_avg_sq);
+}
+
+/* Where in a tile a thread's quad begins. */
+static __device__ inline int quad_at() { return (int)threadIdx.x * 4; }
+
+/* The rows of 64 lanes that a tile has. */
+static __device__ inline int rows_of(const block_arrays &a, int tile) {
+  const int left = a.n - tile;
+  return ((left < TILE ? left : (int)TILE) + SPD4J_LANES - 1) / SPD4J_LANES;
+}
+
+/* AdamW and L2-SP of a block. */
+static __device__ inline void update_block(block_arrays a, const spd4j_scalars &k) {
+  if (k.rule == SPD4J_RULE_ADAMW) a.anchor = NULL; /* not read */
+  for (int tile = 0; tile < a.n; tile += TILE) {
+    quad_in q = read_quad(a, tile + quad_at());
+    step_quad<false>(a, k, tile + quad_at(), q, NULL);
+  }
+}
+
+/* Lane 0 of a warp gets the sum of all its lanes, which meet in halves: lane l takes lane l + width. */
+static __device__ inline float fold(float x) {
+  for (int width = 16; width > 0; width /= 2) x = spd4j_add(x, __shfl_down_sync(0xffffffffu, x, width));
+  return x;
+}
+
+static __device__ inline double fold(double x) {
+  for (int width = 16; width > 0; width /= 2) x = spd4j_dadd(x, __shfl_down_sync(0xffffffffu, x, width));
+  return x;
+}
+
+/*
+ * The sum of a field over a tensor's blocks, by one warp, in its lane 0: block b goes to lane b mod 32, each lane adds in
+ * index order. What other thread blocks have just written is read from the L2.
+ */
+static __device__ inline double tensor_sum(const double *field, int64_t blocks) {
+  enum { IN_FLIGHT = 8, ROW = sizeof(spd4j_sums) / sizeof(double) };
+  double sum = 0;
+  for (int64_t b = threadIdx.x % WARP; b < blocks; b += WARP * IN_FLIGHT) {
+    double x[IN_FLIGHT];
+    SPD4J_UNROLL
+    for (int u = 0; u < IN_FLIGHT; u++) x[u] = b + u * WARP < blocks ? __ldcg(field + (b + u * WARP) * ROW) : 0;
+    SPD4J_UNROLL
+    for (int u = 0; u < IN_FLIGHT; u++) sum = spd4j_dadd(sum, x[u]);
+  }
+  return fold(sum);
+}
+
+static __device__ inline int64_t block_count(int64_t numel) { return (numel + SPD4J_BLOCK - 1) / SPD4J_BLOCK; }
+
+#endif

@@ -1,0 +1,80 @@
+/*
+ * The global norm of the gradients, and the factor that clips it: min(1, max_norm / (norm + 1e-6)) as torch's
+ * clip_grad_norm_. Squares of floats are exact in double and their sum overflows in no tensor that exists, so the norm is
+ * finite exactly when every gradient is.
+ */
+#include "block.cuh"
+#include "launch.h"
+
+/* The sum of a block: element i goes to double lane i mod 64, each lane adds in index order, lanes meet in halves. */
+static __global__ void __launch_bounds__(THREADS) block_norms(spd4j_cuda_table table, const spd4j_cuda_item *items) {
+  alignas(16) __shared__ float grad[TILE];
+  __shared__ double lanes[SPD4J_LANES];
+  const spd4j_cuda_item item = items[blockIdx.x];
+  if (item.project) return;
+  const spd4j_block b = table.blocks[item.block];
+  const spd4j_tensor &t = table.tensors[b.tensor];
+  if (t.scalars < 0) return;
+  const block_arrays a = arrays_of(t, b);
+  double lane = 0;
+  for (int tile = 0; tile < a.n; tile += TILE) {
+    *(float4 *)&grad[quad_at()] = float4_of(load<ONCE>(a, a.grad, tile + quad_at()));
+    __syncthreads();
+    if (threadIdx.x < SPD4J_LANES) {
+      const int rows = rows_of(a, tile);
+      for (int row = 0; row < rows; row++) {
+        const double g = (double)grad[row * SPD4J_LANES + threadIdx.x];
+        lane = spd4j_dadd(lane, spd4j_dmul(g, g));
+      }
+    }
+    __syncthreads();
+  }
+  if (threadIdx.x < SPD4J_LANES) lanes[threadIdx.x] = lane;
+  __syncthreads();
+  if (threadIdx.x < WARP) {
+    const double sum = fold(spd4j_dadd(lanes[threadIdx.x], lanes[threadIdx.x + WARP]));
+    if (threadIdx.x == 0) table.sums[item.block].grad_sq = sum;
+  }
+}
+
+enum { WARPS = THREADS / WARP };
+
+/* A warp has a tensor. */
+static __global__ void __launch_bounds__(THREADS) tensor_norms(spd4j_cuda_table table, int64_t first, int64_t end) {
+  const int64_t i = first + (int64_t)blockIdx.x * WARPS + threadIdx.x / WARP;
+  if (i >= end || table.tensors[i].scalars < 0) return;
+  spd4j_cuda_state &state = table.states[i];
+  const double sum = tensor_sum(&table.sums[state.first_block].grad_sq, block_count(table.tensors[i].numel));
+  if (threadIdx.x % WARP == 0) state.grad_sq = sum;
+}
+
+/* Adds the tensors in their order. One thread block. */
+static __global__ void __launch_bounds__(THREADS)
+    global_norm(spd4j_cuda_table table, int64_t first, int64_t end, double grad_scale, double max_norm) {
+  __shared__ double tensors[THREADS];
+  double sum = 0;
+  for (int64_t begin = first; begin < end; begin += THREADS) {
+    const int64_t i = begin + threadIdx.x;
+    tensors[threadIdx.x] = i < end && table.tensors[i].scalars >= 0 ? table.states[i].grad_sq : 0;
+    __syncthreads();
+    if (threadIdx.x == 0)
+      for (int j = 0; j < THREADS; j++) sum = spd4j_dadd(sum, tensors[j]);
+    __syncthreads();
+  }
+  if (threadIdx.x > 0) return;
+  const double norm = spd4j_dmul(spd4j_dsqrt(sum), grad_scale), ratio = spd4j_ddiv(max_norm, spd4j_dadd(norm, 1e-6));
+  table.control->norm = norm;
+  table.control->grad_scale = spd4j_dmul(grad_scale, ratio < 1 ? ratio : 1);
+  table.control->skip = !isfinite(norm);
+}
+
+int32_t spd4j_cuda_norm(const spd4j_cuda_table *table, const spd4j_cuda_run *run, double grad_scale, double max_norm,
+                        void *stream) {
+  const int64_t first = run->first_tensor, end = run->end_tensor;
+  int32_t error = 0;
+  if (run->item_count > 0) error = launch(block_norms, run->item_count, THREADS, stream, *table, run->items);
+  if (!error && end > first)
+    error = launch(tensor_norms, (end - first + WARPS - 1) / WARPS, THREADS, stream, *table, first, end);
+  if (!error) error = launch(global_norm, 1, THREADS, stream, *table, first, end, grad_scale, max_norm);
+  return error;
+}

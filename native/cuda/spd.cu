@@ -1,0 +1,187 @@
+/*
+ * Selective Projection Decay. Tian, Huang, Kira, "Rethinking Weight Decay for Robust Fine-Tuning of Foundation Models",
+ * NeurIPS 2024 (arXiv 2411.01713).
+ *
+ *   theta~ = theta - u,   c = -sum g (theta - theta0),   r = (|theta~ - theta0| - |theta - theta0|) / |theta~ - theta0|
+ *   c < 0:  theta' = theta~ - lambda r (theta~ - theta0)
+ *
+ * One launch, so that a tensor is projected while the L2 still holds it. Thread blocks take items in order, by a ticket;
+ * whichever updates the last block of a tensor decides on it; whichever takes a projection waits for that decision. This
+ * ends however few thread blocks run at once: a projection's updates have smaller tickets, so some thread block has
+ * taken them, and the one with the smallest unfinished ticket waits for nobody.
+ */
+#include "block.cuh"
+#include "decision.h"
+#include "launch.h"
+
+enum { SUMS = 3 };
+
+/* What the threads of a thread block share. */
+struct workspace {
+  alignas(16) float terms[SUMS][TILE]; /* of one tile; then [SUMS][SPD4J_LANES] lanes */
+  double totals[SUMS];
+  int64_t ticket;
+  bool last;
+};
+
+static __device__ inline int64_t take_ticket(spd4j_cuda_control *control) {
+  return (int64_t)atomicAdd((unsigned long long *)&control->ticket, 1ull);
+}
+
+/* A value that another thread block publishes, and all that it wrote before. */
+static __device__ inline int64_t load_acquire(const int64_t *p) {
+#if defined(__CUDA_ARCH__)
+  int64_t x;
+  asm volatile("ld.acquire.gpu.global.s64 %0, [%1];" : "=l"(x) : "l"(p) : "memory");
+  return x;
+#else
+  return __atomic_load_n(p, __ATOMIC_ACQUIRE);
+#endif
+}
+
+static __device__ inline void store_release(int64_t *p, int64_t x) {
+#if defined(__CUDA_ARCH__)
+  asm volatile("st.release.gpu.global.s64 [%0], %1;" ::"l"(p), "l"(x) : "memory");
+#else
+  __atomic_store_n(p, x, __ATOMIC_RELEASE);
+#endif
+}
+
+/* The Adam step of a block, and its three sums: element i goes to lane i mod 64, which adds in index order. */
+static __device__ inline void spd_block(const block_arrays &a, const spd4j_scalars &k, spd4j_sums *sums, workspace &w) {
+  const int s = threadIdx.x / SPD4J_LANES, l = threadIdx.x % SPD4J_LANES;
+  float lane = 0;
+  for (int tile = 0; tile < a.n; tile += TILE) {
+    quad_in q = read_quad(a, tile + quad_at());
+    quad_sums terms;
+    step_quad<true>(a, k, tile + quad_at(), q, &terms);
+    *(float4 *)&w.terms[0][quad_at()] = float4_of(terms.grad_dot);
+    *(float4 *)&w.terms[1][quad_at()] = float4_of(terms.dev_sq);
+    *(float4 *)&w.terms[2][quad_at()] = float4_of(terms.new_dev_sq);
+    __syncthreads();
+    if (s < SUMS) {
+      const int rows = rows_of(a, tile);
+      for (int row = 0; row < rows; row++) lane = spd4j_add(lane, w.terms[s][row * SPD4J_LANES + l]);
+    }
+    __syncthreads();
+  }
+  if (s < SUMS) w.terms[s][l] = lane;
+  __syncthreads();
+  const int warp = threadIdx.x / WARP;
+  if (warp < SUMS) {
+    const float sum = fold(spd4j_add(w.terms[warp][threadIdx.x % WARP], w.terms[warp][threadIdx.x % WARP + WARP]));
+    if (threadIdx.x % WARP == 0) (warp == 0 ? sums->grad_dot : warp == 1 ? sums->dev_sq : sums->new_dev_sq) = sum;
+  }
+}
+
+/* Takes the decision on a tensor if its last block has just been updated. */
+static __device__ inline void decide(const spd4j_cuda_table &table, int64_t tensor, workspace &w) {
+  spd4j_cuda_state &state = table.states[tensor];
+  __syncthreads(); /* the block's parameters and sums are written */
+  if (threadIdx.x == 0) {
+    __threadfence();
+    w.last = atomicAdd((unsigned long long *)&state.pending, ~0ull) == 1;
+    __threadfence();
+  }
+  __syncthreads();
+  if (!w.last) return;
+  const int warp = threadIdx.x / WARP;
+  if (warp < SUMS) {
+    const spd4j_sums *rows = table.sums + state.first_block;
+    const double *field = warp == 0 ? &rows->grad_dot : warp == 1 ? &rows->dev_sq : &rows->new_dev_sq;
+    const double sum = tensor_sum(field, block_count(table.tensors[tensor].numel));
+    if (threadIdx.x % WARP == 0) w.totals[warp] = sum;
+  }
+  __syncthreads();
+  if (threadIdx.x == 0) {
+    state.grad_dot = w.totals[0];
+    state.dev_sq = w.totals[1];
+    state.new_dev_sq = w.totals[2];
+    if (spd4j_selects(state.grad_dot)) {
+      const double ratio = spd4j_ratio(state.dev_sq, state.new_dev_sq);
+      state.shrink = spd4j_shrink(table.groups[state.group].lambda, ratio);
+      state.selected++;
+      state.ratio_sum = spd4j_dadd(state.ratio_sum, ratio);
+    }
+    store_release(&state.pending, -1);
+  }
+}
+
+static __device__ inline void update_item(const spd4j_cuda_table &table, int64_t block, workspace &w) {
+  const spd4j_block b = table.blocks[block];
+  const spd4j_tensor &t = table.tensors[b.tensor];
+  if (t.scalars < 0) return;
+  const spd4j_scalars k = table.scalars[t.scalars];
+  const block_arrays a = arrays_of(t, b);
+  if (k.rule == SPD4J_RULE_SPD) {
+    spd_block(a, k, &table.sums[block], w);
+    decide(table, b.tensor, w);
+  } else {
+    update_block(a, k);
+  }
+}
+
+static __device__ inline void project_block(const block_arrays &a, float shrink) {
+  for (int tile = 0; tile < a.n; tile += TILE) {
+    const int i = tile + quad_at();
+    quad param = load<WRITTEN>(a, a.param, i), anchor;
+    if (a.anchor) anchor = load<AGAIN>(a, a.anchor, i);
+    SPD4J_UNROLL
+    for (int c = 0; c < 4; c++) {
+      const float x = param.x[c];
+      param.x[c] = spd4j_spd_projected(shrink, x, a.anchor ? spd4j_sub(x, anchor.x[c]) : x);
+    }
+    store<AGAIN>(a, a.param, i, param);
+  }
+}
+
+static __device__ inline void project_item(const spd4j_cuda_table &table, const spd4j_cuda_item &item) {
+  int64_t decided = -1;
+  for (int i = 0; i < item.count; i++) {
+    const spd4j_block b = table.blocks[item.block - i];
+    const spd4j_tensor &t = table.tensors[b.tensor];
+    if (t.scalars < 0 || table.scalars[t.scalars].rule != SPD4J_RULE_SPD) continue;
+    const spd4j_cuda_state &state = table.states[b.tensor];
+    if (decided != b.tensor) {
+      if (threadIdx.x == 0)
+        while (load_acquire(&state.pending) != -1) __nanosleep(64);
+      __syncthreads();
+      decided = b.tensor;
+    }
+    const float shrink = __ldcg(&state.shrink);
+    if (shrink > 0) project_block(arrays_of(t, b), shrink);
+  }
+}
+
+static __global__ void __launch_bounds__(THREADS, 4)
+    spd(spd4j_cuda_table table, const spd4j_cuda_item *items, int64_t item_count, bool clip) {
+  __shared__ workspace w;
+  if (clip && table.control->skip) return;
+  if (threadIdx.x == 0) w.ticket = take_ticket(table.control);
+  __syncthreads();
+  while (w.ticket < item_count) {
+    const spd4j_cuda_item item = items[w.ticket];
+    const int64_t ahead = threadIdx.x == 0 ? take_ticket(table.control) : 0; /* comes while the item is worked on */
+    if (item.project)
+      project_item(table, item);
+    else
+      update_item(table, item.block, w);
+    __syncthreads();
+    if (threadIdx.x == 0) w.ticket = ahead;
+    __syncthreads();
+  }
+}
+
+int32_t launch_spd(const spd4j_cuda_table *table, const spd4j_cuda_run *run, bool clip, void *stream) {
+  const int64_t thread_blocks = run->resident < run->item_count ? run->resident : run->item_count;
+  return launch(spd, thread_blocks, THREADS, stream, *table, run->items, run->item_count, clip);
+}
+
+int32_t spd_resident(int64_t *thread_blocks) {
+  int device = 0, processors = 0, each = 0;
+  cudaError_t error = cudaGetDevice(&device);
+  if (error == cudaSuccess) error = cudaDeviceGetAttribute(&processors, cudaDevAttrMultiProcessorCount, device);
+  if (error == cudaSuccess) error = cudaOccupancyMaxActiveBlocksPerMultiprocessor(&each, spd, THREADS, 0);
+  *thread_blocks = (int64_t)processors * each;
+  return (int32_t)error;
+}

@@ -1,0 +1,19 @@
+/*
+ * AdamW, theta' = theta (1 - lr lambda) - u, and L2-SP, theta' = (theta - lr lambda (theta - theta0)) - u, or coupled with
+ * g + lambda (theta - theta0) in the place of g: where no tensor is stepped with SPD. A thread block has one item.
+ * Loshchilov, Hutter, ICLR 2019; Li, Grandvalet, Davoine, ICML 2018.
+ */
+#include "block.cuh"
+#include "launch.h"
+
+static __global__ void __launch_bounds__(THREADS, 4)
+    update(spd4j_cuda_table table, const spd4j_cuda_item *items, bool clip) {
+  if (clip && table.control->skip) return;
+  const spd4j_block b = table.blocks[items[blockIdx.x].block];
+  const spd4j_tensor &t = table.tensors[b.tensor];
+  if (t.scalars >= 0) update_block(arrays_of(t, b), table.scalars[t.scalars]);
+}
+
+int32_t launch_update(const spd4j_cuda_table *table, const spd4j_cuda_run *run, bool clip, void *stream) {
+  return launch(update, run->item_count, THREADS, stream, *table, run->items, clip);
+}
