@@ -4,6 +4,7 @@ module io.spd4j {
   requires com.fasterxml.jackson.core;
 
   exports io.spd4j;
+  exports io.spd4j.cuda;
   exports io.spd4j.onednn;
   exports io.spd4j.safetensors;
 }

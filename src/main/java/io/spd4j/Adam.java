@@ -1,6 +1,11 @@
 package io.spd4j;
 
+import io.spd4j.cuda.CudaDevice;
+import io.spd4j.cuda.CudaException;
+import io.spd4j.cuda.CudaStream;
+import io.spd4j.cuda.DeviceArena;
 import io.spd4j.kernel.CpuStepper;
+import io.spd4j.kernel.CudaStepper;
 import io.spd4j.kernel.KernelProvider;
 import io.spd4j.kernel.Kernels;
 import io.spd4j.kernel.SpdDecision;
@@ -19,14 +24,26 @@ import java.util.concurrent.atomic.AtomicBoolean;
 /**
  * Adam over off-heap float32 arrays, with a decay rule per parameter group: none, {@link
  * WeightDecay} (AdamW), {@link L2SP} or {@link SelectiveProjectionDecay}. A step reads every array
- * once (what SPD projects, a second time) and allocates nothing; its result is the same to the bit
- * on every backend, vector width and number of threads (native/NUMERICS.md).
+ * once (what SPD projects, a second time) and, on the CPU, allocates nothing; its result is the
+ * same to the bit on every backend, vector width and number of threads (native/NUMERICS.md).
  *
  * <p>Bad arguments are refused by an exception that names the parameter and the fault, before
  * anything is written. One exception cannot come first: if another thread closes an arena while a
  * step runs, that step may be left half done; the optimizer says so and refuses further steps. On
  * the native backend it is the closing thread that gets the exception, unless it comes between two
  * calls.
+ *
+ * <p>If the arrays lie in the memory of a CUDA device ({@link io.spd4j.cuda.DeviceArena}), steps
+ * are enqueued onto a stream, in the order of its other work, and not waited for: gradients that
+ * are computed there before are read, parameters that are read there afterwards have been stepped.
+ * A closing arena waits for the steps under way. What does wait for the device: the methods that
+ * return a norm, reports and {@link Parameter#step}. If CUDA fails they, or a later step, throw a
+ * {@link io.spd4j.cuda.CudaException}.
+ *
+ * <p>A step, {@link #clipAndStep} and {@link #stepParameter} can be captured in a CUDA graph
+ * ({@link io.spd4j.cuda.CudaStream#capture}) and replayed: step counts are kept on the device, and
+ * {@link #uploadSettings} sends what has changed. The factor of the gradients and the norm to clip
+ * to are those of the capture.
  *
  * <p>Not thread-safe: one thread at a time; a second step while one runs is an {@link
  * IllegalStateException}. Segments of a confined arena are stepped by its owner thread alone,
@@ -37,7 +54,11 @@ public final class Adam implements AutoCloseable {
   private final Parameter[] parameters;
   private final Backend backend;
   private final int threads;
-  private final Arena momentsArena = Arena.ofShared();
+
+  /** Where the arrays lie; null: in the host's memory. */
+  private final CudaDevice device;
+
+  private final Arena momentsArena;
   private final Stepper stepper;
   private final WrittenMemory written;
   private final AtomicBoolean busy = new AtomicBoolean();
@@ -46,15 +67,29 @@ public final class Adam implements AutoCloseable {
   private Adam(Builder b) {
     groups = b.groups.toArray(ParameterGroup[]::new);
     parameters = b.groups.stream().flatMap(g -> g.parameters().stream()).toArray(Parameter[]::new);
-    Kernels kernels = b.kernels != null ? b.kernels : KernelProvider.select(b.backendId());
-    backend = Backend.of(kernels.name());
     threads = b.threads;
     written = new WrittenMemory(parameters, groups);
+    CudaStream stream = null;
+    Kernels kernels = b.kernels;
+    if (kernels != null) {
+      backend = Backend.of(kernels.name());
+    } else {
+      KernelProvider.Candidate chosen = KernelProvider.select(b.backendId(), b.onDevice());
+      backend = Backend.of(chosen.name());
+      kernels = chosen.kernels();
+      stream = b.stream(backend);
+    }
+    device = stream == null ? null : stream.device();
+    written.checkPlace(device);
+    momentsArena = device == null ? Arena.ofShared() : DeviceArena.open(device);
     List<Tensor> tensors;
     try {
       tensors = new Moments(momentsArena).complete(groups);
       List<LiveSettings> settings = b.groups.stream().map(LiveSettings::new).toList();
-      stepper = new CpuStepper(kernels, tensors, settings, threads, b.executor, written::describe);
+      stepper =
+          stream != null
+              ? new CudaStepper(stream, tensors, settings, written::describe)
+              : new CpuStepper(kernels, tensors, settings, threads, b.executor, written::describe);
     } catch (RuntimeException | Error e) {
       momentsArena.close();
       throw e;
@@ -241,9 +276,10 @@ public final class Adam implements AutoCloseable {
   }
 
   /**
-   * Sends learning rates, decay rules and their λ, as the groups have them now, to the device: a
-   * replayed CUDA graph reads them there. Needed before a replay alone, as every other step does so
-   * itself; on the CPU there is nothing to send.
+   * Sends to the device what has changed in the groups (learning rate, λ, frozen) and which
+   * gradients there are, so that a replayed CUDA graph works with it. Needed before a replay and
+   * before a capture alone, as every other step does so itself; on the CPU there is nothing to
+   * send. A rule that becomes SPD, or is no longer, takes a new capture.
    *
    * @throws IllegalStateException if the optimizer is closed, a step is under way, or an earlier
    *     one broke off half done
@@ -301,13 +337,27 @@ public final class Adam implements AutoCloseable {
     }
     try {
       if (!closed) {
-        momentsArena.close();
-        closed = true;
-        stepper.close();
+        closeOnce();
       }
     } finally {
       busy.set(false);
     }
+  }
+
+  private void closeOnce() {
+    try {
+      momentsArena.close();
+    } catch (CudaException lost) { // the arena is closed nevertheless
+      closed = true;
+      try {
+        stepper.close();
+      } catch (CudaException e) {
+        lost.addSuppressed(e);
+      }
+      throw lost;
+    }
+    closed = true;
+    stepper.close();
   }
 
   /** A parameter's gradient is about to be replaced. */
@@ -315,7 +365,7 @@ public final class Adam implements AutoCloseable {
     enter();
     try {
       if (gradient != null) {
-        written.checkGradient(parameter, gradient);
+        written.checkGradient(parameter, gradient, device);
       }
       stepper.gradient(parameter.index(), gradient);
     } finally {
@@ -361,6 +411,7 @@ public final class Adam implements AutoCloseable {
     private int threads = Math.min(MAX_THREADS, Runtime.getRuntime().availableProcessors());
     private Executor executor;
     private Kernels kernels;
+    private CudaStream stream;
 
     private Builder() {}
 
@@ -381,6 +432,15 @@ public final class Adam implements AutoCloseable {
      */
     public Builder backend(Backend backend) {
       this.backend = Checks.notNull("backend", backend);
+      return this;
+    }
+
+    /**
+     * The stream that CUDA steps are enqueued onto; unless it is set, the legacy default stream of
+     * the parameters' device. It is not closed by the optimizer and must not be closed before.
+     */
+    public Builder stream(CudaStream stream) {
+      this.stream = Checks.notNull("stream", stream);
       return this;
     }
 
@@ -425,6 +485,34 @@ public final class Adam implements AutoCloseable {
      */
     public Adam build() {
       return new Adam(this);
+    }
+
+    private MemorySegment first() {
+      return groups.stream()
+          .flatMap(g -> g.parameters().stream())
+          .findFirst()
+          .map(Parameter::data)
+          .orElse(MemorySegment.NULL);
+    }
+
+    private boolean onDevice() {
+      return DeviceArena.isDevice(first());
+    }
+
+    /** The stream of the steps; null: the backend has none. */
+    private CudaStream stream(Backend chosen) {
+      if (chosen != Backend.CUDA) {
+        if (stream != null) {
+          throw new IllegalArgumentException(
+              "a stream is given, but the backend is " + chosen.id());
+        }
+        return null;
+      }
+      if (stream != null) {
+        return stream;
+      }
+      CudaDevice device = onDevice() ? CudaDevice.of(first()) : CudaDevice.of(0);
+      return CudaStream.ofHandle(device, 0);
     }
 
     private String backendId() {

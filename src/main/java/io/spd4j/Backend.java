@@ -5,10 +5,13 @@ import java.util.List;
 import java.util.Locale;
 
 /**
- * What runs a step. All give the same bits; the first that is available is taken, unless {@link
- * Adam.Builder#backend} or {@code -Dspd4j.backend=vector} names one.
+ * What runs a step. All give the same bits. CUDA steps parameters in device memory; of the others,
+ * which step the host's, the first that is available is taken, unless {@link Adam.Builder#backend}
+ * or {@code -Dspd4j.backend=vector} names one.
  */
 public enum Backend {
+  /** Kernels in libspd4j_cuda, for arrays in memory of a {@link io.spd4j.cuda.DeviceArena}. */
+  CUDA,
   /** C kernels in libspd4j, chosen for the machine's ISA when they are loaded. */
   NATIVE,
   /** The JDK's Vector API; needs {@code --add-modules jdk.incubator.vector}. */
@@ -36,7 +39,7 @@ public enum Backend {
     return valueOf(name.toUpperCase(Locale.ROOT));
   }
 
-  /** The name that {@code -Dspd4j.backend} takes: native, vector or scalar. */
+  /** The name that {@code -Dspd4j.backend} takes: cuda, native, vector or scalar. */
   public String id() {
     return name().toLowerCase(Locale.ROOT);
   }

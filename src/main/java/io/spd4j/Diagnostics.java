@@ -37,7 +37,8 @@ public final class Diagnostics {
                 System.getProperty("os.arch")));
     boolean found = false;
     for (Backend.Availability a : Backend.availability()) {
-      if (used == null && a.available()) {
+      boolean ofHostMemory = a.backend() != Backend.CUDA;
+      if (used == null && a.available() && ofHostMemory) {
         used = a.backend().id();
       }
       boolean use = a.available() && a.backend().id().equals(used);

@@ -7,9 +7,11 @@ import java.lang.foreign.MemorySegment;
  * does not matter to a step.
  *
  * <p>The arrays are the caller's and are neither copied nor freed. Each is native memory (an {@link
- * java.lang.foreign.Arena}'s, or a mapped file), starts at a multiple of 4 bytes (64 is fastest)
- * and is a multiple of 4 bytes long; all are of the same size. Gradient and anchor may be
- * read-only. An array that is written (data, moments) overlaps no other array of the optimizer.
+ * java.lang.foreign.Arena}'s, or a mapped file) or device memory (a {@link
+ * io.spd4j.cuda.DeviceArena}'s), the same kind for all parameters of an optimizer; it starts at a
+ * multiple of 4 bytes (64 is fastest) and is a multiple of 4 bytes long; all are of the same size.
+ * Gradient and anchor may be read-only. An array that is written (data, moments) overlaps no other
+ * array of the optimizer.
  *
  * <p>A parameter belongs to one optimizer at most. Not thread-safe.
  */
@@ -130,7 +132,7 @@ public final class Parameter {
     return maxExpAvgSq;
   }
 
-  /** How many steps this parameter has taken. */
+  /** How many steps this parameter has taken; on CUDA it waits for those under way. */
   public long step() {
     return owner == null ? startStep : owner.stepCount(this);
   }
@@ -142,7 +144,7 @@ public final class Parameter {
 
   @Override
   public String toString() {
-    return "Parameter[" + name + ", numel=" + numel() + ", step=" + step() + "]";
+    return "Parameter[" + name + ", numel=" + numel() + "]";
   }
 
   Adam owner() {

@@ -1,5 +1,7 @@
 package io.spd4j;
 
+import io.spd4j.cuda.CudaDevice;
+import io.spd4j.cuda.DeviceArena;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.Comparator;
@@ -67,6 +69,38 @@ final class WrittenMemory {
     }
   }
 
+  /**
+   * Refuses arrays that a backend cannot step.
+   *
+   * @param device whose memory they have to be; null: the host's
+   */
+  void checkPlace(CudaDevice device) {
+    for (Parameter p : parameters) {
+      for (Array array : arrays(p)) {
+        checkPlace(array.what(), array.segment(), device);
+      }
+    }
+  }
+
+  private static void checkPlace(String what, MemorySegment segment, CudaDevice device) {
+    if (!segment.scope().isAlive()) {
+      throw new IllegalArgumentException(what + " lies in an arena that is closed");
+    }
+    boolean onDevice = DeviceArena.isDevice(segment);
+    if (device == null && onDevice) {
+      throw new IllegalArgumentException(
+          what + " lies in device memory, which only the backend cuda steps");
+    }
+    if (device != null && !onDevice) {
+      throw new IllegalArgumentException(
+          what + " lies in host memory: the backend cuda steps that of a DeviceArena");
+    }
+    if (onDevice && CudaDevice.of(segment) != device) {
+      throw new IllegalArgumentException(
+          what + " lies on " + CudaDevice.of(segment) + ", the stream belongs to " + device);
+    }
+  }
+
   /** The moments that the optimizer allocated are written, too. */
   void addMoments() {
     for (Parameter p : parameters) {
@@ -102,8 +136,9 @@ final class WrittenMemory {
     }
   }
 
-  /** Refuses a gradient that overlaps what a step writes. */
-  void checkGradient(Parameter parameter, MemorySegment gradient) {
+  /** Refuses a gradient that a backend cannot step, or that overlaps what a step writes. */
+  void checkGradient(Parameter parameter, MemorySegment gradient, CudaDevice device) {
+    checkPlace("gradient of " + parameter.name(), gradient, device);
     if (gradient.byteSize() > 0) {
       Array array = new Array("gradient of " + parameter.name(), gradient, false);
       var below = written.lowerEntry(array.end());

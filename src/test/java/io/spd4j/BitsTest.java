@@ -43,7 +43,7 @@ class BitsTest {
                 new Setting(rule, true, true, 1)));
   }
 
-  private static Model awkward(long seed) {
+  static Model awkward(long seed) {
     Model model = new Model(seed);
     Random random = new Random(seed);
     List<Integer> sizes = new ArrayList<>();

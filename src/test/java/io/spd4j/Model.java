@@ -27,11 +27,20 @@ final class Model implements AutoCloseable {
    * @param shift bytes behind a multiple of 64 at which each array starts; each starts elsewhere
    */
   Parameter add(String name, long numel, int shift, boolean anchored) {
+    return add(name, numel, shift, anchored, 4);
+  }
+
+  /**
+   * The same.
+   *
+   * @param apart bytes by which the arrays' shifts differ
+   */
+  Parameter add(String name, long numel, int shift, boolean anchored, int apart) {
     MemorySegment data = array(numel, shift, 1);
-    MemorySegment gradient = array(numel, shift + 4, 1);
+    MemorySegment gradient = array(numel, shift + apart, 1);
     Parameter.Builder builder = Parameter.builder(name, data).gradient(gradient);
     if (anchored) {
-      MemorySegment anchor = array(numel, shift + 8, 0);
+      MemorySegment anchor = array(numel, shift + 2 * apart, 0);
       for (long i = 0; i < numel; i++) {
         float near = data.getAtIndex(JAVA_FLOAT, i) + 0.2f * (float) value();
         anchor.setAtIndex(JAVA_FLOAT, i, near);

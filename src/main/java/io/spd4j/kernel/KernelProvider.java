@@ -1,18 +1,23 @@
 package io.spd4j.kernel;
 
+import io.spd4j.cuda.Cuda;
 import io.spd4j.nativelib.Isa;
 import io.spd4j.nativelib.NativeLibrary;
 import java.lang.System.Logger.Level;
 import java.util.List;
 import java.util.StringJoiner;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.stream.Stream;
 
-/** The one lookup: which backends there are, in the order in which they are preferred, and why. */
+/**
+ * The one lookup: which backends there are, in the order in which they are preferred, and why. That
+ * of CUDA steps device memory, the others the host's, so what is there decides between them.
+ */
 public final class KernelProvider {
   /**
    * A backend.
    *
-   * @param kernels what runs the blocks on the CPU; null where it is not available
+   * @param kernels what runs the blocks on the CPU; null for CUDA and where it is not available
    * @param reason in one sentence, what runs or why it does not
    */
   public record Candidate(String name, boolean available, Kernels kernels, String reason) {
@@ -25,35 +30,42 @@ public final class KernelProvider {
     }
   }
 
-  private static final List<String> NAMES = List.of("native", "vector", "scalar");
+  private static final String CUDA = "cuda";
+  private static final List<String> CPU = List.of("native", "vector", "scalar");
   private static final AtomicBoolean WARNED = new AtomicBoolean();
 
   private KernelProvider() {}
 
   /** Every backend, the fastest first. */
   public static List<Candidate> candidates() {
-    return NAMES.stream().map(KernelProvider::candidate).toList();
+    return Stream.concat(Stream.of(CUDA), CPU.stream()).map(KernelProvider::candidate).toList();
   }
 
   /**
-   * The backend of a name, or the first that is available; no other is loaded. Says so in the log
-   * if only the slow one is left.
+   * The backend of a name, or the first that is available for the memory in question; no other is
+   * loaded. Says so in the log if only the slow one is left.
    *
    * @param forced null: the first that is available
+   * @param device whether it is to step device memory
    * @throws IllegalArgumentException if there is no backend of that name
    * @throws IllegalStateException if it is not available; the message says why
    */
-  public static Kernels select(String forced) {
-    if (forced != null) {
-      Candidate candidate = candidate(forced);
-      if (!candidate.available()) {
-        throw new IllegalStateException(
-            "backend " + forced + " is not available: " + candidate.reason());
-      }
-      return candidate.kernels();
+  public static Candidate select(String forced, boolean device) {
+    if (forced == null && !device) {
+      return selectCpu();
     }
+    String name = forced == null ? CUDA : forced;
+    Candidate candidate = candidate(name);
+    if (!candidate.available()) {
+      throw new IllegalStateException(
+          "backend " + name + " is not available: " + candidate.reason());
+    }
+    return candidate;
+  }
+
+  private static Candidate selectCpu() {
     StringJoiner reasons = new StringJoiner("; ");
-    for (String name : NAMES) {
+    for (String name : CPU) {
       Candidate candidate = candidate(name);
       if (!candidate.available()) {
         reasons.add(name + ": " + candidate.reason());
@@ -61,7 +73,7 @@ public final class KernelProvider {
         if (name.equals("scalar") && !WARNED.getAndSet(true)) {
           System.getLogger("io.spd4j").log(Level.WARNING, "steps run in plain Java; " + reasons);
         }
-        return candidate.kernels();
+        return candidate;
       }
     }
     throw new AssertionError("plain Java is always available");
@@ -69,12 +81,13 @@ public final class KernelProvider {
 
   private static Candidate candidate(String name) {
     return switch (name) {
+      case CUDA -> cuda();
       case "native" -> NativeHolder.CANDIDATE;
       case "vector" -> VectorHolder.CANDIDATE;
       case "scalar" -> ScalarHolder.CANDIDATE;
       default ->
           throw new IllegalArgumentException(
-              "unknown backend \"" + name + "\": native, vector or scalar");
+              "unknown backend \"" + name + "\": cuda, native, vector or scalar");
     };
   }
 
@@ -93,6 +106,11 @@ public final class KernelProvider {
   /** Whether the JVM was started with the Vector API. */
   public static boolean vectorModule() {
     return ModuleLayer.boot().findModule("jdk.incubator.vector").isPresent();
+  }
+
+  private static Candidate cuda() {
+    Cuda.Availability cuda = Cuda.availability();
+    return new Candidate(CUDA, cuda.available(), null, cuda.reason());
   }
 
   private static Candidate nativeKernels() {

@@ -53,7 +53,7 @@ public interface Stepper extends AutoCloseable {
    */
   SpdDecision decision(int tensor);
 
-  /** Sends the groups' settings to the device for steps that are replayed there; else nothing. */
+  /** Sends what has changed to the device, for steps that are replayed there; else nothing. */
   void uploadSettings();
 
   /** Frees what the steps needed; the tensors' arrays are not the stepper's. To be called once. */

@@ -38,8 +38,12 @@ public record NativeLibrary(boolean loaded, String reason) {
   record Bundle(String folder, String file, List<String> companions, String advice) {
     /** Where our own build puts a library. */
     static Bundle own(String name) {
+      return own(name, "");
+    }
+
+    static Bundle own(String name, String advice) {
       return new Bundle(
-          "META-INF/native/" + Platform.NAME, System.mapLibraryName(name), List.of(), "");
+          "META-INF/native/" + Platform.NAME, System.mapLibraryName(name), List.of(), advice);
     }
 
     String resource(String file) {
@@ -60,6 +64,14 @@ public record NativeLibrary(boolean loaded, String reason) {
         load("spd4j", List.of(Bundle.own("spd4j")), Spd4jAbi::mismatch);
   }
 
+  private static final class Cuda {
+    static final NativeLibrary LIBRARY =
+        load(
+            "spd4j_cuda",
+            List.of(Bundle.own("spd4j_cuda", " (the build makes it where there is an nvcc)")),
+            Spd4jCudaAbi::mismatch);
+  }
+
   private static final class Dnnl {
     static final NativeLibrary LIBRARY =
         load("dnnl", List.of(Bundle.own("dnnl"), DnnlVersion.BUNDLE), DnnlVersion::mismatch);
@@ -68,6 +80,14 @@ public record NativeLibrary(boolean loaded, String reason) {
   /** Loads libspd4j, the first time it is called. Never throws. */
   public static NativeLibrary spd4j() {
     return Spd4j.LIBRARY;
+  }
+
+  /**
+   * Loads libspd4j_cuda and the CUDA runtime in it, the first time it is called. Never throws. It
+   * can be loaded where there is neither a GPU nor a driver.
+   */
+  public static NativeLibrary cuda() {
+    return Cuda.LIBRARY;
   }
 
   /** Loads libdnnl, the first time it is called. Never throws. */

@@ -4,8 +4,8 @@ import io.spd4j.onednn.OneDnn;
 import java.io.IOException;
 
 /**
- * What NativeLibrary.spd4j() says, or with -Dreport.onednn=true OneDnn, in a JVM or a class loader
- * of its own.
+ * What NativeLibrary.spd4j() says, or with -Dreport.cuda=true NativeLibrary.cuda(), or with
+ * -Dreport.onednn=true OneDnn, in a JVM or a class loader of its own.
  */
 public final class Report {
   private Report() {}
@@ -18,6 +18,10 @@ public final class Report {
   }
 
   public static String report() {
+    if (Boolean.getBoolean("report.cuda")) {
+      NativeLibrary library = NativeLibrary.cuda();
+      return library.loaded() + "\ncuda\n" + library.reason();
+    }
     return Boolean.getBoolean("report.onednn") ? oneDnn() : spd4j();
   }
 

@@ -1,0 +1,34 @@
+package io.spd4j.cuda;
+
+import java.util.Collection;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.locks.ReentrantLock;
+
+/** A capture under way, and the arenas whose memory its graph will use. Thread-safe. */
+final class Capture {
+  /**
+   * Held by the thread that captures, and by one that waits for a device: CUDA forbids that while
+   * any of the device's streams is being captured.
+   */
+  static final ReentrantLock LOCK = new ReentrantLock();
+
+  private final Set<CudaArena> arenas = ConcurrentHashMap.newKeySet();
+  private volatile boolean underWay = true;
+
+  void add(Collection<CudaArena> used) {
+    arenas.addAll(used);
+  }
+
+  /** Ends it; returns the arenas, which are forgotten here. */
+  Set<CudaArena> end() {
+    underWay = false;
+    Set<CudaArena> used = Set.copyOf(arenas);
+    arenas.clear();
+    return used;
+  }
+
+  boolean isUnderWay() {
+    return underWay;
+  }
+}

@@ -1,0 +1,90 @@
+package io.spd4j.cuda;
+
+import static io.spd4j.generated.cudart.cudart_h.cudaSuccess;
+
+import io.spd4j.generated.cudart.cudart_h;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.Set;
+
+/**
+ * CUDA refused or failed. The message says what was being done and CUDA's reason; if memory ran
+ * out, how much is free; if the device is lost, that the process has to be restarted. Since most
+ * work is asynchronous, what failed can be something that was enqueued before.
+ */
+public final class CudaException extends RuntimeException {
+  private static final long serialVersionUID = 1;
+
+  /** Those after which CUDA's documentation has the process restarted. */
+  private static final Set<Integer> LOST =
+      Set.of(
+          cudart_h.cudaErrorECCUncorrectable(),
+          cudart_h.cudaErrorContained(),
+          cudart_h.cudaErrorIllegalAddress(),
+          cudart_h.cudaErrorLaunchTimeout(),
+          cudart_h.cudaErrorAssert(),
+          cudart_h.cudaErrorHardwareStackError(),
+          cudart_h.cudaErrorIllegalInstruction(),
+          cudart_h.cudaErrorMisalignedAddress(),
+          cudart_h.cudaErrorInvalidAddressSpace(),
+          cudart_h.cudaErrorInvalidPc(),
+          cudart_h.cudaErrorLaunchFailure(),
+          cudart_h.cudaErrorTensorMemoryLeak(),
+          cudart_h.cudaErrorMpsClientTerminated(),
+          cudart_h.cudaErrorExternalDevice());
+
+  private final int code;
+
+  private CudaException(String message, int code) {
+    super(message);
+    this.code = code;
+  }
+
+  /**
+   * Goes on if a call succeeded. The thread's last error is cleared otherwise, so that CUDA does
+   * not report it again.
+   *
+   * @param what was being done, such as "copying 16 bytes"
+   * @param code the cudaError that the call returned
+   * @throws CudaException if it is not cudaSuccess
+   */
+  static void check(String what, int code) {
+    if (code != cudaSuccess()) {
+      String message = what + " failed: " + describe(code);
+      if (code == cudart_h.cudaErrorMemoryAllocation()) {
+        message += free();
+      } else if (LOST.contains(code)) {
+        message += "; the device is lost to this process, which has to be restarted";
+      }
+      cudart_h.cudaGetLastError();
+      throw new CudaException(message, code);
+    }
+  }
+
+  /** CUDA's name of an error and its explanation. */
+  static String describe(int code) {
+    return "%s (%s)"
+        .formatted(
+            cudart_h.cudaGetErrorName(code).getString(0),
+            cudart_h.cudaGetErrorString(code).getString(0));
+  }
+
+  /** Of the current device. */
+  private static String free() {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment free = arena.allocate(ValueLayout.JAVA_LONG);
+      MemorySegment total = arena.allocate(ValueLayout.JAVA_LONG);
+      if (cudart_h.cudaMemGetInfo(free, total) != cudaSuccess()) {
+        return "";
+      }
+      return "; %d of %d bytes of device memory are free"
+          .formatted(free.get(ValueLayout.JAVA_LONG, 0), total.get(ValueLayout.JAVA_LONG, 0));
+    }
+  }
+
+  /** The cudaError. */
+  public int code() {
+    return code;
+  }
+}

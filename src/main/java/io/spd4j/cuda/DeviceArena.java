@@ -1,0 +1,129 @@
+package io.spd4j.cuda;
+
+import io.spd4j.generated.cudart.cudaPointerAttributes;
+import io.spd4j.generated.cudart.cudart_h;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+
+/**
+ * Memory of a device, as segments. They have their real address and size, can be sliced, copied
+ * with {@link CudaStream#copy} and given to an optimizer; Java code and FFM calls that read or
+ * write one get a {@link WrongThreadException}, in every thread. So {@code allocateFrom} throws it,
+ * too. What {@link MemorySegment#reinterpret(long, Arena, java.util.function.Consumer)} makes of a
+ * segment's address is no device memory to this package any more, and to read it ends the JVM.
+ *
+ * <p>Thread-safe. Memory of an arena that is not closed stays allocated.
+ */
+public final class DeviceArena extends CudaArena {
+  /** What CUDA's programming guide promises of cudaMalloc. */
+  private static final long ALIGNMENT = 256;
+
+  private final CudaStream zeroing;
+
+  private DeviceArena(CudaDevice device, CudaStream zeroing) {
+    super(device, Keeper.open(), ALIGNMENT);
+    this.zeroing = zeroing;
+    onClose(zeroing::destroy);
+  }
+
+  /**
+   * Opens an arena for memory of a device.
+   *
+   * @throws CudaException if CUDA fails
+   */
+  public static DeviceArena open(CudaDevice device) {
+    return new DeviceArena(device, CudaStream.create(device));
+  }
+
+  /** Whether a segment is of a device arena that is open. Throws nothing. */
+  public static boolean isDevice(MemorySegment segment) {
+    return CudaArena.of(segment) instanceof DeviceArena;
+  }
+
+  /**
+   * A segment over memory of this arena's device that something else owns, such as another
+   * library's tensor. Closing the arena waits for work on it, but does not free it.
+   *
+   * @param address of the first byte
+   * @param bytes 0 or more
+   * @throws IllegalArgumentException if bytes is negative, or if the first or the last byte is not
+   *     memory of this device; those between are the caller's to answer for
+   * @throws IllegalStateException if the arena is closed
+   * @throws CudaException if CUDA fails
+   */
+  public MemorySegment wrap(long address, long bytes) {
+    if (bytes < 0) {
+      throw new IllegalArgumentException("bytes must be 0 or more, not " + bytes);
+    }
+    acquire(device());
+    try {
+      if (bytes > 0) {
+        checkMine(address);
+        checkMine(address + bytes - 1);
+      }
+      return Keeper.segment(address, bytes, lifetime());
+    } finally {
+      release();
+    }
+  }
+
+  private void checkMine(long address) {
+    try (Arena calls = Arena.ofConfined()) {
+      MemorySegment attributes = cudaPointerAttributes.allocate(calls);
+      device()
+          .run(
+              "asking whose memory an address is in",
+              () -> lookUp(attributes, MemorySegment.ofAddress(address)));
+      if (cudaPointerAttributes.type(attributes) != cudart_h.cudaMemoryTypeDevice()
+          || cudaPointerAttributes.device(attributes) != device().ordinal()) {
+        throw new IllegalArgumentException(
+            "0x%x is no address in the memory of %s".formatted(address, device()));
+      }
+    }
+  }
+
+  private static int lookUp(MemorySegment attributes, MemorySegment address) {
+    int status = cudart_h.cudaPointerGetAttributes(attributes, address);
+    if (status != cudart_h.cudaErrorInvalidValue()) {
+      return status;
+    }
+    cudart_h.cudaGetLastError(); // CUDA knows nothing of the address, nor is there a type then
+    return cudart_h.cudaSuccess();
+  }
+
+  @Override
+  String kind() {
+    return "memory of " + device();
+  }
+
+  @Override
+  int malloc(MemorySegment pointer, long bytes) {
+    return cudart_h.cudaMalloc(pointer, bytes);
+  }
+
+  @Override
+  int free(MemorySegment address) {
+    return cudart_h.cudaFree(address);
+  }
+
+  @Override
+  MemorySegment zeroed(long address, long bytes) {
+    MemorySegment segment = Keeper.segment(address, bytes, lifetime());
+    zeroing.fill(segment, (byte) 0);
+    zeroing.synchronize();
+    return segment;
+  }
+
+  @Override
+  void closeLifetime(Arena lifetime) {
+    Keeper.close(lifetime);
+  }
+
+  @Override
+  void checkUser(CudaDevice user) {
+    if (user != device()) {
+      throw new IllegalArgumentException(
+          "memory of %s cannot be used on %s".formatted(device(), user));
+    }
+  }
+}

@@ -1,0 +1,271 @@
+package io.spd4j.kernel;
+
+import io.spd4j.cuda.CudaException;
+import io.spd4j.cuda.CudaStream;
+import io.spd4j.generated.spd4jcuda.spd4j_cuda_h;
+import io.spd4j.generated.spd4jcuda.spd4j_cuda_state;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.function.Function;
+import java.util.function.IntSupplier;
+
+/**
+ * Steps on a CUDA device: enqueued onto a stream, never waited for. Step counts, settings and
+ * decisions lie on the device, so that a captured step can be replayed.
+ */
+public final class CudaStepper implements Stepper {
+  private static final double NO_CLIPPING = Double.POSITIVE_INFINITY;
+
+  private final CudaStream stream;
+  private final Function<MemorySegment.Scope, String> describe;
+  private final GroupSettings[] groupOf;
+  private final BlockTable blocks;
+  private final CudaTables tables;
+  private final Arena host = Arena.ofShared();
+  private final long resident;
+
+  private CudaRuns runs;
+
+  /** A segment of each arena that steps use; null: to be found. */
+  private List<MemorySegment> memory;
+
+  private Throwable broken;
+
+  /** The states once this is closed, null before. */
+  private MemorySegment lastStates;
+
+  /**
+   * @param groups the settings that the tensors' group indices mean
+   * @param describe names an array that lies in an arena, for messages
+   */
+  public CudaStepper(
+      CudaStream stream,
+      List<Tensor> tensors,
+      List<? extends GroupSettings> groups,
+      Function<MemorySegment.Scope, String> describe) {
+    this.stream = stream;
+    this.describe = describe;
+    groupOf = tensors.stream().map(t -> groups.get(t.group())).toArray(GroupSettings[]::new);
+    blocks = new BlockTable(tensors.stream().map(Tensor::arrays).toList());
+    CudaTables made = null;
+    boolean ready = false;
+    try {
+      resident = residentThreadBlocks();
+      made = new CudaTables(stream, blocks, tensors, groups);
+      tables = made;
+      runs = new CudaRuns(host, tables, blocks, spd(), resident);
+      prepare();
+      ready = true;
+    } finally {
+      if (!ready) {
+        if (made != null) {
+          made.close();
+        }
+        blocks.close();
+        host.close();
+      }
+    }
+  }
+
+  private long residentThreadBlocks() {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment out = arena.allocate(ValueLayout.JAVA_LONG);
+      stream.device().run("counting thread blocks", () -> spd4j_cuda_h.spd4j_cuda_resident(out));
+      return out.get(ValueLayout.JAVA_LONG, 0);
+    }
+  }
+
+  @Override
+  public void gradient(int tensor, MemorySegment gradient) {
+    checkSound();
+    MemorySegment old = blocks.arrays(tensor).grad();
+    tables.grad(tensor, gradient);
+    if (old == null || gradient == null || !old.scope().equals(gradient.scope())) {
+      memory = null;
+    }
+  }
+
+  @Override
+  public void step(double gradScale) {
+    prepare();
+    enqueue(() -> step(runs.all(), gradScale, false));
+  }
+
+  @Override
+  public double stepClipped(double maxNorm, double gradScale) {
+    refuseWaitingInCapture();
+    clipAndStep(maxNorm, gradScale);
+    return tables.norm();
+  }
+
+  @Override
+  public void clipAndStep(double maxNorm, double gradScale) {
+    prepare();
+    enqueue(() -> {
+      int error = norm(gradScale, maxNorm);
+      return error != 0 ? error : step(runs.all(), gradScale, true);
+    });
+  }
+
+  @Override
+  public double gradientNorm() {
+    refuseWaitingInCapture();
+    prepare();
+    enqueue(() -> norm(1, NO_CLIPPING));
+    return tables.norm();
+  }
+
+  @Override
+  public boolean stepAlone(int tensor, double gradScale) {
+    checkSound();
+    if (!active(tensor)) {
+      return false;
+    }
+    prepare();
+    enqueue(() -> step(runs.alone(tensor), gradScale, false));
+    return true;
+  }
+
+  @Override
+  public synchronized long stepCount(int tensor) {
+    try (Arena arena = Arena.ofConfined()) {
+      return spd4j_cuda_state.step(state(arena, tensor));
+    }
+  }
+
+  @Override
+  public synchronized SpdDecision decision(int tensor) {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment state = state(arena, tensor);
+      if (spd4j_cuda_state.checked(state) == 0) {
+        return null;
+      }
+      return new SpdDecision(
+          spd4j_cuda_state.spd_step(state),
+          spd4j_cuda_state.grad_dot(state),
+          spd4j_cuda_state.dev_sq(state),
+          spd4j_cuda_state.new_dev_sq(state),
+          spd4j_cuda_state.shrink(state),
+          spd4j_cuda_state.checked(state),
+          spd4j_cuda_state.selected(state),
+          spd4j_cuda_state.ratio_sum(state));
+    }
+  }
+
+  private MemorySegment state(Arena arena, int tensor) {
+    return lastStates != null
+        ? spd4j_cuda_state.asSlice(lastStates, tensor)
+        : tables.states(stream, arena, tensor, tensor + 1);
+  }
+
+  @Override
+  public void uploadSettings() {
+    prepare();
+  }
+
+  private void checkSound() {
+    if (broken != null) {
+      throw new IllegalStateException("an earlier step broke off half done", broken);
+    }
+  }
+
+  private void refuseWaitingInCapture() {
+    if (stream.capturing()) {
+      throw new IllegalStateException("the norm is not known in a capture: use clipAndStep");
+    }
+  }
+
+  private boolean active(int tensor) {
+    return !groupOf[tensor].frozen() && blocks.arrays(tensor).grad() != null;
+  }
+
+  private boolean[] spd() {
+    boolean[] spd = new boolean[groupOf.length];
+    for (int t = 0; t < spd.length; t++) {
+      spd[t] = groupOf[t].rule() == Rule.SPD;
+    }
+    return spd;
+  }
+
+  /** Everything that can be refused; then the device knows all that the next step needs. */
+  private void prepare() {
+    checkSound();
+    findMemory();
+    for (int t = 0; t < groupOf.length; t++) {
+      tables.stepped(t, active(t));
+    }
+    tables.refreshGroups();
+    boolean[] spd = spd();
+    boolean otherRuns = !runs.fit(spd);
+    if (stream.capturing()) {
+      if (otherRuns || tables.changed()) {
+        throw new IllegalStateException(
+            "settings, gradients or frozen groups have changed since the last step:"
+                + " call uploadSettings before the capture");
+      }
+      return;
+    }
+    if (otherRuns) {
+      runs = new CudaRuns(host, tables, blocks, spd, resident);
+    }
+    tables.send();
+  }
+
+  /** A segment of each arena, all of them open. */
+  private void findMemory() {
+    if (memory == null) {
+      Map<MemorySegment.Scope, MemorySegment> scopes = new LinkedHashMap<>();
+      scopes.put(tables.memory().scope(), tables.memory());
+      for (int t = 0; t < groupOf.length; t++) {
+        for (MemorySegment segment : blocks.arrays(t).all()) {
+          scopes.putIfAbsent(segment.scope(), segment);
+        }
+      }
+      memory = List.copyOf(scopes.values());
+    }
+    for (MemorySegment segment : memory) {
+      if (!segment.scope().isAlive()) {
+        throw new IllegalStateException(
+            describe.apply(segment.scope()) + " lies in an arena that is closed");
+      }
+    }
+  }
+
+  private void enqueue(IntSupplier work) {
+    try {
+      stream.enqueue("stepping", memory, work);
+    } catch (CudaException e) {
+      broken = e;
+      throw e;
+    }
+  }
+
+  private int norm(double gradScale, double maxNorm) {
+    return spd4j_cuda_h.spd4j_cuda_norm(tables.header(), runs.all(), gradScale, maxNorm, handle());
+  }
+
+  private int step(MemorySegment run, double gradScale, boolean clip) {
+    return spd4j_cuda_h.spd4j_cuda_step(tables.header(), run, gradScale, clip ? 1 : 0, handle());
+  }
+
+  private MemorySegment handle() {
+    return MemorySegment.ofAddress(stream.handle());
+  }
+
+  /** Waits for the steps under way; the stream may be closed already. */
+  @Override
+  public synchronized void close() {
+    try (CudaStream own = CudaStream.create(stream.device())) {
+      stream.device().synchronize();
+      lastStates = tables.states(own, Arena.ofAuto(), 0, groupOf.length);
+    } finally {
+      blocks.close();
+      host.close();
+      tables.close();
+    }
+  }
+}

@@ -1,0 +1,207 @@
+package io.spd4j.kernel;
+
+import io.spd4j.cuda.CudaStream;
+import io.spd4j.cuda.DeviceArena;
+import io.spd4j.generated.spd4jcuda.spd4j_cuda_control;
+import io.spd4j.generated.spd4jcuda.spd4j_cuda_group;
+import io.spd4j.generated.spd4jcuda.spd4j_cuda_state;
+import io.spd4j.generated.spd4jcuda.spd4j_cuda_table;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.List;
+
+/**
+ * The tables of an optimizer in the memory of a device, where its kernels read and write them, and
+ * the host's copies of what the host writes. Rows that have changed are sent in the stream's order.
+ */
+final class CudaTables implements AutoCloseable {
+  private static final long GROUP = spd4j_cuda_group.sizeof();
+  private static final long STATE = spd4j_cuda_state.sizeof();
+
+  /** Rows that were written since they were last sent: [first, end). */
+  private static final class Changed {
+    int first = Integer.MAX_VALUE;
+    int end;
+
+    void add(int row) {
+      first = Math.min(first, row);
+      end = Math.max(end, row + 1);
+    }
+
+    boolean any() {
+      return first < end;
+    }
+
+    void clear() {
+      first = Integer.MAX_VALUE;
+      end = 0;
+    }
+  }
+
+  private final CudaStream stream;
+  private final BlockTable blocks;
+  private final List<? extends GroupSettings> groups;
+  private final int tensors;
+  private final Arena host = Arena.ofShared();
+  private final DeviceArena device;
+  private final MemorySegment table;
+  private final MemorySegment hostGroups;
+  private final MemorySegment deviceGroups;
+  private final MemorySegment deviceTensors;
+  private final MemorySegment states;
+  private final MemorySegment control;
+  private final Changed changedGroups = new Changed();
+  private final Changed changedTensors = new Changed();
+
+  /** Tables to be sent. The block table stays the caller's. */
+  CudaTables(
+      CudaStream stream,
+      BlockTable blocks,
+      List<Tensor> tensorList,
+      List<? extends GroupSettings> groups) {
+    this.stream = stream;
+    this.blocks = blocks;
+    this.groups = groups;
+    tensors = tensorList.size();
+    device = DeviceArena.open(stream.device());
+    boolean ready = false;
+    try {
+      hostGroups = spd4j_cuda_group.allocateArray(Math.max(1, groups.size()), host);
+      deviceGroups = device.allocate(hostGroups.byteSize());
+      deviceTensors = device.allocate(blocks.tensors().byteSize());
+      states = device.allocate(Math.max(1, tensors) * STATE);
+      control = device.allocate(spd4j_cuda_control.sizeof());
+      table = spd4j_cuda_table.allocate(host);
+      spd4j_cuda_table.blocks(table, send(blocks.blocks()));
+      spd4j_cuda_table.tensors(table, deviceTensors);
+      spd4j_cuda_table.scalars(table, device.allocate(blocks.scalars().byteSize()));
+      spd4j_cuda_table.sums(table, device.allocate(blocks.sums().byteSize()));
+      spd4j_cuda_table.groups(table, deviceGroups);
+      spd4j_cuda_table.states(table, states);
+      spd4j_cuda_table.control(table, control);
+      sendStates(tensorList);
+      for (int t = 0; t < tensors; t++) {
+        changedTensors.add(t);
+      }
+      ready = true;
+    } finally {
+      if (!ready) {
+        close();
+      }
+    }
+  }
+
+  private void sendStates(List<Tensor> tensorList) {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment rows = spd4j_cuda_state.allocateArray(Math.max(1, tensors), arena);
+      for (int t = 0; t < tensors; t++) {
+        MemorySegment row = spd4j_cuda_state.asSlice(rows, t);
+        spd4j_cuda_state.group(row, tensorList.get(t).group());
+        spd4j_cuda_state.first_block(row, blocks.firstBlock(t));
+        spd4j_cuda_state.step(row, tensorList.get(t).step());
+      }
+      stream.copy(rows, states);
+    }
+  }
+
+  /** The tables as a {@code spd4j_cuda_table}. */
+  MemorySegment header() {
+    return table;
+  }
+
+  /** A segment of the arena that the tables lie in. */
+  MemorySegment memory() {
+    return control;
+  }
+
+  /** Copies rows into new device memory, freed with the tables. */
+  MemorySegment send(MemorySegment rows) {
+    MemorySegment copy = device.allocate(rows.byteSize());
+    stream.copy(rows, copy);
+    return copy;
+  }
+
+  /** Another gradient for a tensor, or none (null). */
+  void grad(int tensor, MemorySegment grad) {
+    blocks.grad(tensor, grad);
+    changedTensors.add(tensor);
+  }
+
+  /** Whether a tensor is stepped. */
+  void stepped(int tensor, boolean stepped) {
+    int row = stepped ? tensor : -1;
+    if (blocks.scalarsOf(tensor) != row) {
+      blocks.scalarsOf(tensor, row);
+      changedTensors.add(tensor);
+    }
+  }
+
+  /** Looks at the groups' settings. */
+  void refreshGroups() {
+    for (int g = 0; g < groups.size(); g++) {
+      GroupSettings now = groups.get(g);
+      MemorySegment row = spd4j_cuda_group.asSlice(hostGroups, g);
+      if (spd4j_cuda_group.lr(row) != now.lr()
+          || spd4j_cuda_group.beta1(row) != now.beta1()
+          || spd4j_cuda_group.beta2(row) != now.beta2()
+          || spd4j_cuda_group.eps(row) != now.eps()
+          || spd4j_cuda_group.lambda(row) != now.lambda()
+          || spd4j_cuda_group.rule(row) != now.rule().ordinal()
+          || spd4j_cuda_group.maximize(row) != (now.maximize() ? 1 : 0)) {
+        spd4j_cuda_group.lr(row, now.lr());
+        spd4j_cuda_group.beta1(row, now.beta1());
+        spd4j_cuda_group.beta2(row, now.beta2());
+        spd4j_cuda_group.eps(row, now.eps());
+        spd4j_cuda_group.lambda(row, now.lambda());
+        spd4j_cuda_group.rule(row, now.rule().ordinal());
+        spd4j_cuda_group.maximize(row, now.maximize() ? 1 : 0);
+        changedGroups.add(g);
+      }
+    }
+  }
+
+  /** Whether there are rows to send. */
+  boolean changed() {
+    return changedGroups.any() || changedTensors.any();
+  }
+
+  /** Sends what has changed; CUDA has read it when this returns. */
+  void send() {
+    send(changedTensors, blocks.tensors(), deviceTensors, TableLayout.TENSOR.byteSize());
+    send(changedGroups, hostGroups, deviceGroups, GROUP);
+  }
+
+  private void send(Changed changed, MemorySegment from, MemorySegment to, long row) {
+    if (changed.any()) {
+      long at = changed.first * row;
+      long bytes = (changed.end - changed.first) * row;
+      stream.copy(from.asSlice(at, bytes), to.asSlice(at, bytes));
+      changed.clear();
+    }
+  }
+
+  /** The norm that the last steps or norms found; waits for them. */
+  double norm() {
+    try (Arena arena = Arena.ofConfined()) {
+      return spd4j_cuda_control.norm(read(stream, arena, control));
+    }
+  }
+
+  /** The states of the tensors [first, end), as {@code spd4j_cuda_state} rows; waits for steps. */
+  MemorySegment states(CudaStream stream, Arena arena, int first, int end) {
+    return read(stream, arena, states.asSlice(first * STATE, (end - first) * STATE));
+  }
+
+  private static MemorySegment read(CudaStream stream, Arena arena, MemorySegment from) {
+    MemorySegment to = arena.allocate(from.byteSize(), Double.BYTES);
+    stream.copy(from, to);
+    return to;
+  }
+
+  /** Waits for the device and frees its memory. */
+  @Override
+  public void close() {
+    host.close();
+    device.close();
+  }
+}

@@ -1,0 +1,114 @@
+package io.spd4j.nativelib;
+
+import static io.spd4j.generated.cudart.cudart_h.CUDART_VERSION;
+import static io.spd4j.generated.spd4jcuda.spd4j_cuda_h.SPD4J_CUDA_ABI_VERSION;
+
+import io.spd4j.generated.cudart.cudart_h;
+import io.spd4j.generated.spd4jcuda.spd4j_cuda_control;
+import io.spd4j.generated.spd4jcuda.spd4j_cuda_group;
+import io.spd4j.generated.spd4jcuda.spd4j_cuda_h;
+import io.spd4j.generated.spd4jcuda.spd4j_cuda_item;
+import io.spd4j.generated.spd4jcuda.spd4j_cuda_run;
+import io.spd4j.generated.spd4jcuda.spd4j_cuda_state;
+import io.spd4j.generated.spd4jcuda.spd4j_cuda_table;
+import java.lang.foreign.Arena;
+import java.lang.foreign.GroupLayout;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.List;
+import java.util.Optional;
+import java.util.function.Supplier;
+
+/**
+ * Whether the loaded libspd4j_cuda and the generated bindings are of the same header, and the CUDA
+ * runtime in it of the bindings' major version.
+ */
+final class Spd4jCudaAbi {
+  /** All that are called; each throws if the library lacks the function. */
+  static final List<Supplier<MemorySegment>> FUNCTIONS =
+      List.of(
+          spd4j_cuda_h::spd4j_cuda_layout$address,
+          spd4j_cuda_h::spd4j_cuda_device_name$address,
+          spd4j_cuda_h::spd4j_cuda_resident$address,
+          spd4j_cuda_h::spd4j_cuda_norm$address,
+          spd4j_cuda_h::spd4j_cuda_step$address,
+          cudart_h::cudaDriverGetVersion$address,
+          cudart_h::cudaRuntimeGetVersion$address,
+          cudart_h::cudaGetDeviceCount$address,
+          cudart_h::cudaGetDevice$address,
+          cudart_h::cudaSetDevice$address,
+          cudart_h::cudaDeviceSynchronize$address,
+          cudart_h::cudaDeviceGetAttribute$address,
+          cudart_h::cudaMemGetInfo$address,
+          cudart_h::cudaMalloc$address,
+          cudart_h::cudaFree$address,
+          cudart_h::cudaHostAlloc$address,
+          cudart_h::cudaFreeHost$address,
+          cudart_h::cudaPointerGetAttributes$address,
+          cudart_h::cudaMemcpyAsync$address,
+          cudart_h::cudaMemsetAsync$address,
+          cudart_h::cudaStreamCreateWithFlags$address,
+          cudart_h::cudaStreamDestroy$address,
+          cudart_h::cudaStreamSynchronize$address,
+          cudart_h::cudaStreamGetDevice$address,
+          cudart_h::cudaStreamIsCapturing$address,
+          cudart_h::cudaStreamBeginCapture$address,
+          cudart_h::cudaStreamEndCapture$address,
+          cudart_h::cudaStreamWaitEvent$address,
+          cudart_h::cudaEventCreateWithFlags$address,
+          cudart_h::cudaEventRecord$address,
+          cudart_h::cudaEventSynchronize$address,
+          cudart_h::cudaEventElapsedTime$address,
+          cudart_h::cudaEventDestroy$address,
+          cudart_h::cudaGraphInstantiate$address,
+          cudart_h::cudaGraphLaunch$address,
+          cudart_h::cudaGraphExecDestroy$address,
+          cudart_h::cudaGraphDestroy$address,
+          cudart_h::cudaGetLastError$address,
+          cudart_h::cudaGetErrorName$address,
+          cudart_h::cudaGetErrorString$address);
+
+  private static final List<GroupLayout> STRUCTS =
+      List.of(
+          spd4j_cuda_group.layout(),
+          spd4j_cuda_state.layout(),
+          spd4j_cuda_control.layout(),
+          spd4j_cuda_item.layout(),
+          spd4j_cuda_table.layout(),
+          spd4j_cuda_run.layout());
+
+  private Spd4jCudaAbi() {}
+
+  /**
+   * What differs, if anything.
+   *
+   * @throws UnsatisfiedLinkError if a function is missing
+   */
+  static Optional<String> mismatch() {
+    // First, and alone: of another version nothing else is known, not even the signatures.
+    int version = spd4j_cuda_h.spd4j_cuda_abi_version();
+    if (version != SPD4J_CUDA_ABI_VERSION()) {
+      return Optional.of(
+          "ABI version " + version + ", these bindings need " + SPD4J_CUDA_ABI_VERSION());
+    }
+    FUNCTIONS.forEach(Supplier::get);
+    int runtime = runtimeMajor();
+    if (runtime != major(CUDART_VERSION())) {
+      return Optional.of(
+          "CUDA runtime " + runtime + ", these bindings need " + major(CUDART_VERSION()));
+    }
+    return StructLayouts.mismatch(STRUCTS, spd4j_cuda_h::spd4j_cuda_layout);
+  }
+
+  private static int runtimeMajor() {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment version = arena.allocate(ValueLayout.JAVA_INT);
+      cudart_h.cudaRuntimeGetVersion(version);
+      return major(version.get(ValueLayout.JAVA_INT, 0));
+    }
+  }
+
+  private static int major(int version) {
+    return version / 1000;
+  }
+}

@@ -1,0 +1,312 @@
+package io.spd4j;
+
+import static io.spd4j.OptimizerFixture.random;
+import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
+import static org.assertj.core.api.Assertions.assertThatIllegalStateException;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import io.spd4j.cuda.CudaAvailable;
+import io.spd4j.cuda.CudaDevice;
+import io.spd4j.cuda.CudaStream;
+import io.spd4j.cuda.DeviceArena;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.Arrays;
+import java.util.List;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+
+/** What an optimizer on a device accepts and refuses, and what it leaves behind. */
+@CudaAvailable
+class CudaAdamTest {
+  private static final long NUMEL = 5000;
+
+  private final Arena arena = Arena.ofShared();
+  private final OnDevice onDevice = new OnDevice();
+  private final long free = onDevice.device.freeMemory();
+
+  @AfterEach
+  void close() {
+    onDevice.close();
+    arena.close();
+  }
+
+  private MemorySegment host(long seed) {
+    return random(arena, seed, NUMEL);
+  }
+
+  private MemorySegment device(long seed) {
+    return onDevice.copy(host(seed));
+  }
+
+  private Parameter parameter(String name) {
+    return Parameter.of(name, device(1), device(2), device(3));
+  }
+
+  private static ParameterGroup group(Parameter... parameters) {
+    return OptimizerFixture.group(new SelectiveProjectionDecay(1), List.of(parameters));
+  }
+
+  @Test
+  void deviceMemoryChoosesCuda() {
+    try (Adam adam = Adam.builder().group(group(parameter("w"))).build();
+        Adam forced = Adam.builder().group(group(parameter("w"))).backend(Backend.CUDA).build()) {
+      assertThat(adam.backend()).isEqualTo(Backend.CUDA);
+      assertThat(forced.backend()).isEqualTo(Backend.CUDA);
+      adam.step();
+      assertThat(adam.parameters().getFirst().step()).isEqualTo(1);
+      assertThat(DeviceArena.isDevice(adam.parameters().getFirst().expAvg())).isTrue();
+    }
+  }
+
+  @Test
+  void hostMemoryDoesNotChooseCuda() {
+    try (Adam adam = Adam.builder().group(group(Parameter.of("w", host(1), host(2)))).build()) {
+      assertThat(adam.backend()).isNotEqualTo(Backend.CUDA);
+    }
+  }
+
+  @Test
+  void cudaIsTheFirstBackend() {
+    Backend.Availability first = Backend.availability().getFirst();
+    assertThat(first.backend()).isEqualTo(Backend.CUDA);
+    assertThat(first.available()).isTrue();
+    assertThat(first.reason()).contains(onDevice.device.name());
+    assertThat(Diagnostics.report()).containsPattern("(?m)^  cuda +yes ");
+  }
+
+  @ParameterizedTest
+  @EnumSource(mode = EnumSource.Mode.EXCLUDE, names = "CUDA")
+  void theOtherBackendsRefuseDeviceMemory(Backend backend) {
+    assertThatIllegalArgumentException()
+        .isThrownBy(() -> Adam.builder().group(group(parameter("w"))).backend(backend).build())
+        .withMessage("data of w lies in device memory, which only the backend cuda steps");
+  }
+
+  @Test
+  void cudaRefusesHostMemory() {
+    assertThatIllegalArgumentException()
+        .isThrownBy(() ->
+            Adam.builder()
+                .group(group(Parameter.of("w", host(1), host(2))))
+                .backend(Backend.CUDA)
+                .build())
+        .withMessage("data of w lies in host memory: the backend cuda steps that of a DeviceArena");
+  }
+
+  @Test
+  void aMixIsRefusedWhicheverComesFirst() {
+    assertThatIllegalArgumentException()
+        .isThrownBy(
+            () -> Adam.builder().group(group(Parameter.of("w", device(1), host(2)))).build())
+        .withMessageContaining("gradient of w lies in host memory");
+    assertThatIllegalArgumentException()
+        .isThrownBy(() ->
+            Adam.builder().group(group(Parameter.of("w", device(1), device(2), host(3)))).build())
+        .withMessageContaining("anchor of w lies in host memory");
+    assertThatIllegalArgumentException()
+        .isThrownBy(() ->
+            Adam.builder()
+                .group(group(Parameter.of("v", host(1), host(2)), parameter("w")))
+                .build())
+        .withMessageContaining("data of w lies in device memory");
+    assertThatIllegalArgumentException()
+        .isThrownBy(() ->
+            Adam.builder()
+                .group(group(Parameter.builder("w", device(1)).moments(device(2), host(3)).build()))
+                .build())
+        .withMessageContaining("expAvgSq of w lies in host memory");
+  }
+
+  @Test
+  void aGradientOfTheOtherKindIsRefused() {
+    Parameter p = parameter("w");
+    MemorySegment before = p.gradient();
+    try (Adam adam = Adam.builder().group(group(p)).build()) {
+      assertThatIllegalArgumentException()
+          .isThrownBy(() -> p.gradient(host(4)))
+          .withMessageContaining("gradient of w lies in host memory");
+      assertThat(p.gradient()).isEqualTo(before);
+      assertThatIllegalArgumentException()
+          .isThrownBy(() -> p.gradient(p.data()))
+          .withMessage("gradient of w overlaps data of w");
+      adam.step();
+    }
+    Parameter hostParameter = Parameter.of("w", host(1), host(2));
+    try (Adam adam = Adam.builder().group(group(hostParameter)).build()) {
+      assertThatIllegalArgumentException()
+          .isThrownBy(() -> hostParameter.gradient(device(4)))
+          .withMessageContaining("gradient of w lies in device memory");
+      adam.step();
+    }
+  }
+
+  @Test
+  void aStreamIsForCudaAlone() {
+    assertThatIllegalArgumentException()
+        .isThrownBy(() ->
+            Adam.builder()
+                .group(group(Parameter.of("w", host(1), host(2))))
+                .backend(Backend.SCALAR)
+                .stream(onDevice.stream)
+                .build())
+        .withMessage("a stream is given, but the backend is scalar");
+  }
+
+  @Test
+  void aClosedStreamIsRefusedAndNothingIsBroken() {
+    Parameter p = parameter("w");
+    CudaStream stream = CudaStream.create(onDevice.device);
+    Adam adam = Adam.builder().group(group(p)).stream(stream).build();
+    adam.step();
+    stream.synchronize();
+    byte[] before = onDevice.read(p.data());
+    stream.close();
+    assertThatIllegalStateException().isThrownBy(adam::step).withMessageContaining("closed");
+    assertThat(Arrays.equals(onDevice.read(p.data()), before)).isTrue();
+    adam.close();
+  }
+
+  @Test
+  void anArenaThatIsClosedIsNamedAndNothingChanges() {
+    DeviceArena gone = DeviceArena.open(onDevice.device);
+    Parameter p = parameter("w");
+    Parameter q = Parameter.of("v", device(5), gone.allocate(NUMEL * Float.BYTES, 64), device(6));
+    try (Adam adam = Adam.builder().group(group(p, q)).stream(onDevice.stream).build()) {
+      adam.step();
+      byte[] before = onDevice.read(p.data());
+      gone.close();
+      assertThatIllegalStateException()
+          .isThrownBy(adam::step)
+          .withMessage("gradient of v lies in an arena that is closed");
+      assertThatIllegalStateException().isThrownBy(() -> adam.stepClipped(1));
+      assertThatIllegalStateException().isThrownBy(() -> adam.stepParameter(p));
+      assertThat(Arrays.equals(onDevice.read(p.data()), before)).isTrue();
+      assertThat(p.step()).isEqualTo(1);
+      q.gradient(device(7));
+      adam.step();
+      assertThat(p.step()).isEqualTo(2);
+    }
+  }
+
+  @Test
+  void javaCannotReadWhatTheOptimizerHolds() {
+    Parameter p = parameter("w");
+    try (Adam adam = Adam.builder().group(group(p)).build()) {
+      for (MemorySegment segment : List.of(p.data(), p.expAvg(), p.expAvgSq())) {
+        assertThatThrownBy(() -> segment.get(JAVA_FLOAT, 0))
+            .isInstanceOf(WrongThreadException.class);
+      }
+      adam.step();
+    }
+  }
+
+  @Test
+  void countsAndReportsRemainWhenItIsClosed() {
+    Parameter p = parameter("w");
+    Adam adam = Adam.builder().group(group(p)).build();
+    adam.step();
+    adam.step();
+    SpdReport report = adam.spdReport(p).orElseThrow();
+    adam.close();
+    adam.close();
+    assertThat(p.step()).isEqualTo(2);
+    assertThat(adam.spdReport(p)).contains(report);
+    assertThatIllegalStateException().isThrownBy(adam::step).withMessage("the optimizer is closed");
+  }
+
+  @Test
+  void everythingThatItAllocatesIsFreed() {
+    try (DeviceArena own = DeviceArena.open(onDevice.device)) {
+      MemorySegment data = own.allocate(NUMEL * Float.BYTES, 64);
+      MemorySegment gradient = own.allocate(NUMEL * Float.BYTES, 64);
+      long before = onDevice.device.freeMemory();
+      Adam adam = Adam.builder().group(group(Parameter.of("w", data, gradient))).build();
+      adam.step();
+      assertThat(onDevice.device.freeMemory()).isLessThan(before);
+      adam.close();
+      assertThat(onDevice.device.freeMemory()).isEqualTo(before);
+      assertThatIllegalArgumentException()
+          .isThrownBy(() ->
+              Adam.builder()
+                  .group(
+                      group(Parameter.of("w", data, gradient), Parameter.of("v", host(1), host(2))))
+                  .build());
+      assertThat(onDevice.device.freeMemory()).isEqualTo(before);
+    }
+    assertThat(onDevice.device.freeMemory()).isEqualTo(free);
+  }
+
+  @Test
+  void trainingContinuesFromBroughtMoments() {
+    Parameter p = parameter("w");
+    Parameter whole = parameter("w");
+    try (Adam adam = Adam.builder().group(group(whole)).stream(onDevice.stream).build()) {
+      for (int i = 0; i < 4; i++) {
+        adam.step();
+      }
+      Adam first = Adam.builder().group(group(p)).stream(onDevice.stream).build();
+      first.step();
+      first.step();
+      MemorySegment m = onDevice.arena.allocate(NUMEL * Float.BYTES, 64);
+      MemorySegment v = onDevice.arena.allocate(NUMEL * Float.BYTES, 64);
+      onDevice.stream.copy(p.expAvg(), m);
+      onDevice.stream.copy(p.expAvgSq(), v);
+      first.close();
+      Parameter continued =
+          Parameter.builder("w", p.data())
+              .gradient(p.gradient())
+              .anchor(p.anchor())
+              .moments(m, v)
+              .step(p.step())
+              .build();
+      try (Adam second = Adam.builder().group(group(continued)).stream(onDevice.stream).build()) {
+        second.step();
+        second.step();
+        assertThat(continued.step()).isEqualTo(4);
+        int[][] expected = onDevice.bits(adam.parameters());
+        assertThat(Arrays.deepEquals(onDevice.bits(second.parameters()), expected)).isTrue();
+      }
+    }
+  }
+
+  @Test
+  void memoryOfAnotherLibraryIsStepped() {
+    Parameter p = parameter("w");
+    Parameter same = parameter("w");
+    try (DeviceArena view = DeviceArena.open(onDevice.device)) {
+      Parameter wrapped =
+          Parameter.of(
+              "w",
+              view.wrap(same.data().address(), same.data().byteSize()),
+              view.wrap(same.gradient().address(), same.gradient().byteSize()),
+              view.wrap(same.anchor().address(), same.anchor().byteSize()));
+      CudaStream foreign = CudaStream.ofHandle(onDevice.device, onDevice.stream.handle());
+      try (Adam expected = Adam.builder().group(group(p)).stream(onDevice.stream).build();
+          Adam adam = Adam.builder().group(group(wrapped)).stream(foreign).build()) {
+        expected.step();
+        adam.step();
+        assertThat(Arrays.equals(onDevice.read(same.data()), onDevice.read(p.data()))).isTrue();
+      }
+    }
+  }
+
+  @Test
+  void anOptimizerWithoutParametersSteps() {
+    try (Adam adam =
+        Adam.builder().group(group()).backend(Backend.CUDA).stream(onDevice.stream).build()) {
+      adam.step();
+      assertThat(adam.stepClipped(1)).isZero();
+      assertThat(adam.gradientNorm()).isZero();
+    }
+  }
+
+  @Test
+  void everyDeviceHasAnOrdinal() {
+    assertThat(CudaDevice.of(parameter("w").data())).isSameAs(onDevice.device);
+  }
+}

@@ -1,0 +1,55 @@
+package io.spd4j.cuda;
+
+import static org.junit.jupiter.api.extension.ConditionEvaluationResult.disabled;
+import static org.junit.jupiter.api.extension.ConditionEvaluationResult.enabled;
+import static org.junit.platform.commons.support.AnnotationSupport.findAnnotation;
+
+import java.lang.annotation.ElementType;
+import java.lang.annotation.Retention;
+import java.lang.annotation.RetentionPolicy;
+import java.lang.annotation.Target;
+import java.nio.file.Files;
+import org.junit.jupiter.api.extension.ConditionEvaluationResult;
+import org.junit.jupiter.api.extension.ExecutionCondition;
+import org.junit.jupiter.api.extension.ExtendWith;
+import org.junit.jupiter.api.extension.ExtensionContext;
+
+/**
+ * For tests that need CUDA: they run on a GPU if there is one, and in the build's execution
+ * cuda-on-host on the emulation of one. Where the emulation has been built it must work.
+ */
+@Target(ElementType.TYPE)
+@Retention(RetentionPolicy.RUNTIME)
+@ExtendWith(CudaAvailable.Condition.class)
+public @interface CudaAvailable {
+  /** Whether only the emulation will do. */
+  boolean onHostOnly() default false;
+
+  /** Decides, and says why. */
+  final class Condition implements ExecutionCondition {
+    @Override
+    public ConditionEvaluationResult evaluateExecutionCondition(ExtensionContext context) {
+      return findAnnotation(context.getElement(), CudaAvailable.class)
+          .map(Condition::evaluate)
+          .orElse(enabled("a method of the class"));
+    }
+
+    private static ConditionEvaluationResult evaluate(CudaAvailable needed) {
+      if (CudaOnHost.chosen()) {
+        if (!Files.exists(CudaOnHost.library())) {
+          return disabled("no C++ compiler was found: there is no " + CudaOnHost.library());
+        }
+        if (!Cuda.availability().available()) {
+          throw new AssertionError(Cuda.availability().reason());
+        }
+        return enabled("on the host");
+      }
+      if (needed.onHostOnly()) {
+        return disabled("of the execution cuda-on-host");
+      }
+      return Cuda.availability().available()
+          ? enabled(Cuda.availability().reason())
+          : disabled(Cuda.availability().reason());
+    }
+  }
+}

@@ -1,0 +1,354 @@
+package io.spd4j.cuda;
+
+import static io.spd4j.cuda.DeviceMemory.random;
+import static io.spd4j.cuda.DeviceMemory.read;
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
+import static org.assertj.core.api.Assertions.assertThatIllegalStateException;
+
+import io.spd4j.generated.cudart.cudart_h;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.atomic.AtomicReference;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+
+@CudaAvailable
+class CudaGraphTest {
+  private static final int SIZE = 10_000;
+
+  private final CudaDevice device = CudaDevice.of(0);
+  private DeviceArena arena;
+  private PinnedArena pinned;
+  private CudaStream stream;
+  private MemorySegment a;
+  private MemorySegment from;
+  private MemorySegment to;
+
+  @BeforeEach
+  void open() {
+    arena = DeviceArena.open(device);
+    pinned = PinnedArena.open(device);
+    stream = CudaStream.create(device);
+    a = arena.allocate(SIZE);
+    from = pinned.allocate(SIZE);
+    to = pinned.allocate(SIZE);
+  }
+
+  @AfterEach
+  void close() {
+    stream.close();
+    if (pinned.scope().isAlive()) {
+      pinned.close();
+    }
+    if (arena.scope().isAlive()) {
+      arena.close();
+    }
+  }
+
+  private void thereAndBack() {
+    stream.copy(from, a);
+    stream.copy(a, to);
+  }
+
+  @Test
+  void launchesWhatWasCapturedOnWhatTheMemoryHoldsThen() {
+    assertThat(stream.capturing()).isFalse();
+    CudaGraph graph =
+        stream.capture(() -> {
+          assertThat(stream.capturing()).isTrue();
+          thereAndBack();
+        });
+    assertThat(stream.capturing()).isFalse();
+    stream.synchronize();
+    from.fill((byte) 1);
+    assertThat(to.toArray(ValueLayout.JAVA_BYTE)).containsOnly(0);
+    for (int round = 2; round < 10; round++) {
+      from.fill((byte) round);
+      stream.launch(graph);
+      stream.synchronize();
+      assertThat(to.toArray(ValueLayout.JAVA_BYTE)).containsOnly(round);
+    }
+    try (CudaStream other = CudaStream.create(device)) {
+      from.fill((byte) 99);
+      other.launch(graph);
+      graph.close(); // what was launched is done all the same
+      other.synchronize();
+      assertThat(to.toArray(ValueLayout.JAVA_BYTE)).containsOnly(99);
+    }
+    graph.close();
+    assertThatIllegalStateException()
+        .isThrownBy(() -> stream.launch(graph))
+        .withMessage("this CudaGraph is closed");
+  }
+
+  @Test
+  void nothingCanBeCaptured() {
+    try (CudaGraph graph = stream.capture(() -> {})) {
+      stream.launch(graph);
+      stream.synchronize();
+    }
+  }
+
+  @Test
+  void whatTheActionThrowsEndsTheCapture() {
+    for (Throwable thrown : List.of(new ArithmeticException("ours"), new AssertionError("ours"))) {
+      assertThatExceptionOfType(Throwable.class)
+          .isThrownBy(() ->
+              stream.capture(() -> {
+                thereAndBack();
+                if (thrown instanceof Error e) {
+                  throw e;
+                }
+                throw (RuntimeException) thrown;
+              }))
+          .isSameAs(thrown)
+          .satisfies(e -> assertThat(e).hasNoSuppressedExceptions());
+      assertThat(stream.capturing()).isFalse();
+      from.fill((byte) 3);
+      thereAndBack();
+      stream.synchronize();
+      assertThat(to.toArray(ValueLayout.JAVA_BYTE)).containsOnly(3);
+      to.fill((byte) 0);
+    }
+  }
+
+  @Test
+  void memoryIsAllocatedInACapture() {
+    AtomicReference<MemorySegment> allocated = new AtomicReference<>();
+    from.fill((byte) 4);
+    try (CudaGraph graph =
+        stream.capture(() -> {
+          allocated.set(arena.allocate(SIZE));
+          stream.copy(from, allocated.get());
+        })) {
+      assertThat(read(allocated.get())).containsOnly(0);
+      stream.launch(graph);
+      stream.synchronize();
+      assertThat(read(allocated.get())).containsOnly(4);
+    }
+  }
+
+  /** So that a capture neither holds up nor breaks on the work of others. */
+  @Test
+  void theLegacyDefaultStreamIsNotCaptured() {
+    try (CudaStream legacy = CudaStream.ofHandle(device, 0);
+        CudaGraph graph =
+            stream.capture(() -> {
+              thereAndBack();
+              legacy.fill(a, (byte) 7);
+              legacy.synchronize();
+            })) {
+      assertThat(read(a)).containsOnly(7);
+      stream.launch(graph);
+      stream.synchronize();
+      assertThat(read(a)).containsOnly(0);
+    }
+  }
+
+  @Test
+  void whatCannotBeCapturedIsRefusedBeforeCudaSeesIt() {
+    try (Arena host = Arena.ofConfined();
+        CudaStream legacy = CudaStream.ofHandle(device, 0)) {
+      MemorySegment pageable = host.allocate(SIZE);
+      stream
+          .capture(() -> {
+            assertThatIllegalStateException()
+                .isThrownBy(() -> stream.copy(pageable, a))
+                .withMessageStartingWith("host memory is copied in a capture");
+            assertThatIllegalStateException().isThrownBy(() -> stream.copy(a, pageable));
+            assertThatIllegalStateException()
+                .isThrownBy(arena::close)
+                .withMessage("an arena cannot be closed in a capture");
+            assertThatIllegalStateException().isThrownBy(pinned::close);
+            assertThatIllegalStateException().isThrownBy(stream::close);
+            assertThatIllegalStateException()
+                .isThrownBy(() -> stream.capture(() -> {}))
+                .withMessage("the stream is captured already");
+            thereAndBack();
+          })
+          .close();
+      assertThatIllegalStateException()
+          .isThrownBy(() -> legacy.capture(() -> {}))
+          .withMessage("the legacy default stream cannot be captured: create a stream");
+    }
+    assertThat(stream.capturing()).isFalse();
+  }
+
+  @Test
+  void whatCudaRefusesInACaptureIsACudaException() {
+    assertThatExceptionOfType(CudaException.class)
+        .isThrownBy(() -> stream.capture(stream::synchronize))
+        .withMessageContaining("cudaErrorStreamCaptureUnsupported");
+    assertThatExceptionOfType(CudaException.class)
+        .isThrownBy(() ->
+            stream.capture(() -> {
+              try {
+                stream.synchronize();
+              } catch (CudaException e) {
+                // CUDA has given the capture up
+              }
+            }))
+        .withMessageContaining("cudaErrorStreamCaptureInvalidated");
+    try (CudaStream other = CudaStream.create(device)) {
+      assertThatExceptionOfType(CudaException.class)
+          .isThrownBy(() ->
+              stream.capture(() -> {
+                stream.fill(a, (byte) 1);
+                try (CudaEvent event = stream.record()) {
+                  other.await(event);
+                }
+                other.fill(a, (byte) 2); // and stream never waits for that
+              }))
+          .withMessageContaining("cudaErrorStreamCaptureUnjoined");
+      assertThat(other.capturing()).isFalse();
+    }
+    AtomicReference<CudaEvent> event = new AtomicReference<>();
+    stream.capture(() -> event.set(stream.record())).close();
+    assertThatExceptionOfType(CudaException.class)
+        .isThrownBy(() -> event.get().synchronize())
+        .withMessageContaining("cudaErrorCapturedEvent");
+    event.get().close();
+    assertThat(stream.capturing()).isFalse();
+    thereAndBack();
+    stream.synchronize();
+    assertThat(cudart_h.cudaGetLastError()).isZero();
+  }
+
+  /** Their arenas count, too. */
+  @Test
+  void otherStreamsJoinACapture() {
+    PinnedArena theirs = PinnedArena.open(device);
+    try (CudaStream other = CudaStream.create(device)) {
+      MemorySegment result = theirs.allocate(SIZE);
+      CudaGraph graph =
+          stream.capture(() -> {
+            stream.copy(from, a);
+            try (CudaEvent fork = stream.record()) {
+              other.await(fork);
+            }
+            other.copy(a, result);
+            try (CudaEvent join = other.record()) {
+              stream.await(join);
+            }
+          });
+      from.copyFrom(MemorySegment.ofArray(random(SIZE)));
+      stream.launch(graph);
+      stream.synchronize();
+      assertThat(result.toArray(ValueLayout.JAVA_BYTE)).isEqualTo(random(SIZE));
+      other.copy(result, a); // and is captured no more
+      other.synchronize();
+      theirs.close();
+      assertThatIllegalStateException()
+          .isThrownBy(() -> stream.launch(graph))
+          .withMessage("this PinnedArena is closed");
+      graph.close();
+    }
+  }
+
+  @Test
+  void aGraphWhoseMemoryIsFreedIsNotLaunched() {
+    try (CudaGraph graph = stream.capture(this::thereAndBack)) {
+      arena.close();
+      assertThatIllegalStateException()
+          .isThrownBy(() -> stream.launch(graph))
+          .withMessage("this DeviceArena is closed");
+      stream.synchronize();
+    }
+  }
+
+  /** A graph that is launched in a capture brings its memory along. */
+  @Test
+  void graphsAreCapturedToo() {
+    try (CudaGraph inner = stream.capture(this::thereAndBack)) {
+      CudaGraph outer = stream.capture(() -> stream.launch(inner));
+      from.fill((byte) 5);
+      stream.launch(outer);
+      stream.synchronize();
+      assertThat(to.toArray(ValueLayout.JAVA_BYTE)).containsOnly(5);
+      pinned.close();
+      assertThatIllegalStateException().isThrownBy(() -> stream.launch(outer));
+      outer.close();
+    }
+  }
+
+  @Test
+  void closingAGraphsMemoryWaitsForItsLaunches() {
+    for (int round = 1; round < 10; round++) {
+      PinnedArena soonGone = PinnedArena.open(device);
+      MemorySegment source = soonGone.allocate(SIZE);
+      CudaGraph graph = stream.capture(() -> stream.copy(source, a));
+      source.fill((byte) round);
+      stream.launch(graph);
+      soonGone.close();
+      assertThat(read(a)).containsOnly(round);
+      graph.close();
+    }
+  }
+
+  @Test
+  @Timeout(60)
+  void anArenaThatAnotherThreadClosesWaitsForTheEndOfTheCapture() {
+    DeviceArena other = DeviceArena.open(device);
+    other.allocate(SIZE);
+    CountDownLatch closing = new CountDownLatch(1);
+    AtomicReference<CompletableFuture<Void>> closed = new AtomicReference<>();
+    CudaGraph graph =
+        stream.capture(() -> {
+          closed.set(
+              CompletableFuture.runAsync(() -> {
+                closing.countDown();
+                other.close();
+              }));
+          await(closing);
+          while (other.scope().isAlive()) {
+            Thread.onSpinWait();
+          }
+          thereAndBack();
+          assertThat(closed.get()).isNotDone();
+        });
+    closed.get().join();
+    from.fill((byte) 6);
+    stream.launch(graph);
+    stream.synchronize();
+    assertThat(to.toArray(ValueLayout.JAVA_BYTE)).containsOnly(6);
+    graph.close();
+  }
+
+  private static void await(CountDownLatch latch) {
+    try {
+      latch.await();
+    } catch (InterruptedException e) {
+      throw new AssertionError(e);
+    }
+  }
+
+  /** By another library, through its handle. */
+  @Test
+  void inACaptureOfOthersHostMemoryIsRefused() {
+    stream.capture(() -> {}).close();
+    try (Arena calls = Arena.ofConfined()) {
+      MemorySegment out = calls.allocate(ValueLayout.ADDRESS);
+      MemorySegment handle = MemorySegment.ofAddress(stream.handle());
+      assertThat(cudart_h.cudaStreamBeginCapture(handle, cudart_h.cudaStreamCaptureModeRelaxed()))
+          .isZero();
+      assertThat(stream.capturing()).isTrue();
+      stream.fill(a, (byte) 8);
+      assertThatIllegalStateException().isThrownBy(() -> stream.copy(from, a));
+      assertThatIllegalStateException()
+          .isThrownBy(() -> stream.capture(() -> {}))
+          .withMessage("the stream is captured already");
+      assertThat(cudart_h.cudaStreamEndCapture(handle, out)).isZero();
+      assertThat(cudart_h.cudaGraphDestroy(out.get(ValueLayout.ADDRESS, 0))).isZero();
+    }
+    assertThat(read(a)).containsOnly(0);
+    thereAndBack();
+    stream.synchronize();
+  }
+}

@@ -1,0 +1,57 @@
+package io.spd4j.cuda;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.FunctionDescriptor;
+import java.lang.foreign.Linker;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.SymbolLookup;
+import java.lang.foreign.ValueLayout;
+import java.lang.invoke.MethodHandle;
+import java.nio.file.Path;
+import java.util.List;
+
+/** The emulation of CUDA that tests can run on, and can make fail. */
+final class CudaOnHost {
+  private static final String PROPERTY = "spd4j_cuda.library.path";
+
+  private CudaOnHost() {}
+
+  /** Whether this JVM was told to load it. */
+  static boolean chosen() {
+    return System.getProperty(PROPERTY, "").contains("cuda-on-host");
+  }
+
+  static Path library() {
+    return Path.of(System.getProperty(PROPERTY));
+  }
+
+  /** What another JVM needs for the same library; nothing for the bundled one. */
+  static List<String> flags() {
+    return chosen() ? List.of("-D" + PROPERTY + "=" + library()) : List.of();
+  }
+
+  /** Lets a call of a function of the runtime fail with a cudaError, the after-th one from now. */
+  static void fail(String function, int error, long after) {
+    try (Arena arena = Arena.ofConfined()) {
+      handle("cuda_on_host_fail", ValueLayout.ADDRESS, ValueLayout.JAVA_INT, ValueLayout.JAVA_LONG)
+          .invokeExact(arena.allocateFrom(function), error, after);
+    } catch (Throwable e) {
+      throw new AssertionError(e);
+    }
+  }
+
+  /** Forgets failures that are still to come, and brings a lost device back. */
+  static void reset() {
+    try {
+      handle("cuda_on_host_reset").invokeExact();
+    } catch (Throwable e) {
+      throw new AssertionError(e);
+    }
+  }
+
+  private static MethodHandle handle(String function, ValueLayout... parameters) {
+    MemorySegment address =
+        SymbolLookup.libraryLookup(library(), Arena.global()).find(function).orElseThrow();
+    return Linker.nativeLinker().downcallHandle(address, FunctionDescriptor.ofVoid(parameters));
+  }
+}

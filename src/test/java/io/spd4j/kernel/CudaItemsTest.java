@@ -1,0 +1,140 @@
+package io.spd4j.kernel;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.spd4j.kernel.CudaItems.Item;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Random;
+import org.junit.jupiter.api.Test;
+
+/** The order of a device's work. */
+class CudaItemsTest {
+  private static final int MOST = 8;
+
+  /** A table of tensors of so many blocks each; no array is ever read. */
+  private static BlockTable table(Arena arena, int... blocks) {
+    List<TensorArrays> tensors = new ArrayList<>();
+    for (int n : blocks) {
+      MemorySegment array =
+          MemorySegment.ofAddress(64)
+              .reinterpret(Math.max(0, 4L * (n * (long) BlockTable.BLOCK - 5)), arena, null);
+      tensors.add(new TensorArrays(array, array, null, array, array, null));
+    }
+    return new BlockTable(tensors);
+  }
+
+  private static List<Item> items(boolean[] spd, long lag, int... blocks) {
+    try (Arena arena = Arena.ofConfined();
+        BlockTable table = table(arena, blocks)) {
+      List<Item> items = new ArrayList<>();
+      CudaItems.add(items, table, 0, blocks.length, t -> spd[t], lag);
+      return items;
+    }
+  }
+
+  private static Item update(long block) {
+    return new Item(block, 1, false);
+  }
+
+  @Test
+  void withoutSpdThereAreUpdatesAlone() {
+    assertThat(items(new boolean[3], 2, 2, 0, 1)).containsExactly(update(0), update(1), update(2));
+  }
+
+  @Test
+  void aTensorIsProjectedDownwardsSomeWayBehindItsUpdates() {
+    assertThat(items(new boolean[] {true, false}, 3, 9, 5))
+        .containsExactly(
+            update(0),
+            update(1),
+            update(2),
+            update(3),
+            update(4),
+            update(5),
+            update(6),
+            update(7),
+            update(8),
+            update(9),
+            update(10),
+            update(11),
+            new Item(8, MOST, true),
+            new Item(0, 1, true),
+            update(12),
+            update(13));
+  }
+
+  @Test
+  void smallTensorsAreProjectedTogether() {
+    assertThat(items(new boolean[] {true, true, true, false, true}, 0, 1, 2, 1, 1, 1))
+        .containsExactly(
+            update(0),
+            update(1),
+            update(2),
+            update(3),
+            update(4),
+            new Item(3, 4, true),
+            update(5),
+            new Item(5, 1, true));
+  }
+
+  @Test
+  void whateverTheTensorsEveryBlockIsUpdatedOnceAndProjectedOnceBehindAllUpdatesOfItsTensor() {
+    Random random = new Random(41);
+    for (int round = 0; round < 300; round++) {
+      int[] blocks = random.ints(1 + random.nextInt(30), 0, 1 + random.nextInt(40)).toArray();
+      boolean[] spd = new boolean[blocks.length];
+      for (int t = 0; t < spd.length; t++) {
+        spd[t] = random.nextInt(4) != 0;
+      }
+      long lag = random.nextInt(60);
+      check(items(spd, lag, blocks), spd, lag, blocks);
+    }
+  }
+
+  private static void check(List<Item> items, boolean[] spd, long lag, int... blocks) {
+    List<Integer> tensorOf = new ArrayList<>();
+    for (int t = 0; t < blocks.length; t++) {
+      for (int b = 0; b < blocks[t]; b++) {
+        tensorOf.add(t);
+      }
+    }
+    int total = tensorOf.size();
+    int[] lastUpdate = new int[blocks.length];
+    boolean[] projected = new boolean[total];
+    int updates = 0;
+    for (Item item : items) {
+      if (!item.project()) {
+        assertThat(item.block()).isEqualTo(updates);
+        assertThat(item.count()).isEqualTo(1);
+        lastUpdate[tensorOf.get(updates)] = ++updates;
+        continue;
+      }
+      assertThat(item.count()).isBetween(1, MOST);
+      for (int i = 0; i < item.count(); i++) {
+        int block = (int) item.block() - i;
+        int tensor = tensorOf.get(block);
+        assertThat(projected[block]).as("block %d is projected twice", block).isFalse();
+        projected[block] = true;
+        assertThat(spd[tensor]).isTrue();
+        assertThat(block == total - 1 || tensorOf.get(block + 1) != tensor || projected[block + 1])
+            .as("block %d is projected before the next", block)
+            .isTrue();
+        int end = block + 1;
+        while (end < total && tensorOf.get(end) == tensor) {
+          end++;
+        }
+        assertThat(updates).as("updates in front of a projection").isGreaterThanOrEqualTo(end);
+        assertThat(updates == total || updates - lastUpdate[tensor] >= lag)
+            .as("%d updates behind %d", updates, lastUpdate[tensor])
+            .isTrue();
+      }
+    }
+    assertThat(updates).isEqualTo(total);
+    for (int block = 0; block < total; block++) {
+      assertThat(projected[block]).isEqualTo(spd[tensorOf.get(block)]);
+    }
+  }
+}

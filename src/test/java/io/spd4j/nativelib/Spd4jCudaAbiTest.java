@@ -1,0 +1,136 @@
+package io.spd4j.nativelib;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import io.spd4j.generated.cudart.cudart_h;
+import io.spd4j.generated.spd4jcuda.spd4j_cuda_control;
+import io.spd4j.generated.spd4jcuda.spd4j_cuda_group;
+import io.spd4j.generated.spd4jcuda.spd4j_cuda_h;
+import io.spd4j.generated.spd4jcuda.spd4j_cuda_item;
+import io.spd4j.generated.spd4jcuda.spd4j_cuda_run;
+import io.spd4j.generated.spd4jcuda.spd4j_cuda_state;
+import io.spd4j.generated.spd4jcuda.spd4j_cuda_table;
+import java.lang.reflect.Method;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+class Spd4jCudaAbiTest {
+  private static final String FILE = System.mapLibraryName("spd4j_cuda");
+  private static final String ADDRESS = "$address";
+
+  @TempDir Path folder;
+
+  /** Neither a GPU nor a driver is needed for that. */
+  @Test
+  void theBundledLibraryIsThatOfTheBindings() throws Exception {
+    String bundled = "META-INF/native/" + Platform.NAME + "/" + FILE;
+    assumeTrue(Files.exists(Places.CLASSES.resolve(bundled)), "no nvcc was found");
+    Outcome outcome = Outcome.inNewLoader(Places.CLASSES, Map.of("report.cuda", "true"));
+    assertThat(outcome.reason()).isEqualTo(FILE + " was loaded from the bundled " + bundled);
+    assertThat(outcome.loaded()).isTrue();
+  }
+
+  @Test
+  void withoutItTheReasonSaysHowToGetIt() throws Exception {
+    Outcome outcome =
+        Outcome.inNewLoader(Places.classesAlone(folder), Map.of("report.cuda", "true"));
+    assertThat(outcome.loaded()).isFalse();
+    assertThat(outcome.reason())
+        .startsWith(FILE + " was not loaded: no META-INF/native/")
+        .contains(" is bundled (the build makes it where there is an nvcc); no spd4j_cuda in ");
+  }
+
+  @Test
+  void everyBoundFunctionIsLookedFor() {
+    assertThat(Spd4jCudaAbi.FUNCTIONS).hasSize(names().size() - 1);
+    assertThat(names()).contains("spd4j_cuda_abi_version"); // the one that is called instead
+  }
+
+  @Test
+  void anotherAbiVersionIsRefused() throws Exception {
+    int need = spd4j_cuda_h.SPD4J_CUDA_ABI_VERSION();
+    refused(
+        "int spd4j_cuda_abi_version(void) { return " + (need + 1) + "; }",
+        "ABI version " + (need + 1) + ", these bindings need " + need);
+  }
+
+  @Test
+  void aLibraryOfSomethingElseIsRefused() throws Exception {
+    refused("int nothing;", "unresolved symbol: spd4j_cuda_abi_version");
+  }
+
+  @Test
+  void aMissingFunctionIsRefused() throws Exception {
+    String source = library(cudart_h.CUDART_VERSION());
+    for (String missing : List.of("spd4j_cuda_step", "cudaGraphLaunch")) {
+      refused(source.replace(missing, "another"), "unresolved symbol: " + missing);
+    }
+  }
+
+  @Test
+  void anotherCudaRuntimeIsRefused() throws Exception {
+    int need = cudart_h.CUDART_VERSION() / 1000;
+    refused(library(12090), "CUDA runtime 12, these bindings need " + need);
+  }
+
+  @Test
+  void anotherLayoutIsRefused() throws Exception {
+    long need =
+        Stream.of(
+                spd4j_cuda_group.layout(),
+                spd4j_cuda_state.layout(),
+                spd4j_cuda_control.layout(),
+                spd4j_cuda_item.layout(),
+                spd4j_cuda_table.layout(),
+                spd4j_cuda_run.layout())
+            .mapToLong(struct -> 1 + struct.memberLayouts().size())
+            .sum();
+    refused(library(cudart_h.CUDART_VERSION()), "0 sizes and offsets, these bindings need " + need);
+  }
+
+  /** The functions that the bindings bind. */
+  private static List<String> names() {
+    return Stream.of(spd4j_cuda_h.class, cudart_h.class)
+        .flatMap(bindings -> Stream.of(bindings.getMethods()))
+        .map(Method::getName)
+        .filter(name -> name.endsWith(ADDRESS))
+        .map(name -> name.substring(0, name.length() - ADDRESS.length()))
+        .toList();
+  }
+
+  /** The C source of a library of this ABI version that knows no structs. */
+  private static String library(int runtime) {
+    String others =
+        names().stream()
+            .filter(name -> !name.matches("spd4j_cuda_(abi_version|layout)|cudaRuntimeGetVersion"))
+            .map("void %s(void) {}"::formatted)
+            .collect(Collectors.joining("\n"));
+    return """
+    int spd4j_cuda_abi_version(void) { return %d; }
+    long long spd4j_cuda_layout(void) { return 0; }
+    int cudaRuntimeGetVersion(int *version) { *version = %d; return 0; }
+    %s
+    """
+        .formatted(spd4j_cuda_h.SPD4J_CUDA_ABI_VERSION(), runtime, others);
+  }
+
+  private void refused(String source, String reason) throws Exception {
+    Path wrong = Places.compile(folder, source);
+    Outcome outcome =
+        Outcome.inNewLoader(
+            Places.CLASSES,
+            Map.of("report.cuda", "true", "spd4j_cuda.library.path", wrong.toString()));
+    assertThat(outcome.loaded()).isFalse();
+    assertThat(outcome.reason())
+        .isEqualTo(
+            "%s from %s (-Dspd4j_cuda.library.path) cannot be used: %s"
+                .formatted(FILE, wrong, reason));
+  }
+}
