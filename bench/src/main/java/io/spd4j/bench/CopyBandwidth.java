@@ -1,5 +1,6 @@
 package io.spd4j.bench;
 
+import io.spd4j.Backend;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.concurrent.CompletableFuture;
@@ -12,11 +13,26 @@ final class CopyBandwidth {
   private CopyBandwidth() {}
 
   /**
-   * Copies one half of some memory to the other.
+   * Copies one half of some memory of a CUDA device to the other.
    *
    * @return bytes read and written per nanosecond, in the median
    */
-  static double measure(long bytes, int threads, int repeat) {
+  static double onDevice(long bytes, int repeat) {
+    try (ArrayMemory memory = new ArrayMemory(Backend.CUDA)) {
+      long half = bytes / 2;
+      MemorySegment from = memory.allocate(half);
+      MemorySegment to = memory.allocate(half);
+      Runnable copy = () -> memory.stream().copy(from, to);
+      return 2 * half / DeviceTiming.of(memory.stream(), repeat, copy).device().medianNanos();
+    }
+  }
+
+  /**
+   * Copies one half of some memory of the host to the other.
+   *
+   * @return bytes read and written per nanosecond, in the median
+   */
+  static double onHost(long bytes, int threads, int repeat) {
     try (Arena arena = Arena.ofShared();
         ExecutorService helpers = Executors.newFixedThreadPool(threads)) {
       long half = bytes / 2;

@@ -1,6 +1,5 @@
 package io.spd4j.bench;
 
-import io.spd4j.Parameter;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.HashMap;
@@ -14,15 +13,15 @@ final class FirstBits {
   private final Map<Key, MemorySegment[]> first = new HashMap<>();
 
   /** Compares every array of a tensor after a step with what was there the first time. */
-  boolean same(int tensor, int step, Parameter parameter) {
+  boolean same(int tensor, int step, StepOutput output) {
     MemorySegment[] expected =
         first.computeIfAbsent(
             new Key(step, tensor),
             key ->
-                arrays(parameter)
+                arrays(output)
                     .map(array -> MemorySegment.ofArray(array.toArray(ValueLayout.JAVA_BYTE)))
                     .toArray(MemorySegment[]::new));
-    MemorySegment[] actual = arrays(parameter).toArray(MemorySegment[]::new);
+    MemorySegment[] actual = arrays(output).toArray(MemorySegment[]::new);
     for (int a = 0; a < actual.length; a++) {
       if (actual[a].mismatch(expected[a]) >= 0) {
         return false;
@@ -31,8 +30,8 @@ final class FirstBits {
     return true;
   }
 
-  private static Stream<MemorySegment> arrays(Parameter p) {
-    return Stream.of(p.data(), p.expAvg(), p.expAvgSq(), p.maxExpAvgSq())
+  private static Stream<MemorySegment> arrays(StepOutput o) {
+    return Stream.of(o.data(), o.expAvg(), o.expAvgSq(), o.maxExpAvgSq())
         .filter(array -> array != null);
   }
 }

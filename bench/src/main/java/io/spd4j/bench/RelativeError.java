@@ -2,7 +2,6 @@ package io.spd4j.bench;
 
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 
-import io.spd4j.Parameter;
 import io.spd4j.bench.Trace.Recorded;
 import java.lang.foreign.MemorySegment;
 
@@ -42,8 +41,8 @@ final class RelativeError {
   }
 
   /** Looks at a tensor after step k, counted from 0. */
-  void look(int tensor, int k, Parameter parameter) {
-    MemorySegment actual = array.of(parameter);
+  void look(int tensor, int k, StepOutput output) {
+    MemorySegment actual = array.of(output);
     float[] recorded = array.of(trace.tensors().get(tensor).steps().get(k)).toArray(JAVA_FLOAT);
     float[] scale = largest[tensor];
     grow(scale, recorded);

@@ -43,7 +43,7 @@ final class ReplayCommand implements Callable<Integer> {
       defaultValue = "1,2,3,7",
       paramLabel = "T",
       converter = Count.class,
-      description = "Numbers of threads; default: ${DEFAULT-VALUE}.")
+      description = "Numbers of threads, for all but cuda; default: ${DEFAULT-VALUE}.")
   private List<Integer> threads;
 
   /** The worst of a backend's runs. */
@@ -102,7 +102,8 @@ final class ReplayCommand implements Callable<Integer> {
 
   private Result replay(Trace trace, Backend backend, FirstBits bits) {
     Result result = new Result();
-    for (int count : threads) {
+    // A device has threads of its own.
+    for (int count : backend == Backend.CUDA ? List.of(1) : threads) {
       try (TraceRun run = new TraceRun(trace, backend, count)) {
         Map<Recorded, RelativeError> errors = new EnumMap<>(Recorded.class);
         for (Recorded array : Recorded.values()) {
@@ -112,12 +113,12 @@ final class ReplayCommand implements Callable<Integer> {
           run.step(k);
           for (int i = 0; i < trace.tensors().size(); i++) {
             // The other copies have the same errors if they have the same bits.
-            Parameter first = run.copies().getFirst().get(i);
+            StepOutput first = run.output(run.copies().getFirst().get(i));
             for (RelativeError error : errors.values()) {
               error.look(i, k, first);
             }
             for (List<Parameter> copy : run.copies()) {
-              result.sameBits &= bits.same(i, k, copy.get(i));
+              result.sameBits &= bits.same(i, k, run.output(copy.get(i)));
               if (trace.rule() == Rule.SPD && differs(trace, i, k, run.report(copy.get(i)))) {
                 result.differing++;
               }

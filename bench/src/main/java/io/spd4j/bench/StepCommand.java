@@ -5,6 +5,10 @@ import com.fasterxml.jackson.core.JsonGenerator;
 import io.spd4j.Adam;
 import io.spd4j.Backend;
 import io.spd4j.SpdReport;
+import io.spd4j.cuda.CudaDevice;
+import io.spd4j.cuda.CudaException;
+import io.spd4j.cuda.CudaGraph;
+import io.spd4j.cuda.CudaStream;
 import java.io.IOException;
 import java.io.StringWriter;
 import java.math.BigDecimal;
@@ -25,10 +29,17 @@ import picocli.CommandLine.Spec;
       "bytes_per_param is counted: 28 without an anchor, 32 with one, and 8 or 12 more for each "
           + "parameter of a tensor that was projected in the last step. copy_gb_per_s is what "
           + "copying within as much memory reaches, read and written bytes counted, with the same "
-          + "number of threads."
+          + "number of threads.",
+      "With --backend cuda the arrays lie in the memory of the first device, and median_ms and "
+          + "min_ms are its own times of steps that follow each other without a pause. host_us is "
+          + "what the host takes for a call that finds the device idle: where it is longer than a "
+          + "step, the device waits for the host."
     },
     footer = {"", "Example: java -jar spd4j-bench.jar step --shape vit-b16 --rule spd --threads 2"})
 final class StepCommand implements Callable<Integer> {
+  /** cudaErrorMemoryAllocation. */
+  private static final int CUDA_OUT_OF_MEMORY = 2;
+
   @Spec private CommandSpec spec;
 
   @Option(
@@ -46,13 +57,14 @@ final class StepCommand implements Callable<Integer> {
 
   @Option(
       names = "--backend",
-      description = "native, vector or scalar; default: the first that is available.")
+      description =
+          "cuda, native, vector or scalar; default: the first of the last three that is available.")
   private Backend backend;
 
   @Option(
       names = "--threads",
       converter = Count.class,
-      description = "Default: the number of processors.")
+      description = "Default: the number of processors; cuda uses one.")
   private int threads = Runtime.getRuntime().availableProcessors();
 
   @Option(
@@ -69,26 +81,68 @@ final class StepCommand implements Callable<Integer> {
       description = "Steps that are timed; default: ${DEFAULT-VALUE}.")
   private int repeat;
 
-  /** What is measured while the arrays are there, and what is left to do once they are gone. */
+  @Option(
+      names = "--graph",
+      description = "Also time the step as a captured CUDA graph that is launched again and again.")
+  private boolean graph;
+
+  /**
+   * What is measured on a CUDA device.
+   *
+   * @param host to enqueue a step
+   * @param graph null: not asked for
+   */
+  private record OnDevice(CudaDevice device, Timing host, DeviceTiming graph) {}
+
+  /**
+   * What is measured while the arrays are there, and what is left to do once they are gone.
+   *
+   * @param onDevice null: on the host
+   */
   private record Measured(
-      Backend backend, Timing timing, long selected, long traffic, long footprint) {}
+      Backend backend,
+      Timing timing,
+      OnDevice onDevice,
+      long selected,
+      long traffic,
+      long footprint) {}
 
   @Override
   public Integer call() throws Failure, IOException {
+    if (graph && backend != Backend.CUDA) {
+      throw Failure.ofInput("--graph needs --backend cuda");
+    }
     try {
       Measured measured = measure();
-      double copy = CopyBandwidth.measure(measured.footprint(), threads, repeat);
+      double copy =
+          measured.onDevice() != null
+              ? CopyBandwidth.onDevice(measured.footprint(), repeat)
+              : CopyBandwidth.onHost(measured.footprint(), threads, repeat);
       spec.commandLine().getOut().println(json(measured, copy));
       return ExitCode.OK;
     } catch (OutOfMemoryError e) {
       throw Failure.ofInput("there is not enough memory for " + shape.name());
+    } catch (CudaException e) {
+      if (e.code() == CUDA_OUT_OF_MEMORY) {
+        throw Failure.ofInput(shape.name() + ": " + e.getMessage());
+      }
+      throw e;
     }
   }
 
   private Measured measure() throws Failure {
     try (Workload workload = workload()) {
       Adam adam = workload.adam();
-      Timing timing = Timing.of(repeat, adam::step);
+      CudaStream stream = workload.memory().stream();
+      Timing timing;
+      OnDevice onDevice = null;
+      if (stream == null) {
+        timing = Timing.of(repeat, adam::step);
+      } else {
+        DeviceTiming step = DeviceTiming.of(stream, repeat, adam::step);
+        timing = step.device();
+        onDevice = new OnDevice(stream.device(), step.host(), graph ? graph(stream, adam) : null);
+      }
       List<SpdReport> reports = adam.spdReports();
       for (SpdReport report : reports) {
         if (!select.agrees(report)) {
@@ -98,9 +152,16 @@ final class StepCommand implements Callable<Integer> {
       return new Measured(
           adam.backend(),
           timing,
+          onDevice,
           reports.stream().filter(SpdReport::selected).count(),
           workload.traffic(),
           workload.footprint());
+    }
+  }
+
+  private DeviceTiming graph(CudaStream stream, Adam adam) {
+    try (CudaGraph step = stream.capture(adam::step)) {
+      return DeviceTiming.of(stream, repeat, () -> stream.launch(step));
     }
   }
 
@@ -119,7 +180,7 @@ final class StepCommand implements Callable<Integer> {
       json.writeStringField("shape", shape.name());
       json.writeStringField("rule", rule.toString());
       json.writeStringField("backend", m.backend().id());
-      json.writeNumberField("threads", threads);
+      json.writeNumberField("threads", m.onDevice() == null ? threads : 1);
       json.writeStringField("select", select.toString());
       json.writeNumberField("numel", shape.numel());
       json.writeNumberField("tensors", shape.tensors().size());
@@ -129,6 +190,16 @@ final class StepCommand implements Callable<Integer> {
       number(json, "bytes_per_param", (double) m.traffic() / shape.numel());
       number(json, "gb_per_s", m.traffic() / m.timing().medianNanos());
       number(json, "copy_gb_per_s", copy);
+      if (m.onDevice() != null) {
+        json.writeStringField("device", m.onDevice().device().name());
+        number(json, "host_us", m.onDevice().host().medianNanos() / 1e3);
+        if (graph) {
+          DeviceTiming replayed = m.onDevice().graph();
+          number(json, "graph_median_ms", replayed.device().medianNanos() / 1e6);
+          number(json, "graph_min_ms", replayed.device().minNanos() / 1e6);
+          number(json, "graph_host_us", replayed.host().medianNanos() / 1e3);
+        }
+      }
       json.writeEndObject();
     }
     return line.toString();

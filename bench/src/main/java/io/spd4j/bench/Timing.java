@@ -14,17 +14,30 @@ record Timing(double medianNanos, double minNanos) {
 
   static Timing of(int repeat, Runnable task) {
     warmUp(task);
-    long[] nanos = new long[repeat];
+    double[] nanos = new double[repeat];
     for (int i = 0; i < repeat; i++) {
-      long begin = System.nanoTime();
-      task.run();
-      nanos[i] = System.nanoTime() - begin;
+      nanos[i] = nanos(task);
     }
-    Arrays.sort(nanos);
-    return new Timing((nanos[(repeat - 1) / 2] + nanos[repeat / 2]) / 2.0, nanos[0]);
+    return of(nanos);
   }
 
-  private static void warmUp(Runnable task) {
+  /** What some runs took. */
+  static Timing of(double[] nanos) {
+    double[] sorted = nanos.clone();
+    Arrays.sort(sorted);
+    int last = sorted.length - 1;
+    return new Timing((sorted[last / 2] + sorted[(last + 1) / 2]) / 2, sorted[0]);
+  }
+
+  /** What one run takes. */
+  static double nanos(Runnable task) {
+    long begin = System.nanoTime();
+    task.run();
+    return System.nanoTime() - begin;
+  }
+
+  /** Runs a task until the compiler is done with it. */
+  static void warmUp(Runnable task) {
     CompilationMXBean compiler = ManagementFactory.getCompilationMXBean();
     long start = System.nanoTime();
     long quietSince = start;

@@ -1,6 +1,5 @@
 package io.spd4j.bench;
 
-import io.spd4j.Parameter;
 import io.spd4j.ParameterGroup;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
@@ -39,14 +38,14 @@ record Trace(
 
   /** The arrays that are recorded after a step. */
   enum Recorded {
-    PARAM(Step::param, Parameter::data),
-    EXP_AVG(Step::expAvg, Parameter::expAvg),
-    EXP_AVG_SQ(Step::expAvgSq, Parameter::expAvgSq);
+    PARAM(Step::param, StepOutput::data),
+    EXP_AVG(Step::expAvg, StepOutput::expAvg),
+    EXP_AVG_SQ(Step::expAvgSq, StepOutput::expAvgSq);
 
     private final Function<Step, MemorySegment> recorded;
-    private final Function<Parameter, MemorySegment> actual;
+    private final Function<StepOutput, MemorySegment> actual;
 
-    Recorded(Function<Step, MemorySegment> recorded, Function<Parameter, MemorySegment> actual) {
+    Recorded(Function<Step, MemorySegment> recorded, Function<StepOutput, MemorySegment> actual) {
       this.recorded = recorded;
       this.actual = actual;
     }
@@ -55,8 +54,8 @@ record Trace(
       return recorded.apply(step);
     }
 
-    MemorySegment of(Parameter parameter) {
-      return actual.apply(parameter);
+    MemorySegment of(StepOutput output) {
+      return actual.apply(output);
     }
   }
 

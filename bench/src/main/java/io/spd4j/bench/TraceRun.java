@@ -5,7 +5,6 @@ import io.spd4j.Backend;
 import io.spd4j.Parameter;
 import io.spd4j.ParameterGroup;
 import io.spd4j.SpdReport;
-import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
@@ -19,35 +18,39 @@ final class TraceRun implements AutoCloseable {
   private static final long ELEMENTS_PER_THREAD = 1 << 16;
 
   private final Trace trace;
-  private final Arena arena = Arena.ofShared();
+  private final ArrayMemory memory;
   private final List<List<Parameter>> copies = new ArrayList<>();
   private final Adam adam;
 
   TraceRun(Trace trace, Backend backend, int threads) {
     this.trace = trace;
+    memory = new ArrayMemory(backend);
+    List<MemorySegment> anchors = trace.tensors().stream().map(this::anchor).toList();
     ParameterGroup.Builder group = trace.group();
     long wanted = Math.ceilDiv(threads * ELEMENTS_PER_THREAD, trace.numel());
     for (long c = 0; c < wanted; c++) {
       List<Parameter> copy = new ArrayList<>();
-      for (Trace.Tensor tensor : trace.tensors()) {
-        copy.add(parameter("p" + copy.size() + " of copy " + c, tensor));
+      for (int i = 0; i < anchors.size(); i++) {
+        MemorySegment data = memory.copyOf(trace.tensors().get(i).init());
+        String name = "p" + i + " of copy " + c;
+        copy.add(Parameter.builder(name, data).anchor(anchors.get(i)).build());
       }
       group.parameters(copy);
       copies.add(copy);
     }
-    adam = Adam.builder().group(group.build()).backend(backend).threads(threads).build();
+    adam = memory.adam().group(group.build()).threads(threads).build();
   }
 
-  private Parameter parameter(String name, Trace.Tensor tensor) {
-    MemorySegment data = arena.allocate(tensor.init().byteSize(), 64).copyFrom(tensor.init());
-    return Parameter.builder(name, data).anchor(tensor.anchor()).build();
+  private MemorySegment anchor(Trace.Tensor tensor) {
+    return tensor.anchor() == null ? null : memory.input(tensor.anchor());
   }
 
   /** Takes step k, counted from 0. */
   void step(int k) {
-    for (List<Parameter> copy : copies) {
-      for (int i = 0; i < copy.size(); i++) {
-        copy.get(i).gradient(trace.tensors().get(i).steps().get(k).grad());
+    for (int i = 0; i < trace.tensors().size(); i++) {
+      MemorySegment gradient = memory.input(trace.tensors().get(i).steps().get(k).grad());
+      for (List<Parameter> copy : copies) {
+        copy.get(i).gradient(gradient);
       }
     }
     adam.step();
@@ -58,6 +61,11 @@ final class TraceRun implements AutoCloseable {
     return copies;
   }
 
+  /** What the steps so far have made of a parameter. */
+  StepOutput output(Parameter parameter) {
+    return StepOutput.of(parameter, memory);
+  }
+
   /** What SPD did with a parameter in the last step. */
   SpdReport report(Parameter parameter) {
     return adam.spdReport(parameter).orElseThrow();
@@ -66,6 +74,6 @@ final class TraceRun implements AutoCloseable {
   @Override
   public void close() {
     adam.close();
-    arena.close();
+    memory.close();
   }
 }

@@ -6,11 +6,15 @@ import io.spd4j.Adam;
 import io.spd4j.Backend;
 import io.spd4j.Parameter;
 import io.spd4j.ParameterGroup;
+import io.spd4j.cuda.CudaException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
 import java.util.SplittableRandom;
+import java.util.function.Supplier;
+import java.util.stream.Stream;
 
 /**
  * An optimizer over random arrays that stay sane for a million steps: no value gets near overflow
@@ -19,8 +23,8 @@ import java.util.SplittableRandom;
 final class Workload implements AutoCloseable {
   private static final long SEED = 20241103;
 
-  /** A cache line, and the widest vector. */
-  private static final long ALIGNMENT = 64;
+  /** Bytes of an array that are made at a time: for a device they have to be copied. */
+  private static final long PIECE = 1 << 22;
 
   private static final double LR = 1e-6;
 
@@ -30,26 +34,48 @@ final class Workload implements AutoCloseable {
   /** So many that no bias is left to correct: with that β1 the correction would be huge. */
   private static final long STEPS_TAKEN = 100_000_000;
 
-  private final Arena arena = Arena.ofShared();
   private final SplittableRandom random = new SplittableRandom(SEED);
   private final Select select;
   private final boolean anchored;
+  private final ArrayMemory memory;
   private final Adam adam;
 
   /**
-   * @param backend null: the library's choice
+   * The arrays of all tensors, or a piece of each.
+   *
+   * @param anchor null: the origin
+   */
+  private record Arrays(
+      MemorySegment data,
+      MemorySegment gradient,
+      MemorySegment anchor,
+      MemorySegment expAvg,
+      MemorySegment expAvgSq) {
+    static Arrays of(boolean anchored, Supplier<MemorySegment> array) {
+      return new Arrays(
+          array.get(), array.get(), anchored ? array.get() : null, array.get(), array.get());
+    }
+
+    List<MemorySegment> all() {
+      return Stream.of(data, gradient, anchor, expAvg, expAvgSq).filter(Objects::nonNull).toList();
+    }
+  }
+
+  /**
+   * @param backend null: the library's choice for the host's memory
+   * @throws IllegalStateException if the backend is not available; the message says why
+   * @throws CudaException if there is not enough memory on the device, or CUDA fails
    */
   Workload(Shape shape, Rule rule, Select select, Backend backend, int threads) {
     this.select = select;
     anchored = shape.anchored() && rule != Rule.ADAMW;
-    Adam.Builder builder = Adam.builder().threads(threads);
-    if (backend != null) {
-      builder.backend(backend);
-    }
+    memory = new ArrayMemory(backend);
     boolean ready = false;
     try {
       adam =
-          builder
+          memory
+              .adam()
+              .threads(threads)
               .group(
                   ParameterGroup.builder()
                       .lr(LR)
@@ -61,7 +87,7 @@ final class Workload implements AutoCloseable {
       ready = true;
     } finally {
       if (!ready) {
-        arena.close();
+        memory.close();
       }
     }
   }
@@ -69,31 +95,39 @@ final class Workload implements AutoCloseable {
   /** Arrays of one kind lie together, as a trainer would have them. */
   private List<Parameter> parameters(List<Long> tensors) {
     long bytes = tensors.stream().mapToLong(Workload::alignedSize).sum();
-    MemorySegment data = arena.allocate(bytes, ALIGNMENT);
-    MemorySegment gradient = arena.allocate(bytes, ALIGNMENT);
-    MemorySegment anchor = anchored ? arena.allocate(bytes, ALIGNMENT) : null;
-    MemorySegment expAvg = arena.allocate(bytes, ALIGNMENT);
-    MemorySegment expAvgSq = arena.allocate(bytes, ALIGNMENT);
+    Arrays arrays = Arrays.of(anchored, () -> memory.allocate(bytes));
+    fill(arrays, bytes);
     List<Parameter> parameters = new ArrayList<>();
     long at = 0;
     for (long numel : tensors) {
       long size = numel * Float.BYTES;
-      Parameter parameter =
-          Parameter.builder("tensor " + parameters.size(), data.asSlice(at, size))
-              .gradient(gradient.asSlice(at, size))
-              .anchor(anchored ? anchor.asSlice(at, size) : null)
-              .moments(expAvg.asSlice(at, size), expAvgSq.asSlice(at, size))
+      parameters.add(
+          Parameter.builder("tensor " + parameters.size(), arrays.data.asSlice(at, size))
+              .gradient(arrays.gradient.asSlice(at, size))
+              .anchor(anchored ? arrays.anchor.asSlice(at, size) : null)
+              .moments(arrays.expAvg.asSlice(at, size), arrays.expAvgSq.asSlice(at, size))
               .step(STEPS_TAKEN)
-              .build();
-      fill(parameter);
-      parameters.add(parameter);
+              .build());
       at += alignedSize(numel);
     }
     return parameters;
   }
 
   private static long alignedSize(long numel) {
-    return Math.ceilDiv(numel * Float.BYTES, ALIGNMENT) * ALIGNMENT;
+    return Math.ceilDiv(numel * Float.BYTES, ArrayMemory.ALIGNMENT) * ArrayMemory.ALIGNMENT;
+  }
+
+  private void fill(Arrays arrays, long bytes) {
+    try (Arena arena = Arena.ofConfined()) {
+      Arrays piece = Arrays.of(anchored, () -> arena.allocate(PIECE, ArrayMemory.ALIGNMENT));
+      for (long at = 0; at < bytes; at += PIECE) {
+        long size = Math.min(PIECE, bytes - at);
+        randomize(piece, size / Float.BYTES);
+        for (int i = 0; i < arrays.all().size(); i++) {
+          memory.write(piece.all().get(i).asSlice(0, size), arrays.all().get(i).asSlice(at, size));
+        }
+      }
+    }
   }
 
   /**
@@ -101,8 +135,8 @@ final class Workload implements AutoCloseable {
    * update, which follows the first moment, leads further away nevertheless. So for ALL gradient
    * and first moment have opposite signs, and it is the larger one that is to last.
    */
-  private void fill(Parameter p) {
-    for (long i = 0; i < p.numel(); i++) {
+  private void randomize(Arrays p, long numel) {
+    for (long i = 0; i < numel; i++) {
       long bits = random.nextLong();
       float deviation = signed(bits, 1e-2f);
       float gradient = signed(bits >>> 12, 1e-3f);
@@ -113,12 +147,12 @@ final class Workload implements AutoCloseable {
       }
       float anchor = anchored ? signed(bits >>> 36, 3e-2f) : 0;
       if (anchored) {
-        p.anchor().setAtIndex(JAVA_FLOAT, i, anchor);
+        p.anchor.setAtIndex(JAVA_FLOAT, i, anchor);
       }
-      p.data().setAtIndex(JAVA_FLOAT, i, anchor + deviation);
-      p.gradient().setAtIndex(JAVA_FLOAT, i, gradient);
-      p.expAvg().setAtIndex(JAVA_FLOAT, i, expAvg);
-      p.expAvgSq().setAtIndex(JAVA_FLOAT, i, gradient * gradient);
+      p.data.setAtIndex(JAVA_FLOAT, i, anchor + deviation);
+      p.gradient.setAtIndex(JAVA_FLOAT, i, gradient);
+      p.expAvg.setAtIndex(JAVA_FLOAT, i, expAvg);
+      p.expAvgSq.setAtIndex(JAVA_FLOAT, i, gradient * gradient);
     }
   }
 
@@ -130,6 +164,11 @@ final class Workload implements AutoCloseable {
 
   Adam adam() {
     return adam;
+  }
+
+  /** Where the optimizer's arrays lie. */
+  ArrayMemory memory() {
+    return memory;
   }
 
   /** Bytes of all arrays that a step touches. */
@@ -156,6 +195,6 @@ final class Workload implements AutoCloseable {
   @Override
   public void close() {
     adam.close();
-    arena.close();
+    memory.close();
   }
 }

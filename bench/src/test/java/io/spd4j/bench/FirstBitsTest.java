@@ -3,7 +3,6 @@ package io.spd4j.bench;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static org.assertj.core.api.Assertions.assertThat;
 
-import io.spd4j.Parameter;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.stream.IntStream;
@@ -22,18 +21,14 @@ class FirstBitsTest {
           IntStream.range(0, 4)
               .mapToObj(i -> arena.allocate(LENGTH * Float.BYTES))
               .toArray(MemorySegment[]::new);
-      Parameter parameter =
-          Parameter.builder("p", arrays[0])
-              .moments(arrays[1], arrays[2])
-              .maxExpAvgSq(arrays[3])
-              .build();
+      StepOutput output = new StepOutput(arrays[0], arrays[1], arrays[2], arrays[3]);
       FirstBits bits = new FirstBits();
 
-      assertThat(bits.same(0, 1, parameter)).isTrue();
-      assertThat(bits.same(0, 1, parameter)).isTrue();
+      assertThat(bits.same(0, 1, output)).isTrue();
+      assertThat(bits.same(0, 1, output)).isTrue();
       arrays[array].setAtIndex(JAVA_INT, LENGTH - 1, 1);
-      assertThat(bits.same(0, 1, parameter)).isFalse();
-      assertThat(bits.same(0, 2, parameter)).isTrue();
+      assertThat(bits.same(0, 1, output)).isFalse();
+      assertThat(bits.same(0, 2, output)).isTrue();
     }
   }
 
@@ -42,12 +37,12 @@ class FirstBitsTest {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment data = arena.allocate(Float.BYTES);
       MemorySegment moment = arena.allocate(Float.BYTES);
-      Parameter parameter = Parameter.builder("p", data).moments(moment, moment).build();
+      StepOutput output = new StepOutput(data, moment, moment, null);
       FirstBits bits = new FirstBits();
 
-      bits.same(0, 1, parameter);
+      bits.same(0, 1, output);
       data.set(JAVA_INT, 0, Float.floatToRawIntBits(-0f));
-      assertThat(bits.same(0, 1, parameter)).isFalse();
+      assertThat(bits.same(0, 1, output)).isFalse();
     }
   }
 }

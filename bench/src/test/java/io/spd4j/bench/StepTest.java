@@ -20,7 +20,7 @@ import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 class StepTest {
-  private static final String[] FIELDS = {
+  static final String[] FIELDS = {
     "shape",
     "rule",
     "backend",
@@ -82,10 +82,10 @@ class StepTest {
     String[] arguments = {"--shape", "one:100", "--rule", "spd", "--backend", name};
 
     if (available) {
-      assertThat(step(arguments)).containsEntry("backend", name);
+      assertThat(step(arguments)).containsKeys(FIELDS).containsEntry("backend", name);
     } else {
       Cli refused = Cli.run(command(arguments));
-      assertThat(refused.err()).startsWith("backend " + name).hasLineCount(1);
+      assertThat(refused.err()).containsIgnoringCase(name + " is not available: ").hasLineCount(1);
       assertThat(refused.status()).isEqualTo(2);
     }
   }
@@ -109,6 +109,17 @@ class StepTest {
             assertThat(Math.abs(value)).isBetween(Float.MIN_NORMAL, 100f);
           }
         }
+      }
+    }
+  }
+
+  @Test
+  void largeArraysAreFilledToTheEnd() {
+    Shape shape = new Shape("test", List.of((2L << 20) + 77, 5L), true);
+    try (Workload workload = new Workload(shape, Rule.SPD, Select.NATURAL, null, 1)) {
+      for (Parameter p : workload.adam().parameters()) {
+        assertThat(List.of(p.data(), p.gradient(), p.anchor(), p.expAvg(), p.expAvgSq()))
+            .allMatch(array -> array.getAtIndex(ValueLayout.JAVA_FLOAT, p.numel() - 1) != 0);
       }
     }
   }
@@ -139,6 +150,14 @@ class StepTest {
     Cli refused = Cli.run(command("--shape", "one:100000G", "--rule", "adamw"));
 
     assertThat(refused.err()).startsWith("there is not enough memory").hasLineCount(1);
+    assertThat(refused.status()).isEqualTo(2);
+  }
+
+  @Test
+  void aGraphOnTheHostIsRefusedInOneSentence() {
+    Cli refused = Cli.run(command("--shape", "one:100", "--rule", "adamw", "--graph"));
+
+    assertThat(refused.err()).startsWith("--graph needs --backend cuda").hasLineCount(1);
     assertThat(refused.status()).isEqualTo(2);
   }
 

@@ -189,6 +189,10 @@ final class TrainingOptions {
             .formatted(batch, length, needed >> 30));
     OneDnn.Availability dnn = OneDnn.availability();
     require(dnn.available(), dnn.reason());
+    require(
+        backend != Backend.CUDA,
+        "--backend cuda: the network lies in the host's memory, which native, vector and scalar"
+            + " step");
     for (Backend.Availability a : Backend.availability()) {
       require(
           a.backend() != backend || a.available(),

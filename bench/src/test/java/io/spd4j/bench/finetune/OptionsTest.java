@@ -91,6 +91,8 @@ class OptionsTest {
             + " or more",
         "--unfreeze head=0 | --unfreeze wants embeddings, layer0 to layer5 or head and a step of 1"
             + " or more",
+        "--backend cuda | --backend cuda: the network lies in the host's memory, which native, vector"
+            + " and scalar step",
       })
   void refusesWhatIsOutOfRange(String arguments, String message) {
     TrainingOptions options = Fixtures.training(arguments.split(" "));

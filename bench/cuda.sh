@@ -1,0 +1,112 @@
+#!/usr/bin/env bash
+# What only a machine with a GPU can tell, in one go: the kernels' own test, by itself and under compute-sanitizer, the
+# recorded traces, the times of steps, the comparison with PyTorch. Ends with what passed, failed and was not run, and
+# with status 1 if something failed; keeps what was printed in bench/results/cuda.
+#
+#     make jar && JAVA=/path/to/jdk/bin/java bench/cuda.sh     # or some of it: bench/cuda.sh test replay step peers
+#
+#     JAVA      of version 22 or later; default: java        BENCH    default: $JAVA -jar bench/target/spd4j-bench.jar
+#     PYTHON    with PyTorch for CUDA; default: python3      SHAPES   default: vit-b16 lora many:10000x64 one:1G
+#
+# The test is built where nvcc is; elsewhere it is the one that `make cuda-test` has left in target/cuda-test. So a
+# machine without a JDK, Maven and nvcc needs the sources and 50 MB (25 when packed) from another of its architecture:
+#
+#     make jar cuda-test
+#     mkdir -p target/gpu/lib
+#     jlink --add-modules java.base,java.management,jdk.incubator.vector --strip-debug --no-header-files \
+#       --no-man-pages --compress zip-9 --output target/gpu/java
+#     cp target/spd4j-*.jar bench/target/spd4j-bench-*.jar ~/.m2/repository/info/picocli/picocli/4.7.7/*.jar \
+#       ~/.m2/repository/com/fasterxml/jackson/core/jackson-core/2.22.4/*.jar target/gpu/lib
+#     BENCH='target/gpu/java/bin/java -cp target/gpu/lib/* io.spd4j.bench.Main' bench/cuda.sh
+#
+# replay and step need no more than those four jars; the other 135 MB of spd4j-bench.jar are for fine-tuning.
+set -uo pipefail
+cd "$(dirname "$0")/.." || exit
+PATH=$PATH:${CUDA_HOME:-/usr/local/cuda}/bin
+read -ra bench <<< "${BENCH:-${JAVA:-java} -jar bench/target/spd4j-bench.jar}" # no wildcard is expanded
+read -ra shapes <<< "${SHAPES:-vit-b16 lora many:10000x64 one:1G}"
+python=${PYTHON:-python3}
+results=bench/results/cuda
+mkdir -p $results
+summary=()
+status=0
+
+# A name and a command.
+check() {
+  echo "== $1"
+  if "${@:2}" 2>&1 | tee "$results/$1.txt"; then
+    summary+=("passed   $1")
+  else
+    summary+=("FAILED   $1")
+    status=1
+  fi
+}
+
+# A name and the reason.
+not_run() {
+  summary+=("not run  $1: $2")
+}
+
+test_part() {
+  local test=target/cuda-test/test_cuda
+  if command -v nvcc > /dev/null; then
+    check build-test make --no-print-directory cuda-test
+  fi
+  if [ ! -x $test ]; then
+    not_run test "$test is not there"
+    return
+  fi
+  check test $test
+  for tool in memcheck racecheck; do
+    if command -v compute-sanitizer > /dev/null; then
+      check $tool compute-sanitizer --tool $tool --error-exitcode 1 $test
+    else
+      not_run $tool "there is no compute-sanitizer"
+    fi
+  done
+}
+
+replay() {
+  local traces table replayed
+  traces=$(ls src/test/resources/reference/*.safetensors | grep -v minilm_batch) # which is no trace
+  # shellcheck disable=SC2086
+  table=$("${bench[@]}" replay $traces)
+  replayed=$?
+  echo "$table"
+  [ $replayed = 0 ] && grep -q '^  cuda ' <<< "$table"
+}
+
+step() {
+  local failed=0
+  for shape in "${shapes[@]}"; do
+    for rule in adamw l2sp "spd --select none" "spd --select all"; do
+      # shellcheck disable=SC2086 # a rule and its options
+      "${bench[@]}" step --backend cuda --graph --shape "$shape" --rule $rule || failed=1
+    done
+  done
+  return $failed
+}
+
+peers_part() {
+  if "$python" -c 'import sys, torch; sys.exit(not torch.cuda.is_available())' 2> /dev/null; then
+    check peers "$python" bench/peers/cuda_step.py --bench "${bench[*]}" --json $results/peers.json \
+      --shapes "$(IFS=, && echo "${shapes[*]}")"
+  else
+    not_run peers "$python has no PyTorch that finds a GPU"
+  fi
+}
+
+if command -v nvidia-smi > /dev/null; then
+  nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv | tee $results/gpu.txt
+fi
+[ $# -gt 0 ] || set -- test replay step peers
+for part in "$@"; do
+  case $part in
+    test | peers) "${part}_part" ;;
+    replay | step) check "$part" "$part" ;;
+    *) echo "bench/cuda.sh: there is no part '$part': test, replay, step or peers" >&2; exit 2 ;;
+  esac
+done
+echo "== summary"
+printf '%s\n' "${summary[@]}" | tee $results/summary.txt
+exit $status
