@@ -1,6 +1,6 @@
 /*
- * The steps on a CUDA device give the bits of the reference, for every rule, option and awkward size. The same test runs
- * on the host where the runtime is that of native/test/cuda_on_host.
+ * The steps on a CUDA device give the bits of the reference, for every rule, option and awkward size. The same test
+ * runs on the host where the runtime is that of native/test/cuda_on_host.
  */
 #include <cuda_runtime.h>
 #include <float.h>
@@ -35,8 +35,8 @@ void cuda(int error, const char *what) {
 #define CUDA(call) cuda(call, #call)
 
 /*
- * Device memory whose first byte lies GUARD and some more bytes into its allocation. What lies behind it is a guard zone
- * too, or the end of the allocation, where tools see accesses that leave no traces.
+ * Device memory whose first byte lies GUARD and some more bytes into its allocation. Behind it lies a guard zone, too,
+ * or the end of the allocation, where tools see accesses that leave no traces.
  */
 struct device_array {
   unsigned char *base = nullptr;
@@ -201,7 +201,7 @@ void trial_free(trial &t) {
   model_free(t.fetched);
 }
 
-/* --- What is expected, in plain loops written from native/NUMERICS.md. ---------------------------------------------- */
+/* --- What is expected, in plain loops written from native/NUMERICS.md. -------------------------------------------- */
 
 double power(double base, int64_t exponent) {
   double product = 1;
@@ -285,7 +285,7 @@ void expect_step(trial &t, double grad_scale, bool clip) {
   }
 }
 
-/* --- Both. --------------------------------------------------------------------------------------------------------- */
+/* --- Both. -------------------------------------------------------------------------------------------------------- */
 
 /* The bits are the same; NaN equals NaN. */
 bool same(double a, double b) { return isnan(a) ? isnan(b) : memcmp(&a, &b, sizeof a) == 0; }
@@ -381,7 +381,7 @@ std::vector<tensor_spec> mixed(size_t count, int rules, uint64_t random) {
   return specs;
 }
 
-/* --- Tests. -------------------------------------------------------------------------------------------------------- */
+/* --- Tests. ------------------------------------------------------------------------------------------------------- */
 
 void every_rule_option_size_and_alignment() {
   static const double grad_scales[] = {1, 0.37, 1.0 / 1024};

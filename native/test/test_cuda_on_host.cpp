@@ -47,7 +47,7 @@ cudaStream_t new_stream(unsigned flags) {
   return stream;
 }
 
-/* --- Kernels. ------------------------------------------------------------------------------------------------------ */
+/* --- Kernels. ----------------------------------------------------------------------------------------------------- */
 
 __global__ void note_order(int *order, unsigned long long *count) {
   order[atomicAdd(count, 1)] = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x);
@@ -96,7 +96,7 @@ __global__ void wait_for(const std::atomic<bool> *open) {
 
 __global__ void twice_plus(int *p, int x) { *p = *p * 2 + x; }
 
-/* --- Thread blocks. ------------------------------------------------------------------------------------------------- */
+/* --- Thread blocks. ----------------------------------------------------------------------------------------------- */
 
 void every_thread_runs_once_in_an_order_that_varies() {
   enum { BLOCKS = 50, COUNT = BLOCKS * THREADS };
@@ -151,7 +151,7 @@ void thread_blocks_run_side_by_side() {
   CUDA(cudaFree(here));
 }
 
-/* --- Streams and memory. -------------------------------------------------------------------------------------------- */
+/* --- Streams and memory. ------------------------------------------------------------------------------------------ */
 
 void copies_wait_for_their_stream() {
   std::atomic<bool> open(false);
@@ -229,7 +229,7 @@ void memory_is_known() {
   CHECK(less == free, "%zu", less);
 }
 
-/* --- Capture. ------------------------------------------------------------------------------------------------------- */
+/* --- Capture. ----------------------------------------------------------------------------------------------------- */
 
 void graphs_run_when_they_are_launched() {
   const cudaStream_t stream = new_stream(cudaStreamNonBlocking), other = new_stream(cudaStreamNonBlocking);
@@ -312,7 +312,7 @@ void what_a_capture_does_not_allow() {
   CUDA(cudaFree(p));
 }
 
-/* --- Failures. ------------------------------------------------------------------------------------------------------ */
+/* --- Failures. ---------------------------------------------------------------------------------------------------- */
 
 void failures_on_request() {
   void *p;

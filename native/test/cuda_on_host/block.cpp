@@ -239,7 +239,7 @@ __thread Block *running;
 
 void Block::enter() { running->serve(); }
 
-/* --- Workers: each takes block after block of the grids in the order of their launches. ---------------------------- */
+/* --- Workers: each takes block after block of the grids in the order of their launches. --------------------------- */
 
 struct Grid {
   unsigned blocks, threads;

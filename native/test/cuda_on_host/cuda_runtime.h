@@ -2,6 +2,9 @@
  * The part of the CUDA runtime that spd4j uses, on the host, so that kernels compile as C++ and their logic is tested
  * where there is no GPU: the CUDA threads of a thread block are fibers on one thread of the operating system, a few of
  * which run thread blocks side by side; a stream is a queue with a thread. Values are those of CUDA 13. Test code only.
+ *
+ * The environment says what machine it is, in SPD4J_CUDA_ON_HOST_ followed by: DEVICES (1 without it), MEMORY (of each,
+ * in bytes), DRIVER (13000; 0: there is none), FAIL (see cuda_on_host_fail), SEED (of the order of CUDA threads).
  */
 #ifndef SPD4J_CUDA_ON_HOST_CUDA_RUNTIME_H
 #define SPD4J_CUDA_ON_HOST_CUDA_RUNTIME_H
@@ -134,7 +137,7 @@ struct cudaLaunchConfig_t {
   unsigned numAttrs;
 };
 
-/* --- Functions. ---------------------------------------------------------------------------------------------------- */
+/* --- Functions. --------------------------------------------------------------------------------------------------- */
 
 CUDA_ON_HOST_API cudaError_t cudaDriverGetVersion(int *version);
 CUDA_ON_HOST_API cudaError_t cudaRuntimeGetVersion(int *version);
@@ -177,13 +180,13 @@ CUDA_ON_HOST_API const char *cudaGetErrorString(cudaError_t error);
 
 /*
  * For tests: the after-th call of the function from now on fails with the error, and if that is one after which a
- * device is lost, so does every later call until the reset. Kernel launches are cudaLaunchKernelExC. A program of its
- * own is told by SPD4J_CUDA_ON_HOST_FAIL=function:error:after.
+ * device is lost, so does every later call until the reset. Kernel launches are cudaLaunchKernelExC. In the
+ * environment: function:error:after.
  */
 CUDA_ON_HOST_API void cuda_on_host_fail(const char *function, int error, int64_t after);
 CUDA_ON_HOST_API void cuda_on_host_reset(void);
 
-/* --- Kernels. ------------------------------------------------------------------------------------------------------ */
+/* --- Kernels. ----------------------------------------------------------------------------------------------------- */
 
 #define __global__
 #define __device__

@@ -153,7 +153,7 @@ cudaError_t call(const char *function, Body body) {
   return error;
 }
 
-/* --- Memory. ------------------------------------------------------------------------------------------------------- */
+/* --- Memory. ------------------------------------------------------------------------------------------------------ */
 
 /* The allocation that the byte is in. */
 std::map<uintptr_t, Allocation>::iterator allocation_of(const void *pointer) {
@@ -185,7 +185,7 @@ cudaError_t allocate(void **pointer, size_t size, size_t alignment, cudaMemoryTy
   return cudaSuccess;
 }
 
-/* --- Streams. ------------------------------------------------------------------------------------------------------ */
+/* --- Streams. ----------------------------------------------------------------------------------------------------- */
 
 void wait(Lock &lock, const Point &point) {
   state.changed.wait(lock, [&] { return point.stream->completed >= point.number; });
@@ -309,7 +309,7 @@ cudaError_t release(Lock &lock, void *pointer, cudaMemoryType type) {
   return cudaSuccess;
 }
 
-/* --- Errors. ------------------------------------------------------------------------------------------------------- */
+/* --- Errors. ------------------------------------------------------------------------------------------------------ */
 
 struct ErrorText {
   cudaError_t error;
@@ -347,7 +347,7 @@ cudaError_t cudaGetLastError(void) {
 const char *cudaGetErrorName(cudaError_t error) { return text_of(error).name; }
 const char *cudaGetErrorString(cudaError_t error) { return text_of(error).text; }
 
-/* --- Devices. ------------------------------------------------------------------------------------------------------ */
+/* --- Devices. ----------------------------------------------------------------------------------------------------- */
 
 cudaError_t cudaDriverGetVersion(int *version) {
   *version = state.driver;
@@ -413,7 +413,7 @@ cudaError_t cudaDeviceGetAttribute(int *value, cudaDeviceAttr attribute, int dev
   });
 }
 
-/* --- Memory. ------------------------------------------------------------------------------------------------------- */
+/* --- Memory. ------------------------------------------------------------------------------------------------------ */
 
 cudaError_t cudaMemGetInfo(size_t *free, size_t *total) {
   return call(__func__, [&](Lock &) {
@@ -498,7 +498,7 @@ cudaError_t cudaMemsetAsync(void *pointer, int value, size_t size, cudaStream_t 
   });
 }
 
-/* --- Streams. ------------------------------------------------------------------------------------------------------ */
+/* --- Streams. ----------------------------------------------------------------------------------------------------- */
 
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t *handle, unsigned flags) {
   return call(__func__, [&](Lock &) {
@@ -566,7 +566,7 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t handle, cudaEvent_t event, unsigned
   });
 }
 
-/* --- Capture and graphs. ------------------------------------------------------------------------------------------- */
+/* --- Capture and graphs. ------------------------------------------------------------------------------------------ */
 
 cudaError_t cudaStreamIsCapturing(cudaStream_t handle, cudaStreamCaptureStatus *status) {
   return call(__func__, [&](Lock &) {
@@ -656,7 +656,7 @@ cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
   });
 }
 
-/* --- Events. ------------------------------------------------------------------------------------------------------- */
+/* --- Events. ------------------------------------------------------------------------------------------------------ */
 
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned flags) {
   return call(__func__, [&](Lock &) {
@@ -718,7 +718,7 @@ cudaError_t cudaEventDestroy(cudaEvent_t event) {
   });
 }
 
-/* --- Kernels. ------------------------------------------------------------------------------------------------------ */
+/* --- Kernels. ----------------------------------------------------------------------------------------------------- */
 
 cudaError_t cuda_on_host::launch(const cudaLaunchConfig_t *config, std::function<void()> kernel) {
   return call("cudaLaunchKernelExC", [&](Lock &) {
