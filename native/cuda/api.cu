@@ -15,6 +15,12 @@ int32_t spd4j_cuda_device_name(int32_t device, char *name, int64_t capacity) {
   return 0;
 }
 
+int32_t spd4j_cuda_copy(void *to, const void *from, int64_t bytes, int32_t kind, void *stream) {
+  const cudaError_t error =
+      cudaMemcpyAsync(to, from, (size_t)bytes, (cudaMemcpyKind)kind, (cudaStream_t)stream);
+  return (int32_t)(error ? error : cudaStreamSynchronize((cudaStream_t)stream));
+}
+
 int32_t spd4j_cuda_resident(int64_t *thread_blocks) { return spd_resident(thread_blocks); }
 
 int32_t spd4j_cuda_step(const spd4j_cuda_table *table, const spd4j_cuda_run *run, double grad_scale, int32_t clip,

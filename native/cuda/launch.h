@@ -18,7 +18,7 @@ static int32_t launch(void (*kernel)(Parameters...), int64_t thread_blocks, int 
   return (int32_t)cudaLaunchKernelEx(&config, kernel, Parameters(arguments)...);
 }
 
-/* The kernels of a step, each in a file of its own. A step has these, in this order. */
+/* The kernels of a step, each in a file of its own: prepare, then update or, where there is an SPD tensor, spd. */
 int32_t launch_prepare(const spd4j_cuda_table *table, const spd4j_cuda_run *run, double grad_scale, bool clip, void *stream);
 int32_t launch_update(const spd4j_cuda_table *table, const spd4j_cuda_run *run, bool clip, void *stream);
 int32_t launch_spd(const spd4j_cuda_table *table, const spd4j_cuda_run *run, bool clip, void *stream);

@@ -47,6 +47,17 @@ static __device__ inline void store_release(int64_t *p, int64_t x) {
 #endif
 }
 
+/* Adds, publishes all that was written before, and sees all that others have published so. Returns the old value. */
+static __device__ inline int64_t fetch_add_acq_rel(int64_t *p, int64_t x) {
+#if defined(__CUDA_ARCH__)
+  int64_t old;
+  asm volatile("atom.acq_rel.gpu.global.add.u64 %0, [%1], %2;" : "=l"(old) : "l"(p), "l"(x) : "memory");
+  return old;
+#else
+  return __atomic_fetch_add(p, x, __ATOMIC_ACQ_REL);
+#endif
+}
+
 /* The Adam step of a block, and its three sums: element i goes to lane i mod 64, which adds in index order. */
 static __device__ inline void spd_block(const block_arrays &a, const spd4j_scalars &k, spd4j_sums *sums, workspace &w) {
   const int s = threadIdx.x / SPD4J_LANES, l = threadIdx.x % SPD4J_LANES;
@@ -78,11 +89,7 @@ static __device__ inline void spd_block(const block_arrays &a, const spd4j_scala
 static __device__ inline void decide(const spd4j_cuda_table &table, int64_t tensor, workspace &w) {
   spd4j_cuda_state &state = table.states[tensor];
   __syncthreads(); /* the block's parameters and sums are written */
-  if (threadIdx.x == 0) {
-    __threadfence();
-    w.last = atomicAdd((unsigned long long *)&state.pending, ~0ull) == 1;
-    __threadfence();
-  }
+  if (threadIdx.x == 0) w.last = fetch_add_acq_rel(&state.pending, -1) == 1;
   __syncthreads();
   if (!w.last) return;
   const int warp = threadIdx.x / WARP;

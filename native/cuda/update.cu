@@ -11,7 +11,9 @@ static __global__ void __launch_bounds__(THREADS, 4)
   if (clip && table.control->skip) return;
   const spd4j_block b = table.blocks[items[blockIdx.x].block];
   const spd4j_tensor &t = table.tensors[b.tensor];
-  if (t.scalars >= 0) update_block(arrays_of(t, b), table.scalars[t.scalars]);
+  if (t.scalars < 0) return;
+  const spd4j_scalars k = table.scalars[t.scalars];
+  update_block(arrays_of(t, b), k);
 }
 
 int32_t launch_update(const spd4j_cuda_table *table, const spd4j_cuda_run *run, bool clip, void *stream) {

@@ -3,8 +3,8 @@
  * also exports those functions of the CUDA runtime that it was linked with and Java calls.
  *
  * Everything that a step reads and writes lies in device memory: the arrays, the tables, the groups' settings, the step
- * counts and SPD's decisions. A function enqueues kernels onto a stream and returns; it waits for nothing, so that a step
- * can be captured in a CUDA graph. Each returns a cudaError, 0 for success. No two steps over one table may run at once.
+ * counts and SPD's decisions. A step enqueues kernels onto a stream and returns; it waits for nothing, so that it can be
+ * captured in a CUDA graph. Each function returns a cudaError, 0 for success. No two steps over one table may run at once.
  */
 #ifndef SPD4J_CUDA_H
 #define SPD4J_CUDA_H
@@ -102,6 +102,12 @@ SPD4J_API int64_t spd4j_cuda_layout(int64_t *values, int64_t capacity);
 
 /* The name of a device, cut to capacity bytes with the 0 that ends it. */
 SPD4J_API int32_t spd4j_cuda_device_name(int32_t device, char *name, int64_t capacity);
+
+/*
+ * Copies (kind is a cudaMemcpyKind) and waits for the stream: for memory of the host that is not page-locked. CUDA may
+ * still read it when cudaMemcpyAsync has returned, and Java's FFM keeps it alive during one call.
+ */
+SPD4J_API int32_t spd4j_cuda_copy(void *to, const void *from, int64_t bytes, int32_t kind, void *stream);
 
 /* How many thread blocks of the SPD kernel the current device runs at once. */
 SPD4J_API int32_t spd4j_cuda_resident(int64_t *thread_blocks);

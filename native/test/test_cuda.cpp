@@ -47,6 +47,7 @@ struct device_array {
 
 void put(const device_array &a, const void *bytes) {
   if (a.size > 0) CUDA(cudaMemcpyAsync(a.data(), bytes, a.size, cudaMemcpyHostToDevice, stream));
+  CUDA(cudaStreamSynchronize(stream)); /* the bytes are the caller's again */
 }
 
 device_array device_new(const void *bytes, size_t size, size_t offset, bool guarded_behind) {

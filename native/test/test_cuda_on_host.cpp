@@ -38,6 +38,7 @@ template <typename T>
 std::vector<T> fetch(const T *from, size_t count, cudaStream_t stream = nullptr) {
   std::vector<T> to(count);
   CUDA(cudaMemcpyAsync(to.data(), from, count * sizeof(T), cudaMemcpyDefault, stream));
+  CUDA(cudaStreamSynchronize(stream));
   return to;
 }
 
@@ -176,13 +177,13 @@ void copies_wait_for_their_stream() {
   CUDA(cudaMemcpyAsync(p + 3, p + 2, sizeof *p, cudaMemcpyDeviceToDevice)); /* the default stream waits for other */
   float milliseconds;
   FAILS(cudaErrorNotReady, cudaEventElapsedTime(&milliseconds, event, later));
-  CHECK(host[1] != 1, "a copy that did not wait");
-  pageable = 2; /* was read */
-  host[0] = 20; /* is read later */
+  CHECK(host[1] != 2 && host[1] != 1, "a copy that did not wait");
+  pageable = 2; /* both are read later */
+  host[0] = 20;
   open = true;
-  CHECK(fetch(p, 4) == std::vector<int>({1, 20, 20, 20}), "values");
+  CHECK(fetch(p, 4) == std::vector<int>({2, 20, 20, 20}), "values");
   CUDA(cudaEventSynchronize(later));
-  CHECK(host[1] == 1, "%d", host[1]);
+  CHECK(host[1] == 2, "%d", host[1]);
   CUDA(cudaEventElapsedTime(&milliseconds, event, later));
   CHECK(milliseconds > 0, "%g", static_cast<double>(milliseconds));
   CUDA(cudaEventDestroy(event));
@@ -195,7 +196,7 @@ void copies_wait_for_their_stream() {
   FAILS(cudaErrorInvalidResourceHandle, cudaStreamSynchronize(stream));
   open = true;
   CUDA(cudaDeviceSynchronize());
-  CHECK(host[0] == 1, "%d", host[0]);
+  CHECK(host[0] == 2, "%d", host[0]);
   CUDA(cudaFree(p));
   CUDA(cudaFreeHost(pinned));
 }
@@ -215,6 +216,7 @@ void memory_is_known() {
   CHECK(attributes.type == cudaMemoryTypeUnregistered, "%d", attributes.type);
   char host[16] = {};
   CUDA(cudaMemcpyAsync(p + 984, host, 16, cudaMemcpyDefault));
+  CUDA(cudaStreamSynchronize(nullptr));
   FAILS(cudaErrorInvalidValue, cudaMemcpyAsync(p + 985, host, 16, cudaMemcpyDefault));
   FAILS(cudaErrorInvalidValue, cudaMemcpyAsync(host, p, 16, cudaMemcpyHostToDevice));
   FAILS(cudaErrorInvalidValue, cudaMemsetAsync(p + 1, 0, 1000));

@@ -459,7 +459,7 @@ cudaError_t cudaPointerGetAttributes(cudaPointerAttributes *attributes, const vo
 }
 
 cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t size, cudaMemcpyKind kind, cudaStream_t handle) {
-  return call(__func__, [&](Lock &lock) {
+  return call(__func__, [&](Lock &) {
     const auto stream = find(handle);
     if (!stream) return cudaErrorInvalidResourceHandle;
     cudaMemoryType to_type, from_type;
@@ -468,21 +468,10 @@ cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t size, cudaMemcpyK
     if (kind != cudaMemcpyDefault && kind != from_device * 2 + to_device) return cudaErrorInvalidValue;
     if (size == 0) return cudaSuccess;
 
-    const bool to_pageable = to_type == cudaMemoryTypeUnregistered;
-    const bool from_pageable = from_type == cudaMemoryTypeUnregistered;
-    if (stream->capture && (to_pageable || from_pageable))
-      return invalidate(stream->capture, cudaErrorStreamCaptureUnsupported);
-    cudaError_t error;
-    if (from_pageable && !to_pageable) {
-      const char *bytes = static_cast<const char *>(from);
-      error = enqueue(stream, [to, staged = std::make_shared<std::vector<char>>(bytes, bytes + size)] {
-        memcpy(to, staged->data(), staged->size());
-      });
-    } else {
-      error = enqueue(stream, [to, from, size] { memcpy(to, from, size); });
-    }
-    if (!error && to_pageable) wait(lock, {stream, stream->enqueued});
-    return error;
+    const bool pageable = to_type == cudaMemoryTypeUnregistered || from_type == cudaMemoryTypeUnregistered;
+    if (stream->capture && pageable) return invalidate(stream->capture, cudaErrorStreamCaptureUnsupported);
+    /* Pageable memory, too: CUDA does not promise to be done with it when this returns. */
+    return enqueue(stream, [to, from, size] { memcpy(to, from, size); });
   });
 }
 

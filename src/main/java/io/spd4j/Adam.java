@@ -43,7 +43,8 @@ import java.util.concurrent.atomic.AtomicBoolean;
  * <p>A step, {@link #clipAndStep} and {@link #stepParameter} can be captured in a CUDA graph
  * ({@link io.spd4j.cuda.CudaStream#capture}) and replayed: step counts are kept on the device, and
  * {@link #uploadSettings} sends what has changed. The factor of the gradients and the norm to clip
- * to are those of the capture.
+ * to are those of the capture. Two steps of one optimizer must not run at once: replay on its
+ * stream, or on one that waits for it and that it waits for.
  *
  * <p>Not thread-safe: one thread at a time; a second step while one runs is an {@link
  * IllegalStateException}. Segments of a confined arena are stepped by its owner thread alone,
@@ -91,7 +92,11 @@ public final class Adam implements AutoCloseable {
               ? new CudaStepper(stream, tensors, settings, written::describe)
               : new CpuStepper(kernels, tensors, settings, threads, b.executor, written::describe);
     } catch (RuntimeException | Error e) {
-      momentsArena.close();
+      try {
+        momentsArena.close();
+      } catch (CudaException lost) {
+        e.addSuppressed(lost);
+      }
       throw e;
     }
     for (int i = 0; i < parameters.length; i++) {
@@ -298,6 +303,7 @@ public final class Adam implements AutoCloseable {
    * SelectiveProjectionDecay}.
    *
    * @throws IllegalArgumentException if it is not a parameter of this optimizer
+   * @throws IllegalStateException in the capture of a CUDA graph
    */
   public Optional<SpdReport> spdReport(Parameter parameter) {
     checkOwned(parameter);
@@ -329,6 +335,7 @@ public final class Adam implements AutoCloseable {
    * are untouched. Closing twice does nothing.
    *
    * @throws IllegalStateException if a step is under way
+   * @throws CudaException if CUDA or the steps that were waited for failed; it is closed then
    */
   @Override
   public void close() {
@@ -452,7 +459,7 @@ public final class Adam implements AutoCloseable {
 
     /**
      * Threads that work on a step, the caller's among them; as many as there are processors unless
-     * set. Small steps use fewer.
+     * set. Small steps use fewer, CUDA none.
      *
      * @throws IllegalArgumentException if threads is less than 1 or more than 1024
      */

@@ -132,7 +132,11 @@ public final class Parameter {
     return maxExpAvgSq;
   }
 
-  /** How many steps this parameter has taken; on CUDA it waits for those under way. */
+  /**
+   * How many steps this parameter has taken; on CUDA it waits for those under way.
+   *
+   * @throws IllegalStateException in the capture of a CUDA graph
+   */
   public long step() {
     return owner == null ? startStep : owner.stepCount(this);
   }

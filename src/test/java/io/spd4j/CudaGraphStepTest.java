@@ -2,11 +2,15 @@ package io.spd4j;
 
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 import static org.assertj.core.api.Assertions.assertThatIllegalStateException;
 
 import io.spd4j.cuda.CudaAvailable;
+import io.spd4j.cuda.CudaException;
 import io.spd4j.cuda.CudaGraph;
+import io.spd4j.cuda.DeviceArena;
 import io.spd4j.kernel.AllKernels;
+import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 import java.util.List;
 import java.util.function.Consumer;
@@ -175,10 +179,12 @@ class CudaGraphStepTest {
         List.<Runnable>of(() -> cuda.stepClipped(1), () -> cuda.gradientNorm())) {
       assertThatIllegalStateException()
           .isThrownBy(() -> onDevice.stream.capture(waiting))
-          .withMessage("the norm is not known in a capture: use clipAndStep");
+          .withMessage(
+              "the norm, which clipAndStep does not answer with, is not known in a capture");
     }
     assertThatIllegalStateException()
-        .isThrownBy(() -> onDevice.stream.capture(() -> cuda.parameters().getFirst().step()));
+        .isThrownBy(() -> onDevice.stream.capture(() -> cuda.parameters().getFirst().step()))
+        .withMessage("how far the steps are is not known in a capture");
     nextGradients();
     cuda.step();
     host.step();
@@ -210,5 +216,59 @@ class CudaGraphStepTest {
       onDevice.stream.launch(first); // that has remained what it was
       assertSame("the first graph");
     }
+  }
+
+  /** A whole training step may set the gradients that there are. */
+  @Test
+  void theSameGradientMayBeSetInACapture() {
+    build(new SelectiveProjectionDecay(1), new L2SP(0.1));
+    Runnable training =
+        () -> {
+          cuda.parameters().forEach(p -> p.gradient(p.gradient()));
+          cuda.step();
+        };
+    try (CudaGraph graph = onDevice.stream.capture(training)) {
+      nextGradients();
+      host.step();
+      onDevice.stream.launch(graph);
+      assertSame("a replay");
+    }
+  }
+
+  /** The graph itself knows nothing of an array that was replaced later. */
+  @Test
+  void aReplayOverMemoryThatIsGoneIsRefused() {
+    build(new SelectiveProjectionDecay(1), new L2SP(0.1));
+    Parameter p = cuda.parameters().get(2);
+    try (CudaGraph graph = onDevice.stream.capture(cuda::step)) {
+      DeviceArena other = DeviceArena.open(onDevice.device);
+      MemorySegment before = p.gradient();
+      p.gradient(other.allocate(before.byteSize(), 64));
+      cuda.uploadSettings();
+      onDevice.stream.launch(graph);
+      other.close();
+      assertThatIllegalStateException().isThrownBy(() -> onDevice.stream.launch(graph));
+      p.gradient(before);
+      cuda.uploadSettings();
+      onDevice.stream.launch(graph);
+      assertThat(p.step()).isEqualTo(2);
+    }
+  }
+
+  /** What CUDA refuses in a capture has not been done, so nothing is half done. */
+  @Test
+  void aCaptureThatWasSpoiledBreaksNothing() {
+    build(new SelectiveProjectionDecay(1), new L2SP(0.1));
+    assertThatExceptionOfType(CudaException.class)
+        .isThrownBy(() ->
+            onDevice.stream.capture(() -> {
+              assertThatExceptionOfType(CudaException.class)
+                  .isThrownBy(onDevice.stream::synchronize);
+              cuda.step();
+            }));
+    nextGradients();
+    host.step();
+    cuda.step();
+    assertSame("a step");
   }
 }

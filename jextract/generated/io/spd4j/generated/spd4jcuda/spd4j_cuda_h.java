@@ -262,6 +262,68 @@ public class spd4j_cuda_h {
         }
     }
 
+    private static class spd4j_cuda_copy {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            spd4j_cuda_h.C_INT,
+            spd4j_cuda_h.C_POINTER,
+            spd4j_cuda_h.C_POINTER,
+            spd4j_cuda_h.C_LONG,
+            spd4j_cuda_h.C_INT,
+            spd4j_cuda_h.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = spd4j_cuda_h.findOrThrow("spd4j_cuda_copy");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * int32_t spd4j_cuda_copy(void *to, const void *from, int64_t bytes, int32_t kind, void *stream)
+     * }
+     */
+    public static FunctionDescriptor spd4j_cuda_copy$descriptor() {
+        return spd4j_cuda_copy.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * int32_t spd4j_cuda_copy(void *to, const void *from, int64_t bytes, int32_t kind, void *stream)
+     * }
+     */
+    public static MethodHandle spd4j_cuda_copy$handle() {
+        return spd4j_cuda_copy.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * int32_t spd4j_cuda_copy(void *to, const void *from, int64_t bytes, int32_t kind, void *stream)
+     * }
+     */
+    public static MemorySegment spd4j_cuda_copy$address() {
+        return spd4j_cuda_copy.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * int32_t spd4j_cuda_copy(void *to, const void *from, int64_t bytes, int32_t kind, void *stream)
+     * }
+     */
+    public static int spd4j_cuda_copy(MemorySegment to, MemorySegment from, long bytes, int kind, MemorySegment stream) {
+        var mh$ = spd4j_cuda_copy.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("spd4j_cuda_copy", to, from, bytes, kind, stream);
+            }
+            return (int)mh$.invokeExact(to, from, bytes, kind, stream);
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
     private static class spd4j_cuda_resident {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(
             spd4j_cuda_h.C_INT,

@@ -1,6 +1,7 @@
 package io.spd4j.cuda;
 
 import io.spd4j.generated.cudart.cudart_h;
+import io.spd4j.generated.spd4jcuda.spd4j_cuda_h;
 import io.spd4j.nativelib.OffHeap;
 import java.lang.foreign.MemorySegment;
 import java.lang.invoke.MethodHandle;
@@ -10,7 +11,8 @@ import java.util.stream.Stream;
 
 /** A copy between two segments that has been found possible. */
 record Copy(Side src, Side dst) {
-  private static final MethodHandle MEMCPY = cudart_h.cudaMemcpyAsync$handle();
+  private static final MethodHandle ASYNC = cudart_h.cudaMemcpyAsync$handle();
+  private static final MethodHandle WAITING = spd4j_cuda_h.spd4j_cuda_copy$handle();
 
   /**
    * A segment as one side of a copy.
@@ -22,14 +24,12 @@ record Copy(Side src, Side dst) {
       if (segment == null) {
         throw new NullPointerException(name + " is null");
       }
-      if (!segment.scope().isAlive()) {
-        throw new IllegalStateException(name + " lies in an arena that is closed");
-      }
       String fault = OffHeap.fault(segment, 1, written);
+      CudaArena arena = CudaArena.ofLive(name, segment); // behind: that it is closed goes first
       if (fault != null) {
         throw new IllegalArgumentException(name + " " + fault);
       }
-      return new Side(segment, CudaArena.of(segment));
+      return new Side(segment, arena);
     }
 
     boolean onDevice() {
@@ -85,10 +85,17 @@ record Copy(Side src, Side dst) {
     return dst.onDevice() ? cudart_h.cudaMemcpyDeviceToDevice() : cudart_h.cudaMemcpyDeviceToHost();
   }
 
-  /** Enqueues it; returns a cudaError. Calls the handle: jextract's method wraps exceptions. */
+  /**
+   * Enqueues it, and waits for it if nobody else would; returns a cudaError. Calls the handles:
+   * jextract's methods wrap exceptions.
+   */
   int enqueue(MemorySegment stream) {
+    MemorySegment to = dst.argument();
+    MemorySegment from = src.argument();
     try {
-      return (int) MEMCPY.invokeExact(dst.argument(), src.argument(), bytes(), kind(), stream);
+      return waitedFor()
+          ? (int) ASYNC.invokeExact(to, from, bytes(), kind(), stream)
+          : (int) WAITING.invokeExact(to, from, bytes(), kind(), stream);
     } catch (RuntimeException | Error e) {
       throw e;
     } catch (Throwable e) {

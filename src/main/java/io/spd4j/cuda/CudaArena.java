@@ -5,6 +5,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Queue;
@@ -29,6 +30,9 @@ abstract sealed class CudaArena implements Arena permits DeviceArena, PinnedAren
   /** Whose streams were given segments of this arena. */
   private final Set<CudaDevice> users = ConcurrentHashMap.newKeySet();
 
+  /** Whose memory the memory of this one holds addresses of. */
+  private volatile Set<CudaArena> references = Set.of();
+
   private final Queue<IntSupplier> cleanups = new ConcurrentLinkedQueue<>();
 
   /**
@@ -48,6 +52,40 @@ abstract sealed class CudaArena implements Arena permits DeviceArena, PinnedAren
   /** The open arena that a segment is of; null if it is none of this package's. */
   static CudaArena of(MemorySegment segment) {
     return OPEN.get(segment.scope());
+  }
+
+  /**
+   * The arenas of segments that are to be used.
+   *
+   * @param what names the segments
+   * @throws IllegalArgumentException if one is of no arena of this package's
+   * @throws IllegalStateException if its arena, of whatever kind, is closed
+   */
+  static Set<CudaArena> allOf(String what, List<MemorySegment> segments) {
+    Set<CudaArena> arenas = new LinkedHashSet<>();
+    for (MemorySegment segment : segments) {
+      CudaArena arena = ofLive(what, segment);
+      if (arena == null) {
+        throw new IllegalArgumentException(
+            what + " is neither of a DeviceArena nor of a PinnedArena");
+      }
+      arenas.add(arena);
+    }
+    return arenas;
+  }
+
+  /**
+   * The same of a segment that is to be used.
+   *
+   * @param what names the segment
+   * @throws IllegalStateException if its arena, of whatever kind, is closed
+   */
+  static CudaArena ofLive(String what, MemorySegment segment) {
+    CudaArena arena = of(segment); // first: what is closed meanwhile is not taken for the host's
+    if (!segment.scope().isAlive()) {
+      throw new IllegalStateException(what + " lies in an arena that is closed");
+    }
+    return arena;
   }
 
   /** What is allocated, for exceptions. */
@@ -78,6 +116,15 @@ abstract sealed class CudaArena implements Arena permits DeviceArena, PinnedAren
 
   Arena lifetime() {
     return lifetime;
+  }
+
+  /** The arenas that work with this one's memory uses, too. */
+  Set<CudaArena> references() {
+    return references;
+  }
+
+  void references(Set<CudaArena> references) {
+    this.references = references;
   }
 
   /** The device that the arena was opened for. */
@@ -180,8 +227,9 @@ abstract sealed class CudaArena implements Arena permits DeviceArena, PinnedAren
     for (CudaDevice user : users) {
       attempt(user, "waiting for " + user, cudart_h::cudaDeviceSynchronize, failures);
     }
+    String freeing = "freeing " + kind();
     for (IntSupplier cleanup : cleanups) {
-      attempt(device, "freeing " + kind(), cleanup, failures);
+      attempt(device, freeing, cleanup, failures);
     }
     if (!failures.isEmpty()) {
       throw failures.getFirst();

@@ -22,6 +22,9 @@ public final class CudaStream extends CudaHandle {
   /** What CUDA takes for the legacy default stream: 0, and this. */
   private static final long LEGACY = 1;
 
+  /** cudaStreamPerThread. */
+  private static final long PER_THREAD = 2;
+
   private final boolean own;
 
   /** The last one that this stream was part of. */
@@ -52,13 +55,19 @@ public final class CudaStream extends CudaHandle {
    * destroy it, and it must not be destroyed before.
    *
    * @param device that it belongs to
-   * @param handle its cudaStream_t (or CUstream); 0 is the legacy default stream
-   * @throws IllegalArgumentException if it belongs to another device
+   * @param handle its cudaStream_t (or CUstream); 0 is the legacy default stream. CUDA follows any
+   *     other value as a pointer: one that is no stream's can end the JVM
+   * @throws IllegalArgumentException if it belongs to another device, or is the per-thread default
+   *     stream
    * @throws CudaException if CUDA fails
    */
   public static CudaStream ofHandle(CudaDevice device, long handle) {
     if (device == null) {
       throw new NullPointerException("device is null");
+    }
+    if (handle == PER_THREAD) {
+      throw new IllegalArgumentException(
+          "the per-thread default stream is another one in each thread: take a stream of its own");
     }
     MemorySegment pointer = MemorySegment.ofAddress(handle);
     try (Arena arena = Arena.ofConfined()) {
@@ -82,12 +91,9 @@ public final class CudaStream extends CudaHandle {
   /**
    * Copies between the host and the device, or on the device.
    *
-   * <p>What the host's memory may be used for when this has returned depends on what it is. Memory
-   * of a {@link PinnedArena} is read or written behind the caller's back: see there. Any other has
-   * been read, or is written, when the method returns, which for the latter means that it waits for
-   * all work before. Such a copy cannot be captured, since its memory could be gone when the graph
-   * is launched. Page-locked memory of other libraries is treated as CUDA knows it, and is theirs
-   * to keep.
+   * <p>Memory of a {@link PinnedArena} is read or written behind the caller's back: see there. With
+   * any other memory of the host this waits until the copy, and thus all work before it, is done:
+   * CUDA does not say when it has read or written such memory. So such a copy cannot be captured.
    *
    * @param src off-heap memory
    * @param dst as many bytes of off-heap memory, not read-only and not overlapping src
@@ -106,7 +112,7 @@ public final class CudaStream extends CudaHandle {
           "host memory is copied in a capture: take a PinnedArena's, and CudaStream.capture");
     }
     enqueue(
-        "copying %d bytes".formatted(copy.bytes()),
+        "copying " + copy.bytes() + " bytes",
         copy.arenas(),
         () -> copy.bytes() == 0 ? cudaSuccess() : copy.enqueue(pointer()));
   }
@@ -127,7 +133,7 @@ public final class CudaStream extends CudaHandle {
     }
     long bytes = segment.byteSize();
     enqueue(
-        "filling %d bytes".formatted(bytes),
+        "filling " + bytes + " bytes",
         List.of(dst.arena()),
         () ->
             bytes == 0
@@ -150,25 +156,29 @@ public final class CudaStream extends CudaHandle {
    * @throws CudaException if it does not return cudaSuccess
    */
   public void enqueue(String what, List<MemorySegment> memory, IntSupplier work) {
-    Set<CudaArena> arenas = new LinkedHashSet<>();
-    for (MemorySegment segment : memory) {
-      if (!segment.scope().isAlive()) {
-        throw new IllegalStateException(what + " with memory of an arena that is closed");
-      }
-      CudaArena arena = CudaArena.of(segment);
-      if (arena == null) {
-        throw new IllegalArgumentException(
-            what + " with memory that is neither of a DeviceArena nor of a PinnedArena");
-      }
-      arenas.add(arena);
-    }
-    enqueue(what, arenas, work);
+    Set<CudaArena> arenas = CudaArena.allOf("memory for " + what, memory);
+    enqueue(what, arenas, withReferences(arenas), work);
+  }
+
+  private static Set<CudaArena> withReferences(Set<CudaArena> arenas) {
+    Set<CudaArena> all = new LinkedHashSet<>(arenas);
+    arenas.forEach(arena -> all.addAll(arena.references()));
+    return all;
   }
 
   private void enqueue(String what, Collection<CudaArena> arenas, IntSupplier work) {
+    enqueue(what, arenas, arenas, work);
+  }
+
+  /**
+   * @param arenas that a graph remembers
+   * @param used that stay open during the call
+   */
+  private void enqueue(
+      String what, Collection<CudaArena> arenas, Collection<CudaArena> used, IntSupplier work) {
     Deque<CudaArena> held = new ArrayDeque<>();
     try {
-      for (CudaArena arena : arenas) {
+      for (CudaArena arena : used) {
         arena.acquire(device());
         held.push(arena);
       }
@@ -340,7 +350,8 @@ public final class CudaStream extends CudaHandle {
         throw new IllegalArgumentException(
             "the graph is of " + graph.device() + ", not of " + device());
       }
-      enqueue("launching a graph", graph.arenas(), () -> graph.launch(pointer()));
+      Set<CudaArena> arenas = graph.arenas();
+      enqueue("launching a graph", arenas, withReferences(arenas), () -> graph.launch(pointer()));
     } finally {
       graph.uses().release();
     }

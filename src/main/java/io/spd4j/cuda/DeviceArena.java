@@ -4,6 +4,7 @@ import io.spd4j.generated.cudart.cudaPointerAttributes;
 import io.spd4j.generated.cudart.cudart_h;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.util.List;
 
 /**
  * Memory of a device, as segments. They have their real address and size, can be sliced, copied
@@ -65,6 +66,20 @@ public final class DeviceArena extends CudaArena {
     } finally {
       release();
     }
+  }
+
+  /**
+   * Says that this arena's memory holds addresses of other memory. Whoever enqueues work with it,
+   * or launches a graph, then uses that, too: it is not freed meanwhile, and once it has been, the
+   * work is refused. What was said before is forgotten.
+   *
+   * @param memory at least a segment of each arena, each of a {@link DeviceArena} or a {@link
+   *     PinnedArena}
+   * @throws IllegalArgumentException if memory is something else
+   * @throws IllegalStateException if an arena is closed
+   */
+  public void refersTo(List<MemorySegment> memory) {
+    references(CudaArena.allOf("memory that is referred to", memory));
   }
 
   private void checkMine(long address) {

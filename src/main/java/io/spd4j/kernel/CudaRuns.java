@@ -5,7 +5,7 @@ import io.spd4j.generated.spd4jcuda.spd4j_cuda_run;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
-import java.util.Arrays;
+import java.util.BitSet;
 import java.util.List;
 
 /**
@@ -14,42 +14,44 @@ import java.util.List;
  * SPD's is fixed here.
  */
 final class CudaRuns {
-  private final boolean[] spd;
+  private final BitSet spd;
   private final long resident;
   private final MemorySegment all;
   private final MemorySegment[] alone;
 
   /**
    * @param host for the rows; the items are allocated with the tables
-   * @param spd whether a tensor's rule is SPD
+   * @param spd the tensors whose rule is SPD
    * @param resident thread blocks that the device runs at once
    */
-  CudaRuns(Arena host, CudaTables tables, BlockTable blocks, boolean[] spd, long resident) {
+  CudaRuns(Arena host, CudaTables tables, BlockTable blocks, BitSet spd, long resident) {
     this.spd = spd;
     this.resident = resident;
+    int tensors = blocks.tensorCount();
     List<CudaItems.Item> items = new ArrayList<>();
     // Then whoever takes the projection finds the updates taken and, mostly, done.
-    CudaItems.add(items, blocks, 0, spd.length, t -> spd[t], resident);
-    int[] ends = new int[spd.length + 1];
+    CudaItems.add(items, blocks, 0, tensors, spd::get, resident);
+    int[] ends = new int[tensors + 1];
     ends[0] = items.size();
-    for (int t = 0; t < spd.length; t++) {
-      CudaItems.add(items, blocks, t, t + 1, i -> spd[i], 0);
+    for (int t = 0; t < tensors; t++) {
+      CudaItems.add(items, blocks, t, t + 1, spd::get, 0);
       ends[t + 1] = items.size();
     }
-    MemorySegment rows = tables.send(CudaItems.rows(host, items));
-    all = run(host, rows, 0, ends[0], 0, spd.length);
-    alone = new MemorySegment[spd.length];
-    for (int t = 0; t < spd.length; t++) {
+    MemorySegment rows;
+    try (Arena arena = Arena.ofConfined()) {
+      rows = tables.send(CudaItems.rows(arena, items));
+    }
+    all = run(host, rows, 0, ends[0], 0, tensors);
+    alone = new MemorySegment[tensors];
+    for (int t = 0; t < tensors; t++) {
       alone[t] = run(host, rows, ends[t], ends[t + 1], t, t + 1);
     }
   }
 
   private MemorySegment run(
       Arena host, MemorySegment rows, int firstItem, int endItem, int first, int end) {
-    boolean any = false;
-    for (int t = first; t < end; t++) {
-      any |= spd[t];
-    }
+    int next = spd.nextSetBit(first);
+    boolean any = next >= 0 && next < end;
     MemorySegment run = spd4j_cuda_run.allocate(host);
     spd4j_cuda_run.items(run, spd4j_cuda_item.asSlice(rows, firstItem));
     spd4j_cuda_run.item_count(run, endItem - firstItem);
@@ -58,11 +60,6 @@ final class CudaRuns {
     spd4j_cuda_run.spd(run, any ? 1 : 0);
     spd4j_cuda_run.resident(run, resident);
     return run;
-  }
-
-  /** Whether they are the runs for these tensors of SPD. */
-  boolean fit(boolean[] spd) {
-    return Arrays.equals(this.spd, spd);
   }
 
   /** The run of all tensors. */

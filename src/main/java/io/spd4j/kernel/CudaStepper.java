@@ -7,6 +7,8 @@ import io.spd4j.generated.spd4jcuda.spd4j_cuda_state;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.BitSet;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -19,6 +21,7 @@ import java.util.function.IntSupplier;
  */
 public final class CudaStepper implements Stepper {
   private static final double NO_CLIPPING = Double.POSITIVE_INFINITY;
+  private static final String NORM = "the norm, which clipAndStep does not answer with,";
 
   private final CudaStream stream;
   private final Function<MemorySegment.Scope, String> describe;
@@ -28,9 +31,12 @@ public final class CudaStepper implements Stepper {
   private final Arena host = Arena.ofShared();
   private final long resident;
 
+  /** By the tensors whose rule is SPD; graphs may hold any of them. */
+  private final Map<BitSet, CudaRuns> allRuns = new HashMap<>();
+
   private CudaRuns runs;
 
-  /** A segment of each arena that steps use; null: to be found. */
+  /** A segment of each arena that arrays lie in; null: to be found. */
   private List<MemorySegment> memory;
 
   private Throwable broken;
@@ -57,7 +63,6 @@ public final class CudaStepper implements Stepper {
       resident = residentThreadBlocks();
       made = new CudaTables(stream, blocks, tensors, groups);
       tables = made;
-      runs = new CudaRuns(host, tables, blocks, spd(), resident);
       prepare();
       ready = true;
     } finally {
@@ -97,7 +102,7 @@ public final class CudaStepper implements Stepper {
 
   @Override
   public double stepClipped(double maxNorm, double gradScale) {
-    refuseWaitingInCapture();
+    refuseWaitingInCapture(NORM);
     clipAndStep(maxNorm, gradScale);
     return tables.norm();
   }
@@ -113,7 +118,7 @@ public final class CudaStepper implements Stepper {
 
   @Override
   public double gradientNorm() {
-    refuseWaitingInCapture();
+    refuseWaitingInCapture(NORM);
     prepare();
     enqueue(() -> norm(1, NO_CLIPPING));
     return tables.norm();
@@ -132,6 +137,7 @@ public final class CudaStepper implements Stepper {
 
   @Override
   public synchronized long stepCount(int tensor) {
+    refuseWaitingInCapture("how far the steps are");
     try (Arena arena = Arena.ofConfined()) {
       return spd4j_cuda_state.step(state(arena, tensor));
     }
@@ -139,6 +145,7 @@ public final class CudaStepper implements Stepper {
 
   @Override
   public synchronized SpdDecision decision(int tensor) {
+    refuseWaitingInCapture("what SPD decides");
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment state = state(arena, tensor);
       if (spd4j_cuda_state.checked(state) == 0) {
@@ -173,9 +180,9 @@ public final class CudaStepper implements Stepper {
     }
   }
 
-  private void refuseWaitingInCapture() {
-    if (stream.capturing()) {
-      throw new IllegalStateException("the norm is not known in a capture: use clipAndStep");
+  private void refuseWaitingInCapture(String what) {
+    if (lastStates == null && stream.capturing()) {
+      throw new IllegalStateException(what + " is not known in a capture");
     }
   }
 
@@ -183,10 +190,10 @@ public final class CudaStepper implements Stepper {
     return !groupOf[tensor].frozen() && blocks.arrays(tensor).grad() != null;
   }
 
-  private boolean[] spd() {
-    boolean[] spd = new boolean[groupOf.length];
-    for (int t = 0; t < spd.length; t++) {
-      spd[t] = groupOf[t].rule() == Rule.SPD;
+  private BitSet spd() {
+    BitSet spd = new BitSet();
+    for (int t = 0; t < groupOf.length; t++) {
+      spd.set(t, groupOf[t].rule() == Rule.SPD);
     }
     return spd;
   }
@@ -194,32 +201,33 @@ public final class CudaStepper implements Stepper {
   /** Everything that can be refused; then the device knows all that the next step needs. */
   private void prepare() {
     checkSound();
-    findMemory();
+    checkMemory();
     for (int t = 0; t < groupOf.length; t++) {
       tables.stepped(t, active(t));
     }
     tables.refreshGroups();
-    boolean[] spd = spd();
-    boolean otherRuns = !runs.fit(spd);
+    BitSet spd = spd();
+    runs = allRuns.get(spd);
     if (stream.capturing()) {
-      if (otherRuns || tables.changed()) {
+      if (runs == null || tables.changed()) {
         throw new IllegalStateException(
             "settings, gradients or frozen groups have changed since the last step:"
                 + " call uploadSettings before the capture");
       }
       return;
     }
-    if (otherRuns) {
+    if (runs == null) {
       runs = new CudaRuns(host, tables, blocks, spd, resident);
+      allRuns.put(spd, runs);
     }
     tables.send();
   }
 
-  /** A segment of each arena, all of them open. */
-  private void findMemory() {
-    if (memory == null) {
+  /** Whether every arena is open. */
+  private void checkMemory() {
+    boolean changed = memory == null;
+    if (changed) {
       Map<MemorySegment.Scope, MemorySegment> scopes = new LinkedHashMap<>();
-      scopes.put(tables.memory().scope(), tables.memory());
       for (int t = 0; t < groupOf.length; t++) {
         for (MemorySegment segment : blocks.arrays(t).all()) {
           scopes.putIfAbsent(segment.scope(), segment);
@@ -233,13 +241,17 @@ public final class CudaStepper implements Stepper {
             describe.apply(segment.scope()) + " lies in an arena that is closed");
       }
     }
+    if (changed) {
+      tables.refersTo(memory);
+    }
   }
 
   private void enqueue(IntSupplier work) {
+    boolean captured = stream.capturing();
     try {
-      stream.enqueue("stepping", memory, work);
+      stream.enqueue("stepping", List.of(tables.memory()), work);
     } catch (CudaException e) {
-      broken = e;
+      broken = captured ? null : e; // nothing of it was done
       throw e;
     }
   }
@@ -258,10 +270,12 @@ public final class CudaStepper implements Stepper {
 
   /** Waits for the steps under way; the stream may be closed already. */
   @Override
-  public synchronized void close() {
+  public void close() {
     try (CudaStream own = CudaStream.create(stream.device())) {
-      stream.device().synchronize();
-      lastStates = tables.states(own, Arena.ofAuto(), 0, groupOf.length);
+      stream.device().synchronize(); // not within the monitor: it waits for other threads' captures
+      synchronized (this) {
+        lastStates = tables.states(own, Arena.ofAuto(), 0, groupOf.length);
+      }
     } finally {
       blocks.close();
       host.close();

@@ -44,6 +44,7 @@ final class CudaTables implements AutoCloseable {
   private final int tensors;
   private final Arena host = Arena.ofShared();
   private final DeviceArena device;
+  private CudaStaging staging;
   private final MemorySegment table;
   private final MemorySegment hostGroups;
   private final MemorySegment deviceGroups;
@@ -66,6 +67,8 @@ final class CudaTables implements AutoCloseable {
     device = DeviceArena.open(stream.device());
     boolean ready = false;
     try {
+      long rows = Math.max(groups.size() * GROUP, tensors * TableLayout.TENSOR.byteSize());
+      staging = new CudaStaging(stream.device(), Math.max(1, rows));
       hostGroups = spd4j_cuda_group.allocateArray(Math.max(1, groups.size()), host);
       deviceGroups = device.allocate(hostGroups.byteSize());
       deviceTensors = device.allocate(blocks.tensors().byteSize());
@@ -121,10 +124,21 @@ final class CudaTables implements AutoCloseable {
     return copy;
   }
 
+  /** What the tensors' arrays lie in: at least a segment of each arena. */
+  void refersTo(List<MemorySegment> memory) {
+    device.refersTo(memory);
+  }
+
   /** Another gradient for a tensor, or none (null). */
   void grad(int tensor, MemorySegment grad) {
+    if (address(grad) != address(blocks.arrays(tensor).grad())) {
+      changedTensors.add(tensor);
+    }
     blocks.grad(tensor, grad);
-    changedTensors.add(tensor);
+  }
+
+  private static long address(MemorySegment segment) {
+    return segment == null ? 0 : segment.address();
   }
 
   /** Whether a tensor is stepped. */
@@ -165,7 +179,7 @@ final class CudaTables implements AutoCloseable {
     return changedGroups.any() || changedTensors.any();
   }
 
-  /** Sends what has changed; CUDA has read it when this returns. */
+  /** Sends what has changed, without waiting for the device. */
   void send() {
     send(changedTensors, blocks.tensors(), deviceTensors, TableLayout.TENSOR.byteSize());
     send(changedGroups, hostGroups, deviceGroups, GROUP);
@@ -175,7 +189,7 @@ final class CudaTables implements AutoCloseable {
     if (changed.any()) {
       long at = changed.first * row;
       long bytes = (changed.end - changed.first) * row;
-      stream.copy(from.asSlice(at, bytes), to.asSlice(at, bytes));
+      staging.send(stream, from.asSlice(at, bytes), to.asSlice(at, bytes));
       changed.clear();
     }
   }
@@ -202,6 +216,12 @@ final class CudaTables implements AutoCloseable {
   @Override
   public void close() {
     host.close();
-    device.close();
+    try {
+      if (staging != null) {
+        staging.close();
+      }
+    } finally {
+      device.close();
+    }
   }
 }

@@ -29,6 +29,7 @@ final class Spd4jCudaAbi {
       List.of(
           spd4j_cuda_h::spd4j_cuda_layout$address,
           spd4j_cuda_h::spd4j_cuda_device_name$address,
+          spd4j_cuda_h::spd4j_cuda_copy$address,
           spd4j_cuda_h::spd4j_cuda_resident$address,
           spd4j_cuda_h::spd4j_cuda_norm$address,
           spd4j_cuda_h::spd4j_cuda_step$address,

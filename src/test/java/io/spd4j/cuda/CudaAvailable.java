@@ -37,7 +37,8 @@ public @interface CudaAvailable {
     private static ConditionEvaluationResult evaluate(CudaAvailable needed) {
       if (CudaOnHost.chosen()) {
         if (!Files.exists(CudaOnHost.library())) {
-          return disabled("no C++ compiler was found: there is no " + CudaOnHost.library());
+          return disabled(
+              CudaOnHost.library() + " is not there: make test builds it with a C++ compiler");
         }
         if (!Cuda.availability().available()) {
           throw new AssertionError(Cuda.availability().reason());

@@ -13,7 +13,11 @@ import java.lang.foreign.ValueLayout;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
 import java.util.concurrent.atomic.AtomicReference;
+import java.util.concurrent.locks.LockSupport;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -132,6 +136,32 @@ class CudaGraphTest {
       stream.launch(graph);
       stream.synchronize();
       assertThat(read(allocated.get())).containsOnly(4);
+    }
+  }
+
+  /** It may end the capture on another carrier than it began it on. */
+  @Test
+  void virtualThreadsCapture() {
+    from.fill((byte) 2);
+    try (ExecutorService threads = Executors.newVirtualThreadPerTaskExecutor()) {
+      List<CompletableFuture<Void>> captures =
+          Stream.generate(() -> CompletableFuture.runAsync(this::captureAndLaunch, threads))
+              .limit(8)
+              .toList();
+      captures.forEach(CompletableFuture::join);
+    }
+  }
+
+  private void captureAndLaunch() {
+    try (CudaStream own = CudaStream.create(device);
+        CudaGraph graph =
+            own.capture(() -> {
+              LockSupport.parkNanos(1_000_000); // leaves the carrier
+              own.copy(from, a);
+            })) {
+      own.launch(graph);
+      own.synchronize();
+      assertThat(read(a)).containsOnly(2);
     }
   }
 

@@ -66,18 +66,21 @@ class CudaStreamTest {
     assertThat(dst.toArray(ValueLayout.JAVA_BYTE)).isEqualTo(random(SIZE));
   }
 
-  /** Without waiting for anything. */
+  /** And what it was copied to can be read by other streams. */
   @Test
   void pageableMemoryIsTheCallersAgainAtOnce() {
     MemorySegment a = arena.allocate(SIZE);
     for (int round = 0; round < 20; round++) {
+      for (int i = 0; i < 50; i++) {
+        stream.fill(a, (byte) 0);
+      }
       try (Arena soonGone = Arena.ofConfined()) {
         stream.copy(soonGone.allocateFrom(ValueLayout.JAVA_BYTE, random(SIZE)), a);
       }
+      assertThat(read(a)).isEqualTo(random(SIZE));
       MemorySegment dst = host.allocate(SIZE);
       stream.copy(a, dst);
       assertThat(dst.toArray(ValueLayout.JAVA_BYTE)).isEqualTo(random(SIZE));
-      stream.fill(a, (byte) 0);
     }
   }
 
@@ -286,7 +289,7 @@ class CudaStreamTest {
                 }));
     assertThatIllegalArgumentException()
         .isThrownBy(() -> stream.enqueue("work", List.of(a, hostBytes()), () -> 0))
-        .withMessage("work with memory that is neither of a DeviceArena nor of a PinnedArena");
+        .withMessage("memory for work is neither of a DeviceArena nor of a PinnedArena");
     arena.allocate(1); // nothing was left in use
   }
 

@@ -287,7 +287,7 @@ class DeviceArenaTest {
           .withMessage("the segment lies in an arena that is closed");
       assertThatIllegalStateException()
           .isThrownBy(() -> stream.enqueue("stepping", List.of(segment), () -> 1))
-          .withMessage("stepping with memory of an arena that is closed");
+          .withMessage("memory for stepping lies in an arena that is closed");
     }
   }
 
