@@ -80,7 +80,9 @@ help:
 	@echo "make test      build everything and run every test"
 	@echo "make replay    replay recorded PyTorch traces on every backend"
 	@echo "make bench     time steps of every rule, and whole training steps"
+	@echo "make jar       build and install, no tests"
 	@echo "make native    the native libraries       make cuda      the CUDA library alone"
+	@echo "make cuda-test the CUDA kernels' test for a GPU (bench/cuda.sh runs it)"
 	@echo "make bindings  jextract's output again"
 	@echo "make format    google-java-format         make clean     remove what was built"
 

@@ -73,7 +73,8 @@ replay() {
   table=$("${bench[@]}" replay $traces)
   replayed=$?
   echo "$table"
-  [ $replayed = 0 ] && grep -q '^  cuda ' <<< "$table"
+  [ $replayed = 0 ] || return 1
+  grep -q '^  cuda ' <<< "$table" || { echo "no trace was replayed on CUDA: it is not available here"; return 1; }
 }
 
 step() {
@@ -96,7 +97,15 @@ peers_part() {
   fi
 }
 
-if command -v nvidia-smi > /dev/null; then
+if [ $# = 0 ] || [ "$*" != test ]; then
+  "${bench[@]}" --help > /dev/null 2>&1 || {
+    echo "bench/cuda.sh: '${bench[*]}' does not run: make jar first, and set JAVA to a java of version 22 or later" >&2
+    exit 2
+  }
+fi
+if ! command -v nvidia-smi > /dev/null; then
+  echo "there is no nvidia-smi here: without a GPU everything will fail" >&2
+else
   nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv | tee $results/gpu.txt
 fi
 [ $# -gt 0 ] || set -- test replay step peers

@@ -4,7 +4,7 @@
 #include "scalars.h"
 
 static __global__ void __launch_bounds__(THREADS)
-    prepare(spd4j_cuda_table table, int64_t first, int64_t end, double grad_scale, bool clip) {
+    prepare(spd4j_cuda_table table, int64_t first, int64_t end, double grad_scale, bool clip, bool spd) {
   const int64_t i = first + (int64_t)blockIdx.x * THREADS + threadIdx.x;
   if (i == first) table.control->ticket = 0;
   if (i >= end || (clip && table.control->skip)) return;
@@ -15,7 +15,7 @@ static __global__ void __launch_bounds__(THREADS)
   const int64_t step = state.step + 1;
   state.step = step;
   spd4j_scalars_of(&group, clip ? table.control->grad_scale : grad_scale, step, &table.scalars[t.scalars]);
-  if (group.rule != SPD4J_RULE_SPD) return;
+  if (group.rule != SPD4J_RULE_SPD || !spd) return; /* without the SPD kernel there is no decision to report */
   state.spd_step = step;
   state.checked++;
   state.shrink = 0;
@@ -31,5 +31,5 @@ int32_t launch_prepare(const spd4j_cuda_table *table, const spd4j_cuda_run *run,
   const int64_t tensors = run->end_tensor - run->first_tensor;
   if (tensors == 0) return 0;
   return launch(prepare, (tensors + THREADS - 1) / THREADS, THREADS, stream, *table, run->first_tensor, run->end_tensor,
-                grad_scale, clip);
+                grad_scale, clip, run->spd != 0);
 }

@@ -126,7 +126,7 @@ public final class Adam implements AutoCloseable {
     return backend;
   }
 
-  /** Threads that work on a step at the most, the caller's among them. */
+  /** Threads that work on a step at the most, the caller's among them; CUDA uses none. */
   public int threads() {
     return threads;
   }
@@ -284,7 +284,8 @@ public final class Adam implements AutoCloseable {
    * Sends to the device what has changed in the groups (learning rate, λ, frozen) and which
    * gradients there are, so that a replayed CUDA graph works with it. Needed before a replay and
    * before a capture alone, as every other step does so itself; on the CPU there is nothing to
-   * send. A rule that becomes SPD, or is no longer, takes a new capture.
+   * send. A rule that becomes SPD, or is no longer, takes a new capture: until then there are no
+   * decisions.
    *
    * @throws IllegalStateException if the optimizer is closed, a step is under way, or an earlier
    *     one broke off half done
@@ -434,8 +435,8 @@ public final class Adam implements AutoCloseable {
     }
 
     /**
-     * The backend. Unless it is set, {@code -Dspd4j.backend} decides, and otherwise the first that
-     * is available is taken.
+     * The backend. Unless it is set, {@code -Dspd4j.backend} decides, and otherwise CUDA steps
+     * device memory, and the first available of the others the host's.
      */
     public Builder backend(Backend backend) {
       this.backend = Checks.notNull("backend", backend);
@@ -443,8 +444,10 @@ public final class Adam implements AutoCloseable {
     }
 
     /**
-     * The stream that CUDA steps are enqueued onto; unless it is set, the legacy default stream of
-     * the parameters' device. It is not closed by the optimizer and must not be closed before.
+     * The stream that CUDA steps are enqueued onto: that on which the gradients are computed.
+     * Unless it is set, it is the legacy default stream of the parameters' device; work on streams
+     * from {@link CudaStream#create} is not ordered with that one, and a step on it cannot be
+     * captured. The stream is not closed by the optimizer and must not be closed before.
      */
     public Builder stream(CudaStream stream) {
       this.stream = Checks.notNull("stream", stream);
@@ -486,9 +489,11 @@ public final class Adam implements AutoCloseable {
      * The optimizer; allocates the moments that were not brought.
      *
      * @throws IllegalArgumentException if two parameters have one name or are the same, belong to
-     *     an optimizer already, or arrays overlap; or if {@code -Dspd4j.backend} names no backend
+     *     an optimizer already, or arrays overlap; if one lies in memory that the backend does not
+     *     step; or if {@code -Dspd4j.backend} names no backend
      * @throws IllegalStateException if the backend asked for is not available; the message says why
      * @throws OutOfMemoryError if there is no memory for the moments
+     * @throws CudaException if CUDA fails, as it does where there is not enough device memory
      */
     public Adam build() {
       return new Adam(this);
@@ -511,7 +516,10 @@ public final class Adam implements AutoCloseable {
       if (chosen != Backend.CUDA) {
         if (stream != null) {
           throw new IllegalArgumentException(
-              "a stream is given, but the backend is " + chosen.id());
+              "a stream is given, but "
+                  + (backendId() != null || onDevice()
+                      ? "the backend asked for is " + chosen.id()
+                      : "the parameters lie in host memory: allocate them from a DeviceArena"));
         }
         return null;
       }

@@ -28,7 +28,9 @@ public enum Backend {
    */
   public record Availability(Backend backend, boolean available, String reason) {}
 
-  /** Every backend in the order of preference. Thread-safe; throws nothing. */
+  /**
+   * CUDA, and those of the host's memory in the order of preference. Thread-safe, throws nothing.
+   */
   public static List<Availability> availability() {
     return KernelProvider.candidates().stream()
         .map(c -> new Availability(of(c.name()), c.available(), c.reason()))

@@ -93,7 +93,7 @@ final class WrittenMemory {
     }
     if (device != null && !onDevice) {
       throw new IllegalArgumentException(
-          what + " lies in host memory: the backend cuda steps that of a DeviceArena");
+          what + " lies in host memory: the backend cuda needs memory of a DeviceArena");
     }
     if (onDevice && CudaDevice.of(segment) != device) {
       throw new IllegalArgumentException(

@@ -95,7 +95,8 @@ class CudaAdamTest {
                 .group(group(Parameter.of("w", host(1), host(2))))
                 .backend(Backend.CUDA)
                 .build())
-        .withMessage("data of w lies in host memory: the backend cuda steps that of a DeviceArena");
+        .withMessage(
+            "data of w lies in host memory: the backend cuda needs memory of a DeviceArena");
   }
 
   @Test
@@ -154,7 +155,14 @@ class CudaAdamTest {
                 .backend(Backend.SCALAR)
                 .stream(onDevice.stream)
                 .build())
-        .withMessage("a stream is given, but the backend is scalar");
+        .withMessage("a stream is given, but the backend asked for is scalar");
+    assertThatIllegalArgumentException()
+        .isThrownBy(() ->
+            Adam.builder().group(group(Parameter.of("w", host(1), host(2)))).stream(onDevice.stream)
+                .build())
+        .withMessage(
+            "a stream is given, but the parameters lie in host memory:"
+                + " allocate them from a DeviceArena");
   }
 
   @Test

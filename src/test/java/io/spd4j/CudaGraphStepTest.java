@@ -8,6 +8,7 @@ import static org.assertj.core.api.Assertions.assertThatIllegalStateException;
 import io.spd4j.cuda.CudaAvailable;
 import io.spd4j.cuda.CudaException;
 import io.spd4j.cuda.CudaGraph;
+import io.spd4j.cuda.CudaStream;
 import io.spd4j.cuda.DeviceArena;
 import io.spd4j.kernel.AllKernels;
 import java.lang.foreign.MemorySegment;
@@ -180,11 +181,11 @@ class CudaGraphStepTest {
       assertThatIllegalStateException()
           .isThrownBy(() -> onDevice.stream.capture(waiting))
           .withMessage(
-              "the norm, which clipAndStep does not answer with, is not known in a capture");
+              "the norm is not known in a capture: use clipAndStep, which does not return it");
     }
     assertThatIllegalStateException()
         .isThrownBy(() -> onDevice.stream.capture(() -> cuda.parameters().getFirst().step()))
-        .withMessage("how far the steps are is not known in a capture");
+        .withMessage("step counts are not known in a capture: ask after a launch");
     nextGradients();
     cuda.step();
     host.step();
@@ -215,6 +216,11 @@ class CudaGraphStepTest {
       cuda.uploadSettings();
       onDevice.stream.launch(first); // that has remained what it was
       assertSame("the first graph");
+      List<SpdReport> reports = cuda.spdReports();
+      cudaGroups.getFirst().decay(new SelectiveProjectionDecay(1));
+      cuda.uploadSettings();
+      onDevice.stream.launch(first); // that knows no SPD, so there is nothing to report
+      assertThat(cuda.spdReports()).isEqualTo(reports);
     }
   }
 
@@ -266,6 +272,22 @@ class CudaGraphStepTest {
                   .isThrownBy(onDevice.stream::synchronize);
               cuda.step();
             }));
+    nextGradients();
+    host.step();
+    cuda.step();
+    assertSame("a step");
+  }
+
+  /** Otherwise the step would be taken at once, and the graph would be empty. */
+  @Test
+  void aStepOnAStreamThatIsNotCapturedIsRefused() {
+    build(new SelectiveProjectionDecay(1), new L2SP(0.1));
+    try (CudaStream other = CudaStream.create(onDevice.device)) {
+      assertThatIllegalStateException()
+          .isThrownBy(() -> other.capture(cuda::step))
+          .withMessageStartingWith("stepping goes to a stream that is not captured");
+    }
+    assertSame("nothing was done");
     nextGradients();
     host.step();
     cuda.step();

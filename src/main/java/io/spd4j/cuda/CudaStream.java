@@ -109,7 +109,8 @@ public final class CudaStream extends CudaHandle {
     Copy copy = Copy.of(src, dst);
     if (copy.withHost() && capturing() && (ownCapture() == null || !copy.waitedFor())) {
       throw new IllegalStateException(
-          "host memory is copied in a capture: take a PinnedArena's, and CudaStream.capture");
+          "of the host's memory only a PinnedArena's can be copied in a capture, and only in"
+              + " CudaStream.capture's");
     }
     enqueue(
         "copying " + copy.bytes() + " bytes",
@@ -152,10 +153,17 @@ public final class CudaStream extends CudaHandle {
    * @param work is called once, with the device as the thread's current one; it gives this stream
    *     the work and returns a cudaError. What it throws is passed on
    * @throws IllegalArgumentException if memory is something else
-   * @throws IllegalStateException if an arena or the stream is closed
+   * @throws IllegalStateException if an arena or the stream is closed, or the thread captures
+   *     another stream
    * @throws CudaException if it does not return cudaSuccess
    */
   public void enqueue(String what, List<MemorySegment> memory, IntSupplier work) {
+    if (Capture.LOCK.isHeldByCurrentThread() && !capturing()) {
+      throw new IllegalStateException(
+          what
+              + " goes to a stream that is not captured, so the graph would lack it: give it the"
+              + " captured stream, or let its stream await an event of that");
+    }
     Set<CudaArena> arenas = CudaArena.allOf("memory for " + what, memory);
     enqueue(what, arenas, withReferences(arenas), work);
   }

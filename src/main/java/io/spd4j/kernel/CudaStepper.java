@@ -21,7 +21,8 @@ import java.util.function.IntSupplier;
  */
 public final class CudaStepper implements Stepper {
   private static final double NO_CLIPPING = Double.POSITIVE_INFINITY;
-  private static final String NORM = "the norm, which clipAndStep does not answer with,";
+  private static final String NORM =
+      "the norm is not known in a capture: use clipAndStep, which does not return it";
 
   private final CudaStream stream;
   private final Function<MemorySegment.Scope, String> describe;
@@ -102,7 +103,7 @@ public final class CudaStepper implements Stepper {
 
   @Override
   public double stepClipped(double maxNorm, double gradScale) {
-    refuseWaitingInCapture(NORM);
+    refuseInCapture(NORM);
     clipAndStep(maxNorm, gradScale);
     return tables.norm();
   }
@@ -118,7 +119,7 @@ public final class CudaStepper implements Stepper {
 
   @Override
   public double gradientNorm() {
-    refuseWaitingInCapture(NORM);
+    refuseInCapture(NORM);
     prepare();
     enqueue(() -> norm(1, NO_CLIPPING));
     return tables.norm();
@@ -137,7 +138,7 @@ public final class CudaStepper implements Stepper {
 
   @Override
   public synchronized long stepCount(int tensor) {
-    refuseWaitingInCapture("how far the steps are");
+    refuseInCapture("step counts are not known in a capture: ask after a launch");
     try (Arena arena = Arena.ofConfined()) {
       return spd4j_cuda_state.step(state(arena, tensor));
     }
@@ -145,7 +146,7 @@ public final class CudaStepper implements Stepper {
 
   @Override
   public synchronized SpdDecision decision(int tensor) {
-    refuseWaitingInCapture("what SPD decides");
+    refuseInCapture("SPD's reports are not known in a capture: ask after a launch");
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment state = state(arena, tensor);
       if (spd4j_cuda_state.checked(state) == 0) {
@@ -180,9 +181,9 @@ public final class CudaStepper implements Stepper {
     }
   }
 
-  private void refuseWaitingInCapture(String what) {
+  private void refuseInCapture(String why) {
     if (lastStates == null && stream.capturing()) {
-      throw new IllegalStateException(what + " is not known in a capture");
+      throw new IllegalStateException(why);
     }
   }
 

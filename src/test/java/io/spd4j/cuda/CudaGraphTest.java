@@ -191,7 +191,8 @@ class CudaGraphTest {
           .capture(() -> {
             assertThatIllegalStateException()
                 .isThrownBy(() -> stream.copy(pageable, a))
-                .withMessageStartingWith("host memory is copied in a capture");
+                .withMessageStartingWith(
+                    "of the host's memory only a PinnedArena's can be copied in a capture");
             assertThatIllegalStateException().isThrownBy(() -> stream.copy(a, pageable));
             assertThatIllegalStateException()
                 .isThrownBy(arena::close)
