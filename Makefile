@@ -71,7 +71,7 @@ SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all
 # -O1 vectorizes nothing, and clang reports each loop that was meant to be.
 SANITIZE_CFLAGS = $(CFLAGS) -g -O1 -Wno-pass-failed @target/c-obj/sanitize
 
-.PHONY: native cuda no-cuda native-test ptx-test bindings jar test replay finetune bench format clean jdk
+.PHONY: native cuda no-cuda native-test ptx-test bindings jar test replay finetune bench peers train-step format clean jdk
 .DEFAULT_GOAL := help
 .SECONDARY: # keep the object files
 
@@ -79,7 +79,9 @@ help:
 	@echo "make finetune  build everything and fine-tune MiniLM on real mail with AdamW, L2-SP and SPD (ARGS=--help: options)"
 	@echo "make test      build everything and run every test"
 	@echo "make replay    replay recorded PyTorch traces on every backend"
-	@echo "make bench     time steps of every rule, and whole training steps"
+	@echo "make bench     time steps side by side with plain C and other libraries (QUICK=1: for two minutes)"
+	@echo "make peers     fetch the Java libraries that make bench can compare with (1 GB)"
+	@echo "make train-step  time whole training steps"
 	@echo "make jar       build and install, no tests"
 	@echo "make native    the native libraries       make cuda      the CUDA library alone"
 	@echo "make cuda-test the CUDA kernels' test for a GPU (bench/cuda.sh runs it)"
@@ -255,12 +257,37 @@ target/cuda-test/test_cuda: native/test/test_cuda.cpp $(CUDA_KERNELS:%=target/cu
 	@echo "nvcc $@"
 	@$(NVCC) $(NVCC_FLAGS) $(filter %.cpp %.o,$^) -o $@
 
+# --- Plain C loops that `make bench` holds the steps against, compiled as anybody would. -------------------------------
+LIMITS := target/bench/limits
+LOOPS_CFLAGS := -std=c11 -O3 -fno-math-errno $(WARNINGS)
+
+.PHONY: limits
+
+ifeq ($(CC_FOUND),)
+limits:
+	@rm -rf target/bench
+else
+limits: $(LIMITS)
+endif
+
+$(LIMITS): bench/limits/limits.c $(TIERS:%=target/bench/loops-%.o) target/obj/isa.o
+	@echo "cc $@"
+	@$(CC) $(CFLAGS) $^ -o $@ -lm -pthread
+
+define loops_rule
+target/bench/loops-$(1).o: bench/limits/loops.c bench/limits/loops.h $(COMPILER) Makefile
+	@mkdir -p $$(@D)
+	@echo "cc $$< ($(1))"
+	@$(CC) $(LOOPS_CFLAGS) $($(1)_FLAGS) -DSPD4J_TIER=$(1) -c $$< -o $$@
+endef
+$(foreach t,$(TIERS),$(eval $(call loops_rule,$(t))))
+
 # --- Java. ------------------------------------------------------------------------------------------------------------
 jar: jdk
 	$(MVN) -q install -DskipTests
 	$(MVN) -q -f bench/pom.xml package -DskipTests
 
-test: jdk native-test
+test: jdk native-test limits
 	$(MVN) install
 	$(MVN) -f bench/pom.xml verify
 
@@ -272,14 +299,16 @@ replay: jar
 finetune: jar
 	$(BENCH) finetune $(ARGS)
 
-bench: jar
+# QUICK=1: under two minutes. PYTHON: one that has torch. ARGS=--help: everything else.
+PYTHON ?= python3
+bench: jar limits
+	$(BENCH) compare $(if $(QUICK),--quick) --python '$(PYTHON)' $(ARGS)
+
+peers: jar
+	$(MVN) -q -f bench/pom.xml -P peers process-classes
+
+train-step: jar
 	$(BENCH) train-step
-	@for shape in vit-b16 lora many:10000x64; do for backend in native vector; do \
-	  $(BENCH) step --shape $$shape --backend $$backend --rule adamw || exit 1; \
-	  $(BENCH) step --shape $$shape --backend $$backend --rule l2sp || exit 1; \
-	  $(BENCH) step --shape $$shape --backend $$backend --rule spd --select none || exit 1; \
-	  $(BENCH) step --shape $$shape --backend $$backend --rule spd --select all || exit 1; \
-	done; done
 
 bindings:
 	jextract/generate.sh

@@ -2,6 +2,8 @@ package io.spd4j.bench;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
 
+import io.spd4j.bench.compare.CompareCommand;
+import io.spd4j.bench.compare.ContestantCommand;
 import io.spd4j.bench.finetune.ClassifyCommand;
 import io.spd4j.bench.finetune.FinetuneCommand;
 import io.spd4j.bench.finetune.TrainStepCommand;
@@ -23,7 +25,9 @@ import picocli.CommandLine.Spec;
       ClassifyCommand.class,
       ReplayCommand.class,
       StepCommand.class,
-      TrainStepCommand.class
+      TrainStepCommand.class,
+      CompareCommand.class,
+      ContestantCommand.class
     },
     exitCodeListHeading = "%nExit status:%n",
     exitCodeList = {

@@ -4,7 +4,7 @@ import io.spd4j.SpdReport;
 import java.util.Locale;
 
 /** What SPD is to find in every step. */
-enum Select {
+public enum Select {
   /** No tensor is selected. */
   NONE,
   /** Every tensor is selected and projected. */
@@ -13,7 +13,7 @@ enum Select {
   NATURAL;
 
   /** Whether SPD did so in all steps of a parameter. */
-  boolean agrees(SpdReport report) {
+  public boolean agrees(SpdReport report) {
     return switch (this) {
       case NONE -> report.selections() == 0;
       case ALL -> report.selections() == report.checked() && report.ratio() > 0;

@@ -14,7 +14,7 @@ import picocli.CommandLine.TypeConversionException;
  * @param tensors their numbers of elements
  * @param anchored whether there are pre-trained values to stay close to; otherwise it is the origin
  */
-record Shape(String name, List<Long> tensors, boolean anchored) {
+public record Shape(String name, List<Long> tensors, boolean anchored) {
   private static final Pattern ONE = Pattern.compile("one:(\\d{1,12})([KMG]?)");
   private static final Pattern MANY = Pattern.compile("many:(\\d{1,7})x(\\d{1,12})([KMG]?)");
   private static final int VIT_WIDTH = 768;
@@ -22,19 +22,19 @@ record Shape(String name, List<Long> tensors, boolean anchored) {
   private static final int VIT_CLASSES = 1000;
 
   /** The elements of all tensors. */
-  long numel() {
+  public long numel() {
     return tensors.stream().mapToLong(Long::longValue).sum();
   }
 
   /** Reads a shape. */
-  static final class Converter implements ITypeConverter<Shape> {
+  public static final class Converter implements ITypeConverter<Shape> {
     @Override
     public Shape convert(String text) {
       return Shape.parse(text);
     }
   }
 
-  static Shape parse(String text) {
+  public static Shape parse(String text) {
     Matcher one = ONE.matcher(text);
     Matcher many = MANY.matcher(text);
     List<Long> tensors;

@@ -11,7 +11,7 @@ import java.util.List;
  * Starts a second JVM with the incubating Vector API, which no entry of a manifest can ask for, so
  * that {@code java -jar} needs no options.
  */
-final class VectorModule {
+public final class VectorModule {
   private static final String NAME = "jdk.incubator.vector";
 
   private VectorModule() {}
@@ -22,17 +22,35 @@ final class VectorModule {
         && ModuleFinder.ofSystem().find(NAME).isPresent();
   }
 
-  /** Runs {@link Main} with the same options and arguments; its exit status. */
-  static int relaunch(String... args) throws IOException, InterruptedException {
-    List<String> command = new ArrayList<>();
-    command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
-    command.addAll(ManagementFactory.getRuntimeMXBean().getInputArguments());
-    command.addAll(List.of("--add-modules", NAME, "--enable-native-access=ALL-UNNAMED"));
+  /** The options that a JVM of this program wants. */
+  public static List<String> options() {
+    List<String> options = new ArrayList<>();
+    options.addAll(List.of("--add-modules", NAME, "--enable-native-access=ALL-UNNAMED"));
     if (Runtime.version().feature() >= 24) {
-      command.add("--sun-misc-unsafe-memory-access=allow"); // else a warning: protobuf uses it
+      options.add("--sun-misc-unsafe-memory-access=allow"); // else a warning: protobuf uses it
     }
+    return options;
+  }
+
+  /** The command that runs this program in another JVM of the same kind. */
+  public static List<String> command(String... args) {
+    List<String> command = new ArrayList<>();
+    command.add(java());
+    command.addAll(options());
     command.addAll(List.of("-cp", System.getProperty("java.class.path"), Main.class.getName()));
     command.addAll(List.of(args));
+    return command;
+  }
+
+  /** The program that started this JVM. */
+  public static String java() {
+    return Path.of(System.getProperty("java.home"), "bin", "java").toString();
+  }
+
+  /** Runs {@link Main} with the same options and arguments; its exit status. */
+  static int relaunch(String... args) throws IOException, InterruptedException {
+    List<String> command = command(args);
+    command.addAll(1, ManagementFactory.getRuntimeMXBean().getInputArguments());
     ProcessBuilder builder = new ProcessBuilder(command).inheritIO();
     // oneDNN's threads wait in a loop for their next call; libgomp's default starves all others.
     builder.environment().putIfAbsent("GOMP_SPINCOUNT", "10000");

@@ -14,16 +14,17 @@ import org.knowm.xchart.style.AxesChartStyler;
 import org.knowm.xchart.style.markers.Marker;
 import org.knowm.xchart.style.markers.SeriesMarkers;
 
-/** The two kinds of charts, empty, and what is added to them, all in one style. */
-final class ChartStyle {
+/** The kinds of charts, empty, and what is added to them, all in one style. */
+public final class ChartStyle {
   private static final Color TRANSPARENT = new Color(0, 0, 0, 0);
 
-  record Point(double x, double y) {}
+  /** A point of a line. */
+  public record Point(double x, double y) {}
 
   private ChartStyle() {}
 
   /** A chart with categories on its x axis. */
-  static CategoryChart categories(int width, int height, String yTitle) {
+  public static CategoryChart categories(int width, int height, String yTitle) {
     CategoryChart chart = new CategoryChart(width, height);
     style(chart.getStyler());
     chart.setYAxisTitle(yTitle);
@@ -37,6 +38,16 @@ final class ChartStyle {
     // Not to the last point: where the points are evenly spaced XChart puts all ticks that fit.
     chart.getStyler().setXAxisMin(0.0).setXAxisMax(1.01 * Math.max(1, steps)).setYAxisMin(0.0);
     chart.setXAxisTitle("step");
+    chart.setYAxisTitle(yTitle);
+    return chart;
+  }
+
+  /** A chart over numbers, with decades on both axes. */
+  public static XYChart decades(int width, int height, String xTitle, String yTitle) {
+    XYChart chart = new XYChart(width, height);
+    style(chart.getStyler());
+    chart.getStyler().setXAxisLogarithmic(true).setYAxisLogarithmic(true);
+    chart.setXAxisTitle(xTitle);
     chart.setYAxisTitle(yTitle);
     return chart;
   }
@@ -89,7 +100,7 @@ final class ChartStyle {
   }
 
   /** Adds a line through the points that have finite values, if there are any. */
-  static void add(XYChart chart, String name, Color color, List<Point> points) {
+  public static void add(XYChart chart, String name, Color color, List<Point> points) {
     List<Point> finite = points.stream().filter(p -> Double.isFinite(p.y())).toList();
     if (!finite.isEmpty()) {
       double[] x = finite.stream().mapToDouble(Point::x).toArray();

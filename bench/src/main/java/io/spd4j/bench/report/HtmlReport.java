@@ -135,7 +135,7 @@ record HtmlReport(String html, Optional<String> warning) {
     });
   }
 
-  private static String styleSheet() {
+  static String styleSheet() {
     try (InputStream css = HtmlReport.class.getResourceAsStream("report.css")) {
       return new String(css.readAllBytes(), StandardCharsets.UTF_8);
     } catch (IOException e) {

@@ -15,7 +15,9 @@ import java.util.UUID;
 
 /** Writes a report's files. */
 public final class ReportFiles {
-  private interface Content {
+  /** What a file holds. */
+  public interface Content {
+    /** Writes all of it. */
     void write(OutputStream out) throws IOException;
   }
 
@@ -46,7 +48,12 @@ public final class ReportFiles {
     return new Written(html, json, page.warning());
   }
 
-  private static void write(Path target, Content content) throws Failure {
+  /**
+   * Writes a file, or replaces it: it appears as a whole or not at all.
+   *
+   * @throws Failure if it cannot be written
+   */
+  public static void write(Path target, Content content) throws Failure {
     Path temporary = target.resolveSibling(".spd4j-" + UUID.randomUUID() + ".tmp");
     Closeable removal = () -> Files.deleteIfExists(temporary);
     try {

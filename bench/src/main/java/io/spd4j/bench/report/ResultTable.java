@@ -84,41 +84,8 @@ public final class ResultTable {
         + "run's steps; with several seeds: mean ± sample standard deviation.";
   }
 
-  /** The table in Markdown, aligned so that it also reads well as it is, with a note below. */
+  /** The table in Markdown with a note below. */
   public String markdown() {
-    List<List<String>> lines = new ArrayList<>();
-    lines.add(header);
-    lines.addAll(rows);
-    int[] widths = new int[header.size()];
-    for (List<String> line : lines) {
-      for (int i = 0; i < widths.length; i++) {
-        widths[i] = Math.max(widths[i], length(escaped(line.get(i))));
-      }
-    }
-    StringBuilder markdown = new StringBuilder();
-    for (int k = 0; k < lines.size(); k++) {
-      for (int i = 0; i < widths.length; i++) {
-        String cell = escaped(lines.get(k).get(i));
-        String padding = " ".repeat(widths[i] - length(cell));
-        markdown.append("| ").append(i == 0 ? cell + padding : padding + cell).append(' ');
-      }
-      markdown.append("|\n");
-      if (k == 0) {
-        for (int i = 0; i < widths.length; i++) {
-          String dashes = "-".repeat(widths[i]);
-          markdown.append(i == 0 ? "|:" + dashes + "-" : "|-" + dashes + ":");
-        }
-        markdown.append("|\n");
-      }
-    }
-    return markdown.append('\n').append(note()).append('\n').toString();
-  }
-
-  private static String escaped(String cell) {
-    return cell.replace("|", "\\|").replaceAll("\\R", " ");
-  }
-
-  private static int length(String text) {
-    return text.codePointCount(0, text.length());
+    return MarkdownTable.of(1, header, rows) + '\n' + note() + '\n';
   }
 }

@@ -8,10 +8,24 @@ public final class Statistics {
 
   /** The middle one, or the mean of the two in the middle. */
   public static double median(double[] values) {
+    return quantile(values, 0.5);
+  }
+
+  /**
+   * The value below which a part of the values lies: between the two nearest by their distance.
+   *
+   * @param part from 0, the smallest, to 1, the largest
+   */
+  public static double quantile(double[] values, double part) {
+    if (values.length == 0) {
+      return Double.NaN;
+    }
     double[] sorted = values.clone();
     Arrays.sort(sorted);
-    int n = sorted.length;
-    return n == 0 ? Double.NaN : (sorted[(n - 1) / 2] + sorted[n / 2]) / 2;
+    double at = part * (sorted.length - 1);
+    double below = sorted[(int) at];
+    double above = sorted[(int) Math.ceil(at)];
+    return below + (at - Math.floor(at)) * (above - below);
   }
 
   static double mean(double[] values) {

@@ -2,6 +2,7 @@ package io.spd4j.bench.report;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.spd4j.bench.contest.JsonTree;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;

@@ -1,0 +1,117 @@
+package io.spd4j.bench.peers;
+
+import io.spd4j.bench.Rule;
+import io.spd4j.bench.contest.ArrayKind;
+import io.spd4j.bench.contest.Contestant;
+import io.spd4j.bench.contest.Setup;
+import java.lang.foreign.MemorySegment;
+import java.util.EnumMap;
+import java.util.List;
+import java.util.Map;
+import org.bytedeco.javacpp.Pointer;
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.Dispatcher;
+import org.bytedeco.pytorch.GenericList;
+import org.bytedeco.pytorch.IValue;
+import org.bytedeco.pytorch.IValueVector;
+import org.bytedeco.pytorch.OperatorHandle;
+import org.bytedeco.pytorch.Scalar;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorType;
+import org.bytedeco.pytorch.Type.TypePtr;
+import org.bytedeco.pytorch.global.torch;
+
+/**
+ * libtorch's fused AdamW for the CPU, through the JavaCPP presets: one call over the list of all
+ * tensors, as torch.optim.AdamW(fused=True) makes it. The presets leave out the functions of ATen
+ * whose names begin with an underscore, and libtorch's own AdamW in C++ is not fused, so the call
+ * goes by the dispatcher.
+ */
+final class LibtorchFused implements Contestant {
+  private final Map<ArrayKind, Tensor[]> arrays = new EnumMap<>(ArrayKind.class);
+  private PointerScope scope;
+  private OperatorHandle count;
+  private OperatorHandle update;
+  private IValue[] countArguments;
+  private IValue[] updateArguments;
+
+  @Override
+  public Identity identity() {
+    return new Identity(
+        "libtorch-fused",
+        "libtorch of the JavaCPP presets " + torch.class.getPackage().getImplementationVersion(),
+        List.of(Rule.ADAMW),
+        Map.of());
+  }
+
+  @Override
+  public void setup(Setup setup) {
+    torch.set_num_threads(setup.threads());
+    scope = new PointerScope();
+    for (ArrayKind kind : setup.arrays()) {
+      arrays.put(kind, setup.tensors().stream().map(torch::empty).toArray(Tensor[]::new));
+    }
+    Tensor[] steps =
+        setup.tensors().stream()
+            .map(numel -> torch.scalar_tensor(new Scalar((double) setup.step())))
+            .toArray(Tensor[]::new);
+    Dispatcher dispatcher = Dispatcher.singleton();
+    count = dispatcher.findSchemaOrThrow("aten::_foreach_add_", "Scalar");
+    countArguments = new IValue[] {list(steps), new IValue(new Scalar(1.0))};
+    update = dispatcher.findSchemaOrThrow("aten::_fused_adamw_", "");
+    updateArguments =
+        new IValue[] {
+          list(arrays.get(ArrayKind.DATA)),
+          list(arrays.get(ArrayKind.GRADIENT)),
+          list(arrays.get(ArrayKind.EXP_AVG)),
+          list(arrays.get(ArrayKind.EXP_AVG_SQ)),
+          list(), // no maximum of second moments
+          list(steps),
+          new IValue(setup.lr()),
+          new IValue(setup.beta1()),
+          new IValue(setup.beta2()),
+          new IValue(setup.lambda()),
+          new IValue(setup.eps()),
+          new IValue(false), // amsgrad
+          new IValue(false), // maximize
+          new IValue(), // no scale of gradients
+          new IValue() // no flag for infinities
+        };
+  }
+
+  private static IValue list(Tensor... tensors) {
+    GenericList list = new GenericList(new TypePtr(TensorType.get()));
+    for (Tensor tensor : tensors) {
+      list.push_back(new IValue(tensor));
+    }
+    return new IValue(list);
+  }
+
+  @Override
+  public MemorySegment array(ArrayKind kind, int tensor) {
+    Tensor array = arrays.get(kind)[tensor];
+    Pointer data = array.data_ptr();
+    return MemorySegment.ofAddress(data.address()).reinterpret(array.numel() * Float.BYTES);
+  }
+
+  @Override
+  public void step() {
+    call(count, countArguments);
+    call(update, updateArguments);
+  }
+
+  /** The arguments are taken from the stack. */
+  private static void call(OperatorHandle operator, IValue[] arguments) {
+    try (IValueVector stack = new IValueVector(arguments)) {
+      operator.callBoxed(stack);
+    }
+  }
+
+  @Override
+  public void close() {
+    if (scope != null) {
+      scope.close();
+      scope = null;
+    }
+  }
+}
