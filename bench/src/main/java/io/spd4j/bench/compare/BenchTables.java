@@ -3,7 +3,6 @@ package io.spd4j.bench.compare;
 import io.spd4j.bench.Shape;
 import io.spd4j.bench.compare.Bench.Participant;
 import io.spd4j.bench.compare.CaseResult.Entry;
-import io.spd4j.bench.compare.Competitor.Kind;
 import io.spd4j.bench.report.MarkdownTable;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -243,7 +242,7 @@ final class BenchTables {
       return "";
     }
     double worst = compared.stream().mapToDouble(Entry::difference).max().orElseThrow();
-    return compared.getFirst().kind() == Kind.OURS
+    return worst == 0
         ? "; its results are the same to the bit"
         : "; its results differ by at most %.0e of what the steps change".formatted(worst);
   }

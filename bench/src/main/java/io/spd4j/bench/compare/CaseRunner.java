@@ -26,8 +26,8 @@ final class CaseRunner {
    */
   private static final double TOLERANCE = 1e-4;
 
-  /** What the machine and the processes themselves are left. */
-  private static final long SPARE_MEMORY = 1L << 30;
+  /** What the machine is left, and the temporary arrays of whose turn it is. */
+  private static final long SPARE_MEMORY = 2L << 30;
 
   private static final Path MEMINFO = Path.of("/proc/meminfo");
 
@@ -90,8 +90,18 @@ final class CaseRunner {
           task.run(p);
         } catch (UnableException e) {
           p.problem = e.getMessage();
+          release(p);
         }
       }
+    }
+  }
+
+  /** Frees what a competitor has set up. */
+  private static void release(Participant p) {
+    try {
+      p.process.closeSetup();
+    } catch (UnableException e) {
+      p.problem = p.problem == null ? e.getMessage() : p.problem;
     }
   }
 
@@ -109,7 +119,7 @@ final class CaseRunner {
     Rotation.run(ready.stream().map(p -> p.lane).toList(), pace);
     ready.forEach(p -> p.problem = p.lane.problem());
     each(participants, CaseRunner::countAllocations);
-    each(participants, p -> p.process.closeSetup());
+    participants.forEach(CaseRunner::release);
     return new CaseResult(step, participants.stream().map(Participant::entry).toList());
   }
 

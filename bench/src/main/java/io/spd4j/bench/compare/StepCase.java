@@ -92,7 +92,7 @@ record StepCase(Shape shape, Rule rule, Select select, int threads) {
     return shape.numel() * Float.BYTES * (update + projection);
   }
 
-  /** What a table or a file calls the thing that SPD selects. */
+  /** A constant's name as files and tables have it. */
   static String lower(Object name) {
     return name.toString().toLowerCase(Locale.ROOT);
   }

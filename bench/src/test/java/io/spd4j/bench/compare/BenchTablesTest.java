@@ -6,6 +6,7 @@ import static io.spd4j.bench.compare.Benches.entry;
 import static io.spd4j.bench.compare.Benches.result;
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.spd4j.bench.compare.Bench.Participant;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -29,6 +30,16 @@ class BenchTablesTest {
           List.of(
               result("one:1000", ADAMW, 1, entry(Competitors.NATIVE, ADAMW, 350)),
               result("one:1000", ADAMW, 2, entry(Competitors.VECTOR, ADAMW, 1400))));
+
+  private static final Bench OF_PEER =
+      new Bench(
+          BENCH.finished(),
+          false,
+          BENCH.machine(),
+          List.of(new Participant("nd4j-adam", "1", null)),
+          List.of(result("lora", ADAMW, 2, entry("nd4j-adam", ADAMW, 1))),
+          List.of(),
+          List.of());
 
   @Test
   void aWorkloadHasARowForEachEntry() {
@@ -65,6 +76,8 @@ class BenchTablesTest {
         .contains("| downcall       | 5.25 ns |")
         .contains("- spd4j-native: 1.0, v4; its results are the same to the bit")
         .contains("- pytorch-fused: absent. no torch");
+    assertThat(BenchTables.markdown(OF_PEER, List.of()))
+        .contains("- nd4j-adam: 1; its results differ by at most 2e-06 of what the steps change");
   }
 
   @Test

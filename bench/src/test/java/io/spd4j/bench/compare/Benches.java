@@ -42,7 +42,7 @@ final class Benches {
         ours ? Kind.OURS : name.startsWith("c-") ? Kind.LIMIT : Kind.PEER,
         rule,
         rounds,
-        1.5e-6,
+        ours ? 0 : 1.5e-6,
         ours ? 0.0 : null,
         null);
   }

@@ -8,6 +8,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.spd4j.bench.Rule;
 import io.spd4j.bench.Select;
+import io.spd4j.bench.Shape;
 import java.util.Arrays;
 import java.util.List;
 import org.junit.jupiter.api.Test;
@@ -94,7 +95,7 @@ class TargetTest {
   void ignoresFewerThreadsAndOtherSelections() {
     CaseResult none =
         new CaseResult(
-            new StepCase(io.spd4j.bench.Shape.parse("vit-b16"), SPD, Select.NONE, 2),
+            new StepCase(Shape.parse("vit-b16"), SPD, Select.NONE, 2),
             List.of(entry(Competitors.NATIVE, SPD, 1), entry(Competitors.EAGER, SPD, 100)));
     CaseResult alone =
         result(
