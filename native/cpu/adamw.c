@@ -4,8 +4,8 @@
  */
 #include "kernels.h"
 
-SPD4J_INLINE void step(bool anchored, bool amsgrad, spd4j_arrays a, spd4j_scalars k, int64_t n) {
-  (void)anchored;
+SPD4J_INLINE void step(bool anchored, bool amsgrad, spd4j_arrays a, spd4j_scalars k, int64_t n, spd4j_sums *sums) {
+  (void)anchored, (void)sums;
   SPD4J_INDEPENDENT
   for (int64_t i = 0; i < n; i++) {
     const float u = spd4j_adam(amsgrad, &a, &k, i, spd4j_mul(a.grad[i], k.grad_scale));
@@ -13,6 +13,4 @@ SPD4J_INLINE void step(bool anchored, bool amsgrad, spd4j_arrays a, spd4j_scalar
   }
 }
 
-void SPD4J_KERNEL(adamw)(const spd4j_tensor *t, const spd4j_scalars *k, int64_t begin, int64_t end) {
-  SPD4J_SPECIALIZE(step, t, begin, *k, end - begin);
-}
+SPD4J_UPDATE_KERNEL(adamw, step)

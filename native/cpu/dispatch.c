@@ -1,17 +1,19 @@
 /* From a run of blocks to the kernels of one tier. */
 #include "kernels.h"
 
+/* Elements of small tensors that SPD updates before it decides on them, so that no decision is waited for. */
+enum { COMPLETED = SPD4J_BLOCK };
+
 typedef struct kernels {
-  spd4j_step_kernel *steps[3]; /* by spd4j_rule */
-  spd4j_spd_kernel *spd;
-  spd4j_spd_project_kernel *project;
+  spd4j_update_kernel *update[4]; /* by spd4j_rule */
+  spd4j_project_kernel *project;
   spd4j_grad_sq_kernel *grad_sq;
 } kernels;
 
-#define KERNELS(tier)                                                                          \
-  {                                                                                            \
-    {spd4j_adamw_##tier, spd4j_l2sp_##tier, spd4j_l2sp_coupled_##tier}, spd4j_spd_##tier,      \
-        spd4j_spd_project_##tier, spd4j_grad_sq_##tier                                         \
+#define KERNELS(tier)                                                                           \
+  {                                                                                             \
+    {spd4j_adamw_##tier, spd4j_l2sp_##tier, spd4j_l2sp_coupled_##tier, spd4j_spd_##tier},       \
+        spd4j_spd_project_##tier, spd4j_grad_sq_##tier                                          \
   }
 
 /* By spd4j_isa. */
@@ -54,21 +56,66 @@ static int32_t check(const spd4j_table *table, int32_t isa, int64_t begin, int64
   return SPD4J_OK;
 }
 
+static const spd4j_tensor *tensor_of(const spd4j_table *table, int64_t block) {
+  return &table->tensors[table->blocks[block].tensor];
+}
+
+/* Behind the blocks from i on that belong to the same tensor. */
+static int64_t tensor_end(const spd4j_table *table, int64_t i, int64_t end) {
+  const int64_t tensor = table->blocks[i].tensor;
+  do i++;
+  while (i < end && table->blocks[i].tensor == tensor);
+  return i;
+}
+
+/* Behind the blocks from i on whose tensors have the same row of scalars. */
+static int64_t row_end(const spd4j_table *table, int64_t i, int64_t end) {
+  const int64_t row = tensor_of(table, i)->scalars;
+  do i++;
+  while (i < end && tensor_of(table, i)->scalars == row);
+  return i;
+}
+
+/* Decides on the tensors all of whose blocks are among [begin, end), and projects those that it selects. */
+static void complete(const kernels *tier, const spd4j_table *table, int64_t begin, int64_t end) {
+  for (int64_t first = begin, last; first < end; first = last) {
+    last = tensor_end(table, first, end);
+    const spd4j_block *b = &table->blocks[first];
+    const spd4j_tensor *t = &table->tensors[b->tensor];
+    if (b->begin != 0 || table->blocks[last - 1].end != t->numel) continue;
+    const float shrink =
+        spd4j_decide(&table->sums[first], last - first, &table->scalars[t->scalars], &table->decisions[b->tensor]);
+    if (!(shrink > 0.0f)) continue;
+    for (int64_t i = last - 1; i >= first; i--) tier->project(t, shrink, table->blocks[i].begin, table->blocks[i].end);
+  }
+}
+
+/* SPD over blocks with one row of scalars, some tensors at a time: they are still in the nearest cache when projected. */
+static void update_spd(const kernels *tier, const spd4j_table *table, int64_t begin, int64_t end) {
+  for (int64_t first = begin, last; first < end; first = last) {
+    int64_t numel = 0;
+    for (last = first; last < end && numel < COMPLETED; last = tensor_end(table, last, end))
+      numel += tensor_of(table, last)->numel;
+    tier->update[SPD4J_RULE_SPD](table, first, last);
+    complete(tier, table, first, last);
+  }
+}
+
 int32_t spd4j_update(const spd4j_table *table, int32_t isa, int64_t begin, int64_t end, const void *hold0,
                      const void *hold1, const void *hold2, const void *hold3, const void *hold4, const void *hold5) {
   (void)hold0, (void)hold1, (void)hold2, (void)hold3, (void)hold4, (void)hold5;
   const int32_t status = check(table, isa, begin, end, PARAM | GRAD | MOMENTS | SCALARS | SUMS);
   if (status != SPD4J_OK) return status;
   const kernels *tier = &tiers[isa];
-  for (int64_t i = begin; i < end; i++) {
-    const spd4j_block *b = &table->blocks[i];
-    const spd4j_tensor *t = &table->tensors[b->tensor];
-    if (t->scalars < 0) continue;
-    const spd4j_scalars *k = &table->scalars[t->scalars];
-    if (k->rule == SPD4J_RULE_SPD)
-      tier->spd(t, k, b->begin, b->end, &table->sums[i]);
+  for (int64_t first = begin, last; first < end; first = last) {
+    last = row_end(table, first, end);
+    const int64_t row = tensor_of(table, first)->scalars;
+    if (row < 0) continue;
+    const int32_t rule = table->scalars[row].rule;
+    if (rule == SPD4J_RULE_SPD && table->decisions)
+      update_spd(tier, table, first, last);
     else
-      tier->steps[k->rule](t, k, b->begin, b->end);
+      tier->update[rule](table, first, last);
   }
   return SPD4J_OK;
 }
@@ -81,7 +128,7 @@ int32_t spd4j_project(const spd4j_table *table, int32_t isa, int64_t begin, int6
   for (int64_t i = end - 1; i >= begin; i--) {
     const spd4j_block *b = &table->blocks[i];
     const spd4j_tensor *t = &table->tensors[b->tensor];
-    if (t->scalars >= 0 && t->shrink > 0.0f) tiers[isa].project(t, b->begin, b->end);
+    if (t->scalars >= 0 && t->shrink > 0.0f) tiers[isa].project(t, t->shrink, b->begin, b->end);
   }
   return SPD4J_OK;
 }

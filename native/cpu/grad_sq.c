@@ -12,12 +12,13 @@ SPD4J_INLINE void row(const float *grad, int64_t n, double *lanes) {
   }
 }
 
+SPD4J_FOLD(fold, double)
+
 double SPD4J_KERNEL(grad_sq)(const spd4j_tensor *t, int64_t begin, int64_t end) {
   const float *grad = (const float *)t->grad + begin;
   int64_t n = end - begin;
-  double lanes[SPD4J_LANES] = {0}, sum;
+  double lanes[SPD4J_LANES] = {0};
   for (; n >= SPD4J_LANES; n -= SPD4J_LANES, grad += SPD4J_LANES) row(grad, SPD4J_LANES, lanes);
   if (n > 0) row(grad, n, lanes);
-  SPD4J_FOLD(double, lanes, sum);
-  return sum;
+  return fold(lanes);
 }

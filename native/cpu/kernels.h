@@ -61,50 +61,62 @@ SPD4J_INLINE float spd4j_adam(bool amsgrad, const spd4j_arrays *a, const spd4j_s
   return spd4j_adam_update(k, m, s);
 }
 
-/* Calls step(anchored, amsgrad, arrays, ...) with the flags as constants: four loops without branches. */
-#define SPD4J_SPECIALIZE(step, t, begin, ...)                               \
-  do {                                                                      \
-    const spd4j_arrays arrays = spd4j_arrays_at(t, begin);                  \
-    if ((t)->anchor && (t)->max_exp_avg_sq)                                 \
-      step(true, true, arrays, __VA_ARGS__);                                \
-    else if ((t)->anchor)                                                   \
-      step(true, false, arrays, __VA_ARGS__);                               \
-    else if ((t)->max_exp_avg_sq)                                           \
-      step(false, true, arrays, __VA_ARGS__);                               \
-    else                                                                    \
-      step(false, false, arrays, __VA_ARGS__);                              \
-  } while (0)
+/*
+ * A kernel from its loop over one block, step(anchored, amsgrad, arrays, scalars, n, sums). The flags are constants, so
+ * there are four loops without branches.
+ */
+#define SPD4J_UPDATE_KERNEL(name, step)                                                                \
+  void SPD4J_KERNEL(name)(const spd4j_table *table, int64_t begin, int64_t end) {                      \
+    const spd4j_scalars k = table->scalars[table->tensors[table->blocks[begin].tensor].scalars];       \
+    for (int64_t i = begin; i < end; i++) {                                                            \
+      const spd4j_block *b = &table->blocks[i];                                                        \
+      const spd4j_tensor *t = &table->tensors[b->tensor];                                              \
+      const spd4j_arrays a = spd4j_arrays_at(t, b->begin);                                             \
+      const int64_t n = b->end - b->begin;                                                             \
+      if (t->anchor && t->max_exp_avg_sq)                                                              \
+        step(true, true, a, k, n, &table->sums[i]);                                                    \
+      else if (t->anchor)                                                                              \
+        step(true, false, a, k, n, &table->sums[i]);                                                   \
+      else if (t->max_exp_avg_sq)                                                                      \
+        step(false, true, a, k, n, &table->sums[i]);                                                   \
+      else                                                                                             \
+        step(false, false, a, k, n, &table->sums[i]);                                                  \
+    }                                                                                                  \
+  }
 
 /*
- * The sum of all lanes. They meet in halves: lane l takes lane l + width for width = LANES / 2, ..., 2, 1. Written out
- * from 16 lanes on, so that the compiler keeps them in registers.
+ * The sum of all lanes. They meet in halves: lane l takes lane l + width for width = LANES / 2, ..., 2, 1. Not inlined:
+ * alone it is some twenty vector instructions, within a large function compilers make single additions of it.
  */
-#define SPD4J_FOLD(type, lanes, sum)                                                                            \
-  do {                                                                                                          \
-    _Static_assert(SPD4J_LANES == 64, "the fold is written for 64 lanes");                                      \
-    type t[16];                                                                                                 \
-    for (int l = 0; l < 16; l++) t[l] = (lanes[l] + lanes[l + 32]) + (lanes[l + 16] + lanes[l + 48]);           \
-    sum = (double)((((t[0] + t[8]) + (t[4] + t[12])) + ((t[2] + t[10]) + (t[6] + t[14]))) +                     \
-                   (((t[1] + t[9]) + (t[5] + t[13])) + ((t[3] + t[11]) + (t[7] + t[15]))));                     \
-  } while (0)
+#define SPD4J_FOLD(name, type)                                                                          \
+  static __attribute__((noinline)) double name(const type *lanes) {                                     \
+    _Static_assert(SPD4J_LANES == 64, "the fold is written for 64 lanes");                              \
+    type t[16], half[8], quarter[4];                                                                    \
+    for (int l = 0; l < 16; l++) t[l] = (lanes[l] + lanes[l + 32]) + (lanes[l + 16] + lanes[l + 48]);   \
+    for (int l = 0; l < 8; l++) half[l] = t[l] + t[l + 8];                                              \
+    for (int l = 0; l < 4; l++) quarter[l] = half[l] + half[l + 4];                                     \
+    return (double)((quarter[0] + quarter[2]) + (quarter[1] + quarter[3]));                             \
+  }
 
-/* Each works on the elements [begin, end) of a tensor. */
-typedef void spd4j_step_kernel(const spd4j_tensor *t, const spd4j_scalars *k, int64_t begin, int64_t end);
-typedef void spd4j_spd_kernel(const spd4j_tensor *t, const spd4j_scalars *k, int64_t begin, int64_t end,
-                              spd4j_sums *sums);
-typedef void spd4j_spd_project_kernel(const spd4j_tensor *t, int64_t begin, int64_t end);
+/* Updates a run of blocks, at least one, whose tensors have the same row of scalars: it is read once. */
+typedef void spd4j_update_kernel(const spd4j_table *table, int64_t begin, int64_t end);
+/* These work on the elements [begin, end) of a tensor. */
+typedef void spd4j_project_kernel(const spd4j_tensor *t, float shrink, int64_t begin, int64_t end);
 typedef double spd4j_grad_sq_kernel(const spd4j_tensor *t, int64_t begin, int64_t end);
 
-#define SPD4J_DECLARE(tier)                                 \
-  spd4j_step_kernel spd4j_adamw_##tier;                     \
-  spd4j_step_kernel spd4j_l2sp_##tier;                      \
-  spd4j_step_kernel spd4j_l2sp_coupled_##tier;              \
-  spd4j_spd_kernel spd4j_spd_##tier;                        \
-  spd4j_spd_project_kernel spd4j_spd_project_##tier;        \
+#define SPD4J_DECLARE(tier)                            \
+  spd4j_update_kernel spd4j_adamw_##tier;              \
+  spd4j_update_kernel spd4j_l2sp_##tier;               \
+  spd4j_update_kernel spd4j_l2sp_coupled_##tier;       \
+  spd4j_update_kernel spd4j_spd_##tier;                \
+  spd4j_project_kernel spd4j_spd_project_##tier;       \
   spd4j_grad_sq_kernel spd4j_grad_sq_##tier;
 
 SPD4J_DECLARE(baseline)
 SPD4J_DECLARE(v3)
 SPD4J_DECLARE(v4)
+
+/* SPD's decision about a tensor from the sums of its blocks; returns the shrink. */
+float spd4j_decide(const spd4j_sums *sums, int64_t blocks, const spd4j_scalars *k, spd4j_decision *decision);
 
 #endif

@@ -6,7 +6,8 @@
  */
 #include "kernels.h"
 
-SPD4J_INLINE void decoupled(bool anchored, bool amsgrad, spd4j_arrays a, spd4j_scalars k, int64_t n) {
+SPD4J_INLINE void decoupled(bool anchored, bool amsgrad, spd4j_arrays a, spd4j_scalars k, int64_t n, spd4j_sums *sums) {
+  (void)sums;
   SPD4J_INDEPENDENT
   for (int64_t i = 0; i < n; i++) {
     const float dev = anchored ? spd4j_sub(a.param[i], a.anchor[i]) : a.param[i];
@@ -15,7 +16,8 @@ SPD4J_INLINE void decoupled(bool anchored, bool amsgrad, spd4j_arrays a, spd4j_s
   }
 }
 
-SPD4J_INLINE void coupled(bool anchored, bool amsgrad, spd4j_arrays a, spd4j_scalars k, int64_t n) {
+SPD4J_INLINE void coupled(bool anchored, bool amsgrad, spd4j_arrays a, spd4j_scalars k, int64_t n, spd4j_sums *sums) {
+  (void)sums;
   SPD4J_INDEPENDENT
   for (int64_t i = 0; i < n; i++) {
     const float dev = anchored ? spd4j_sub(a.param[i], a.anchor[i]) : a.param[i];
@@ -24,10 +26,5 @@ SPD4J_INLINE void coupled(bool anchored, bool amsgrad, spd4j_arrays a, spd4j_sca
   }
 }
 
-void SPD4J_KERNEL(l2sp)(const spd4j_tensor *t, const spd4j_scalars *k, int64_t begin, int64_t end) {
-  SPD4J_SPECIALIZE(decoupled, t, begin, *k, end - begin);
-}
-
-void SPD4J_KERNEL(l2sp_coupled)(const spd4j_tensor *t, const spd4j_scalars *k, int64_t begin, int64_t end) {
-  SPD4J_SPECIALIZE(coupled, t, begin, *k, end - begin);
-}
+SPD4J_UPDATE_KERNEL(l2sp, decoupled)
+SPD4J_UPDATE_KERNEL(l2sp_coupled, coupled)

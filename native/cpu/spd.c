@@ -5,7 +5,8 @@
  *   theta~ = theta - u,   c = -sum g (theta - theta0),   r = (|theta~ - theta0| - |theta - theta0|) / |theta~ - theta0|
  *   c < 0:  theta' = theta~ - lambda r (theta~ - theta0)
  *
- * The first pass takes the Adam step and the three sums of a block; the caller decides; the second pass projects.
+ * The first pass takes the Adam step and the three sums of a block; once the tensor is decided on, the second pass
+ * projects.
  */
 #include "element.h"
 #include "kernels.h"
@@ -27,19 +28,19 @@ SPD4J_INLINE void row(bool anchored, bool amsgrad, spd4j_arrays a, spd4j_scalars
   }
 }
 
+SPD4J_FOLD(fold, float)
+
 SPD4J_INLINE void step(bool anchored, bool amsgrad, spd4j_arrays a, spd4j_scalars k, int64_t n, spd4j_sums *sums) {
   float dot[SPD4J_LANES] = {0}, dev_sq[SPD4J_LANES] = {0}, new_dev_sq[SPD4J_LANES] = {0};
   for (; n >= SPD4J_LANES; n -= SPD4J_LANES, a = spd4j_advance(a, SPD4J_LANES))
     row(anchored, amsgrad, a, k, SPD4J_LANES, dot, dev_sq, new_dev_sq);
   if (n > 0) row(anchored, amsgrad, a, k, n, dot, dev_sq, new_dev_sq);
-  SPD4J_FOLD(float, dot, sums->grad_dot);
-  SPD4J_FOLD(float, dev_sq, sums->dev_sq);
-  SPD4J_FOLD(float, new_dev_sq, sums->new_dev_sq);
+  sums->grad_dot = fold(dot);
+  sums->dev_sq = fold(dev_sq);
+  sums->new_dev_sq = fold(new_dev_sq);
 }
 
-void SPD4J_KERNEL(spd)(const spd4j_tensor *t, const spd4j_scalars *k, int64_t begin, int64_t end, spd4j_sums *sums) {
-  SPD4J_SPECIALIZE(step, t, begin, *k, end - begin, sums);
-}
+SPD4J_UPDATE_KERNEL(spd, step)
 
 SPD4J_INLINE void project(bool anchored, float *param, const float *anchor, float shrink, int64_t n) {
   SPD4J_INDEPENDENT
@@ -49,10 +50,10 @@ SPD4J_INLINE void project(bool anchored, float *param, const float *anchor, floa
   }
 }
 
-void SPD4J_KERNEL(spd_project)(const spd4j_tensor *t, int64_t begin, int64_t end) {
+void SPD4J_KERNEL(spd_project)(const spd4j_tensor *t, float shrink, int64_t begin, int64_t end) {
   float *param = (float *)t->param + begin;
   if (t->anchor)
-    project(true, param, (const float *)t->anchor + begin, t->shrink, end - begin);
+    project(true, param, (const float *)t->anchor + begin, shrink, end - begin);
   else
-    project(false, param, NULL, t->shrink, end - begin);
+    project(false, param, NULL, shrink, end - begin);
 }

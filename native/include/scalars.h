@@ -31,6 +31,8 @@ SPD4J_FN void spd4j_scalars_of(const spd4j_cuda_group *g, double grad_scale, int
                                                   : 0;
   k->grad_scale = spd4j_round(g->maximize ? -grad_scale : grad_scale);
   k->rule = g->rule;
+  k->lambda = g->lambda;
+  k->step = t;
 }
 
 #endif

@@ -21,7 +21,7 @@ extern "C" {
 #define SPD4J_API
 #endif
 
-#define SPD4J_ABI_VERSION 1
+#define SPD4J_ABI_VERSION 2
 
 /* The numerics contract: float lanes within a block, elements of a block, double lanes across the blocks of a tensor. */
 #define SPD4J_LANES 64
@@ -76,7 +76,7 @@ typedef struct spd4j_tensor {
   int32_t reserved[3];
 } spd4j_tensor;
 
-/* The scalars of one group at one step count: computed in double, each rounded once to float. */
+/* The scalars of one group at one step count t: computed in double, each rounded once to float. */
 typedef struct spd4j_scalars {
   float beta1;
   float one_minus_beta1;
@@ -88,7 +88,9 @@ typedef struct spd4j_scalars {
   float decay;          /* AdamW: 1 - lr lambda. L2-SP: lr lambda. L2-SP coupled: lambda. SPD: not read */
   float grad_scale;     /* multiplies every gradient; negative to maximize */
   int32_t rule;         /* spd4j_rule */
-  int32_t reserved[6];
+  double lambda;        /* SPD: its strength, for the decision */
+  int64_t step;         /* t */
+  int32_t reserved[2];
 } spd4j_scalars;
 
 /* Elements [begin, end) of one tensor. */
@@ -106,11 +108,25 @@ typedef struct spd4j_sums {
   double grad_sq;    /* sum of g^2 of the gradients as they are stored */
 } spd4j_sums;
 
+/* What SPD decided on a tensor in its last step, and how often it did what. */
+typedef struct spd4j_decision {
+  int64_t step;     /* of the tensor's last step with SPD */
+  int64_t checked;  /* steps with SPD */
+  int64_t selected; /* those that selected the tensor */
+  double ratio_sum; /* of r, over those */
+  double grad_dot;  /* the tensor's sums, as in spd4j_sums */
+  double dev_sq;
+  double new_dev_sq;
+  float shrink; /* lambda times r if it was selected, else 0 */
+  int32_t reserved;
+} spd4j_decision;
+
 typedef struct spd4j_table {
   const spd4j_block *blocks;
   const spd4j_tensor *tensors;
   const spd4j_scalars *scalars;
   spd4j_sums *sums; /* one for each block */
+  spd4j_decision *decisions; /* one for each tensor; NULL: the caller takes all decisions */
   int64_t block_count;
   int64_t tensor_count;
   int64_t scalars_count;
@@ -119,7 +135,7 @@ typedef struct spd4j_table {
 SPD4J_API int32_t spd4j_abi_version(void);
 
 /*
- * The layout this library was compiled with: for spd4j_tensor, spd4j_scalars, spd4j_block, spd4j_sums and spd4j_table in
+ * The layout this library was compiled with: for spd4j_tensor, spd4j_scalars, spd4j_block, spd4j_sums, spd4j_decision and spd4j_table in
  * turn, its size and then the offset of each field in the order of its declaration. Writes up to capacity values, returns
  * how many there are.
  */
@@ -136,7 +152,11 @@ SPD4J_API int32_t spd4j_best_isa(void);
  * arguments, and a table of addresses is not one. A block has six arrays, so six arguments always suffice.
  */
 
-/* Moments and parameters of the run's blocks; for SPD also their sums. */
+/*
+ * Moments and parameters of the run's blocks; for SPD also their sums. If the table has decisions, a tensor that the run
+ * holds whole, its blocks one after the other in order, is also decided on and projected; on any other the caller decides
+ * and sets its shrink.
+ */
 SPD4J_API int32_t spd4j_update(const spd4j_table *table, int32_t isa, int64_t begin, int64_t end,
                                const void *hold0, const void *hold1, const void *hold2, const void *hold3,
                                const void *hold4, const void *hold5);

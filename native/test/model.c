@@ -86,6 +86,8 @@ static void link_tables(model *m) {
   m->table.tensors = m->tensors;
   m->table.scalars = m->scalars;
   m->table.sums = m->sums;
+  m->decisions = (spd4j_decision *)(void *)m->guarded_decisions.data;
+  if (m->table.decisions) m->table.decisions = m->decisions;
   for (int64_t i = 0; i < m->tensor_count; i++) {
     spd4j_tensor *t = &m->tensors[i];
     t->param = model_data(m, i, PARAM);
@@ -109,6 +111,7 @@ model *model_new(const spec *specs, int64_t tensor_count, int skew, uint64_t see
   m->blocks = allocate(block_count, sizeof *m->blocks);
   m->arrays = allocate(tensor_count, sizeof *m->arrays);
   m->guarded_sums = guarded_new((size_t)block_count * sizeof *m->sums, 0);
+  m->guarded_decisions = guarded_new((size_t)tensor_count * sizeof *m->decisions, 0);
 
   spd4j_block *b = m->blocks;
   for (int64_t i = 0; i < tensor_count; i++) {
@@ -150,6 +153,7 @@ model *model_copy(const model *m) {
   copy->blocks = duplicate(m->blocks, m->table.block_count, sizeof *m->blocks);
   copy->arrays = allocate(m->tensor_count, sizeof *m->arrays);
   copy->guarded_sums = guarded_copy(m->guarded_sums);
+  copy->guarded_decisions = guarded_copy(m->guarded_decisions);
   for (int64_t i = 0; i < m->tensor_count; i++)
     for (int a = 0; a < ARRAYS; a++) copy->arrays[i][a] = guarded_copy(m->arrays[i][a]);
   link_tables(copy);
@@ -160,6 +164,7 @@ void model_free(model *m) {
   for (int64_t i = 0; i < m->tensor_count; i++)
     for (int a = 0; a < ARRAYS; a++) guarded_free(m->arrays[i][a]);
   guarded_free(m->guarded_sums);
+  guarded_free(m->guarded_decisions);
   free(m->arrays);
   free(m->blocks);
   free(m->tensors);
@@ -197,6 +202,8 @@ void model_scalars(model *m, int t, float grad_scale) {
         .decay = (float)decays[r],
         .grad_scale = grad_scale,
         .rule = r,
+        .lambda = lambda,
+        .step = t,
     };
 }
 
@@ -227,11 +234,12 @@ bool model_same(const model *a, const model *b, bool nan_ok) {
   for (int64_t i = 0; i < a->tensor_count; i++)
     for (int array = 0; array < ARRAYS; array++)
       if (!same(a->arrays[i][array], b->arrays[i][array], sizeof(float), nan_ok, names[array], i)) return false;
-  return same(a->guarded_sums, b->guarded_sums, sizeof(double), nan_ok, "sums", -1);
+  return same(a->guarded_sums, b->guarded_sums, sizeof(double), nan_ok, "sums", -1) &&
+         same(a->guarded_decisions, b->guarded_decisions, sizeof(double), nan_ok, "decisions", -1);
 }
 
 bool model_guards_intact(const model *m) {
-  bool intact = guards_intact(m->guarded_sums);
+  bool intact = guards_intact(m->guarded_sums) && guards_intact(m->guarded_decisions);
   for (int64_t i = 0; i < m->tensor_count; i++)
     for (int a = 0; a < ARRAYS; a++) intact = intact && guards_intact(m->arrays[i][a]);
   return intact;

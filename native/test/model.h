@@ -30,8 +30,9 @@ typedef struct model {
   spd4j_tensor *tensors;
   spd4j_block *blocks;
   spd4j_sums *sums;
+  spd4j_decision *decisions; /* not in the table unless a test puts them there */
   guarded (*arrays)[ARRAYS]; /* of each tensor; an array that it lacks has no base */
-  guarded guarded_sums;
+  guarded guarded_sums, guarded_decisions;
 } model;
 
 /* The arrays start at multiples of 4 bytes from a 64-byte boundary: all at one for skew 0, else each at another. */
@@ -45,7 +46,7 @@ void model_gradients(model *m, uint64_t seed);
 /* The scalars of all rows for the step count t. */
 void model_scalars(model *m, int t, float grad_scale);
 
-/* Arrays and sums hold the same bytes; with nan_ok any NaN equals any other. Says on stderr what differs. */
+/* Arrays, sums and decisions hold the same bytes; with nan_ok any NaN equals any other. Says on stderr what differs. */
 bool model_same(const model *a, const model *b, bool nan_ok);
 
 /* No guard zone was written to. */

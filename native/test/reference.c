@@ -2,6 +2,7 @@
 #include "reference.h"
 
 #include <math.h>
+#include <stddef.h>
 
 static float fold(float *lanes) {
   for (int width = SPD4J_LANES / 2; width > 0; width /= 2)
@@ -88,18 +89,62 @@ void reference_update(const spd4j_table *table, int64_t begin, int64_t end) {
   }
 }
 
+static void project_block(const spd4j_tensor *t, const spd4j_block *b, float shrink) {
+  if (!(shrink > 0)) return;
+  float *param = t->param;
+  const float *anchor = t->anchor;
+  for (int64_t j = b->begin; j < b->end; j++) {
+    const float dev = param[j] - (anchor ? anchor[j] : 0.0f);
+    const float pull = shrink * dev;
+    param[j] = param[j] - pull;
+  }
+}
+
 void reference_project(const spd4j_table *table, int64_t begin, int64_t end) {
   for (int64_t i = begin; i < end; i++) {
     const spd4j_block *b = &table->blocks[i];
     const spd4j_tensor *t = &table->tensors[b->tensor];
-    if (t->scalars == -1 || !(t->shrink > 0)) continue;
-    float *param = t->param;
-    const float *anchor = t->anchor;
-    for (int64_t j = b->begin; j < b->end; j++) {
-      const float dev = param[j] - (anchor ? anchor[j] : 0.0f);
-      const float pull = t->shrink * dev;
-      param[j] = param[j] - pull;
-    }
+    if (t->scalars != -1) project_block(t, b, t->shrink);
+  }
+}
+
+/* Of the double that stands at an offset in each block's sums. */
+static double sum_of(const spd4j_sums *sums, int64_t count, size_t offset) {
+  double lanes[SPD4J_TENSOR_LANES] = {0};
+  for (int64_t b = 0; b < count; b++)
+    lanes[b % SPD4J_TENSOR_LANES] += *(const double *)(const void *)((const char *)&sums[b] + offset);
+  for (int width = SPD4J_TENSOR_LANES / 2; width > 0; width /= 2)
+    for (int l = 0; l < width; l++) lanes[l] = lanes[l] + lanes[l + width];
+  return lanes[0];
+}
+
+static void decide(const spd4j_sums *sums, int64_t count, const spd4j_scalars *k, spd4j_decision *d) {
+  d->step = k->step;
+  d->checked += 1;
+  d->grad_dot = sum_of(sums, count, offsetof(spd4j_sums, grad_dot));
+  d->dev_sq = sum_of(sums, count, offsetof(spd4j_sums, dev_sq));
+  d->new_dev_sq = sum_of(sums, count, offsetof(spd4j_sums, new_dev_sq));
+  d->shrink = 0;
+  if (!(d->grad_dot > 0)) return;
+  const double before = sqrt(d->dev_sq), updated = sqrt(d->new_dev_sq);
+  double r = updated > 0 ? (updated - before) / updated : 0;
+  if (r < 0) r = 0;
+  if (r > 1) r = 1;
+  d->selected += 1;
+  d->ratio_sum += r;
+  d->shrink = (float)(k->lambda * r);
+}
+
+void reference_complete(const spd4j_table *table, int64_t begin, int64_t end) {
+  for (int64_t tensor = 0; tensor < table->tensor_count; tensor++) {
+    const spd4j_tensor *t = &table->tensors[tensor];
+    if (t->scalars == -1 || table->scalars[t->scalars].rule != SPD4J_RULE_SPD) continue;
+    int64_t first = 0, count = 0;
+    while (first < table->block_count && table->blocks[first].tensor != tensor) first++;
+    while (first + count < table->block_count && table->blocks[first + count].tensor == tensor) count++;
+    if (first < begin || first + count > end) continue;
+    decide(&table->sums[first], count, &table->scalars[t->scalars], &table->decisions[tensor]);
+    for (int64_t i = 0; i < count; i++) project_block(t, &table->blocks[first + i], table->decisions[tensor].shrink);
   }
 }
 

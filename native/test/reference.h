@@ -5,6 +5,8 @@
 #include "spd4j.h"
 
 void reference_update(const spd4j_table *table, int64_t begin, int64_t end);
+/* Decides on the tensors all of whose blocks are in the run, and projects them. */
+void reference_complete(const spd4j_table *table, int64_t begin, int64_t end);
 void reference_project(const spd4j_table *table, int64_t begin, int64_t end);
 void reference_grad_sq(const spd4j_table *table, int64_t begin, int64_t end);
 

@@ -80,6 +80,46 @@ static void rules_mixed_in_one_table(void) {
   for (int32_t isa = 0; isa <= spd4j_best_isa(); isa++) steps(isa, specs, COUNT, 3, 1.0f, 11);
 }
 
+/* With decisions in the table, a run decides on the tensors that it holds whole and projects them, and on no others. */
+static void runs_complete_the_tensors_that_they_hold(void) {
+  enum { COUNT = 70, RUNS = 5 };
+  uint64_t random = 23;
+  spec specs[COUNT];
+  for (int i = 0; i < COUNT; i++) /* most of them with SPD; two are longer than there are lanes for blocks */
+    specs[i] = (spec){i % 40 == 7 ? 71 * B + 5 : sizes[next_random(&random) % SIZES],
+                      next_random(&random) % 4 ? SPD4J_RULE_SPD : (int64_t)(next_random(&random) % (ROWS + 1)) - 1,
+                      next_random(&random) & 1, next_random(&random) & 1};
+  for (int32_t isa = 0; isa <= spd4j_best_isa(); isa++) {
+    model *m = model_new(specs, COUNT, 3, 5), *expected = model_copy(m);
+    model *const models[] = {m, expected};
+    const int64_t blocks = m->table.block_count;
+    m->table.decisions = m->decisions, expected->table.decisions = expected->decisions;
+    int64_t projected = 0, left = 0;
+    for (int t = 1; t <= STEPS; t++) {
+      for (int i = 0; i < 2; i++) model_gradients(models[i], (uint64_t)t), model_scalars(models[i], t, 1.0f);
+      int64_t cuts[RUNS + 1] = {0};
+      for (int r = 1; r < RUNS; r++) cuts[r] = (blocks * r + (int64_t)(next_random(&random) % 40)) / RUNS;
+      cuts[RUNS] = blocks;
+      for (int r = 1; t == 1 && r < RUNS; r++) cuts[r] = blocks; /* the first time one run takes all */
+      for (int r = 0; r < RUNS; r++) {
+        CHECK(spd4j_update(&m->table, isa, cuts[r], cuts[r + 1], NO_HOLDS) == SPD4J_OK, "tier %d", isa);
+        reference_update(&expected->table, cuts[r], cuts[r + 1]);
+        reference_complete(&expected->table, cuts[r], cuts[r + 1]);
+        CHECK(model_same(m, expected, false), "tier %d, step %d, run %d", isa, t, r);
+      }
+      for (int i = 0; i < COUNT; i++) {
+        const bool spd = specs[i].scalars == SPD4J_RULE_SPD;
+        projected += spd && m->decisions[i].step == t && m->decisions[i].shrink > 0;
+        left += spd && m->decisions[i].step < t;
+      }
+    }
+    CHECK(model_guards_intact(m), "tier %d wrote beside an array", isa);
+    CHECK(projected > 20 && left > 0, "%lld projected, %lld left", (long long)projected, (long long)left);
+    model_free(m);
+    model_free(expected);
+  }
+}
+
 /* A block may begin anywhere: lanes count from its first element. */
 static void blocks_that_begin_between_lanes(void) {
   for (int32_t isa = 0; isa <= spd4j_best_isa(); isa++)
@@ -257,6 +297,7 @@ static void grad_sq_is_finite_exactly_when_all_gradients_are(void) {
 
 int main(void) {
   test("the first step by hand", first_step_by_hand);
+  test("runs complete the tensors that they hold", runs_complete_the_tensors_that_they_hold);
   test("every tier, rule, shape and offset", every_tier_rule_shape_and_offset);
   test("rules mixed in one table", rules_mixed_in_one_table);
   test("blocks that begin between lanes", blocks_that_begin_between_lanes);

@@ -223,14 +223,19 @@ static void layout_is_that_of_the_header(void) {
 
       SIZE(scalars), AT(scalars, beta1), AT(scalars, one_minus_beta1), AT(scalars, beta2),
       AT(scalars, one_minus_beta2), AT(scalars, eps), AT(scalars, step_size), AT(scalars, inv_sqrt_bias2),
-      AT(scalars, decay), AT(scalars, grad_scale), AT(scalars, rule), AT(scalars, reserved),
+      AT(scalars, decay), AT(scalars, grad_scale), AT(scalars, rule),
+      AT(scalars, lambda), AT(scalars, step), AT(scalars, reserved),
 
       SIZE(block), AT(block, tensor), AT(block, begin), AT(block, end),
 
       SIZE(sums), AT(sums, grad_dot), AT(sums, dev_sq), AT(sums, new_dev_sq), AT(sums, grad_sq),
 
+      SIZE(decision), AT(decision, step), AT(decision, checked), AT(decision, selected), AT(decision, ratio_sum),
+      AT(decision, grad_dot), AT(decision, dev_sq), AT(decision, new_dev_sq), AT(decision, shrink),
+      AT(decision, reserved),
+
       SIZE(table), AT(table, blocks), AT(table, tensors), AT(table, scalars), AT(table, sums),
-      AT(table, block_count), AT(table, tensor_count), AT(table, scalars_count),
+      AT(table, decisions), AT(table, block_count), AT(table, tensor_count), AT(table, scalars_count),
   };
   enum { COUNT = sizeof expected / sizeof expected[0], UNTOUCHED = -77 };
   CHECK(spd4j_abi_version() == SPD4J_ABI_VERSION, "version %d", spd4j_abi_version());

@@ -25,7 +25,9 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
  *     float decay;
  *     float grad_scale;
  *     int32_t rule;
- *     int32_t reserved[6];
+ *     double lambda;
+ *     int64_t step;
+ *     int32_t reserved[2];
  * }
  * }
  */
@@ -46,7 +48,9 @@ public class spd4j_scalars {
         spd4j_h.C_FLOAT.withName("decay"),
         spd4j_h.C_FLOAT.withName("grad_scale"),
         spd4j_h.C_INT.withName("rule"),
-        MemoryLayout.sequenceLayout(6, spd4j_h.C_INT).withName("reserved")
+        spd4j_h.C_DOUBLE.withName("lambda"),
+        spd4j_h.C_LONG.withName("step"),
+        MemoryLayout.sequenceLayout(2, spd4j_h.C_INT).withName("reserved")
     ).withName("spd4j_scalars");
 
     /**
@@ -496,12 +500,100 @@ public class spd4j_scalars {
         struct.set(rule$LAYOUT, rule$OFFSET, fieldValue);
     }
 
+    private static final OfDouble lambda$LAYOUT = (OfDouble)$LAYOUT.select(groupElement("lambda"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * double lambda
+     * }
+     */
+    public static final OfDouble lambda$layout() {
+        return lambda$LAYOUT;
+    }
+
+    private static final long lambda$OFFSET = $LAYOUT.byteOffset(groupElement("lambda"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * double lambda
+     * }
+     */
+    public static final long lambda$offset() {
+        return lambda$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * double lambda
+     * }
+     */
+    public static double lambda(MemorySegment struct) {
+        return struct.get(lambda$LAYOUT, lambda$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * double lambda
+     * }
+     */
+    public static void lambda(MemorySegment struct, double fieldValue) {
+        struct.set(lambda$LAYOUT, lambda$OFFSET, fieldValue);
+    }
+
+    private static final OfLong step$LAYOUT = (OfLong)$LAYOUT.select(groupElement("step"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * int64_t step
+     * }
+     */
+    public static final OfLong step$layout() {
+        return step$LAYOUT;
+    }
+
+    private static final long step$OFFSET = $LAYOUT.byteOffset(groupElement("step"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * int64_t step
+     * }
+     */
+    public static final long step$offset() {
+        return step$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * int64_t step
+     * }
+     */
+    public static long step(MemorySegment struct) {
+        return struct.get(step$LAYOUT, step$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * int64_t step
+     * }
+     */
+    public static void step(MemorySegment struct, long fieldValue) {
+        struct.set(step$LAYOUT, step$OFFSET, fieldValue);
+    }
+
     private static final SequenceLayout reserved$LAYOUT = (SequenceLayout)$LAYOUT.select(groupElement("reserved"));
 
     /**
      * Layout for field:
      * {@snippet lang=c :
-     * int32_t reserved[6]
+     * int32_t reserved[2]
      * }
      */
     public static final SequenceLayout reserved$layout() {
@@ -513,7 +605,7 @@ public class spd4j_scalars {
     /**
      * Offset for field:
      * {@snippet lang=c :
-     * int32_t reserved[6]
+     * int32_t reserved[2]
      * }
      */
     public static final long reserved$offset() {
@@ -523,7 +615,7 @@ public class spd4j_scalars {
     /**
      * Getter for field:
      * {@snippet lang=c :
-     * int32_t reserved[6]
+     * int32_t reserved[2]
      * }
      */
     public static MemorySegment reserved(MemorySegment struct) {
@@ -533,19 +625,19 @@ public class spd4j_scalars {
     /**
      * Setter for field:
      * {@snippet lang=c :
-     * int32_t reserved[6]
+     * int32_t reserved[2]
      * }
      */
     public static void reserved(MemorySegment struct, MemorySegment fieldValue) {
         MemorySegment.copy(fieldValue, 0L, struct, reserved$OFFSET, reserved$LAYOUT.byteSize());
     }
 
-    private static long[] reserved$DIMS = { 6 };
+    private static long[] reserved$DIMS = { 2 };
 
     /**
      * Dimensions for array field:
      * {@snippet lang=c :
-     * int32_t reserved[6]
+     * int32_t reserved[2]
      * }
      */
     public static long[] reserved$dimensions() {
@@ -556,7 +648,7 @@ public class spd4j_scalars {
     /**
      * Indexed getter for field:
      * {@snippet lang=c :
-     * int32_t reserved[6]
+     * int32_t reserved[2]
      * }
      */
     public static int reserved(MemorySegment struct, long index0) {
@@ -566,7 +658,7 @@ public class spd4j_scalars {
     /**
      * Indexed setter for field:
      * {@snippet lang=c :
-     * int32_t reserved[6]
+     * int32_t reserved[2]
      * }
      */
     public static void reserved(MemorySegment struct, long index0, int fieldValue) {

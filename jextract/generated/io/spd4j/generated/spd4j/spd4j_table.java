@@ -19,6 +19,7 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
  *     const spd4j_tensor *tensors;
  *     const spd4j_scalars *scalars;
  *     spd4j_sums *sums;
+ *     spd4j_decision *decisions;
  *     int64_t block_count;
  *     int64_t tensor_count;
  *     int64_t scalars_count;
@@ -36,6 +37,7 @@ public class spd4j_table {
         spd4j_h.C_POINTER.withName("tensors"),
         spd4j_h.C_POINTER.withName("scalars"),
         spd4j_h.C_POINTER.withName("sums"),
+        spd4j_h.C_POINTER.withName("decisions"),
         spd4j_h.C_LONG.withName("block_count"),
         spd4j_h.C_LONG.withName("tensor_count"),
         spd4j_h.C_LONG.withName("scalars_count")
@@ -222,6 +224,50 @@ public class spd4j_table {
      */
     public static void sums(MemorySegment struct, MemorySegment fieldValue) {
         struct.set(sums$LAYOUT, sums$OFFSET, fieldValue);
+    }
+
+    private static final AddressLayout decisions$LAYOUT = (AddressLayout)$LAYOUT.select(groupElement("decisions"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * spd4j_decision *decisions
+     * }
+     */
+    public static final AddressLayout decisions$layout() {
+        return decisions$LAYOUT;
+    }
+
+    private static final long decisions$OFFSET = $LAYOUT.byteOffset(groupElement("decisions"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * spd4j_decision *decisions
+     * }
+     */
+    public static final long decisions$offset() {
+        return decisions$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * spd4j_decision *decisions
+     * }
+     */
+    public static MemorySegment decisions(MemorySegment struct) {
+        return struct.get(decisions$LAYOUT, decisions$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * spd4j_decision *decisions
+     * }
+     */
+    public static void decisions(MemorySegment struct, MemorySegment fieldValue) {
+        struct.set(decisions$LAYOUT, decisions$OFFSET, fieldValue);
     }
 
     private static final OfLong block_count$LAYOUT = (OfLong)$LAYOUT.select(groupElement("block_count"));

@@ -9,6 +9,7 @@ import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.StructLayout;
 import java.util.List;
 import java.util.stream.Stream;
 
@@ -42,6 +43,8 @@ public final class BlockTable implements AutoCloseable {
   private static final long DECAY = offset(TableLayout.SCALARS, "decay");
   private static final long GRAD_SCALE = offset(TableLayout.SCALARS, "grad_scale");
   private static final long RULE = offset(TableLayout.SCALARS, "rule");
+  private static final long LAMBDA = offset(TableLayout.SCALARS, "lambda");
+  private static final long STEP = offset(TableLayout.SCALARS, "step");
   private static final long BLOCK_ROW = TableLayout.BLOCK.byteSize();
   private static final long BLOCK_TENSOR = offset(TableLayout.BLOCK, "tensor");
   private static final long BLOCK_BEGIN = offset(TableLayout.BLOCK, "begin");
@@ -62,6 +65,7 @@ public final class BlockTable implements AutoCloseable {
   private final int[] scalarsOf;
 
   private final float[] shrink;
+  private SpdDecisions decisions;
   private Holds holds = Holds.NONE;
 
   /** A table in which no tensor is stepped yet. */
@@ -74,10 +78,10 @@ public final class BlockTable implements AutoCloseable {
     scalarsOf = new int[arrays.length];
     shrink = new float[arrays.length];
     rows = Stream.generate(Scalars::new).limit(arrays.length).toArray(Scalars[]::new);
-    tensors = arena.allocate(Math.max(1, arrays.length) * TENSOR, 64);
-    scalars = arena.allocate(Math.max(1, arrays.length) * SCALARS, 64);
-    blocks = arena.allocate(Math.max(1, blockCount()) * BLOCK_ROW, 64);
-    sums = arena.allocate(Math.max(1, blockCount()) * SUMS, 64);
+    tensors = rows(TableLayout.TENSOR, arrays.length);
+    scalars = rows(TableLayout.SCALARS, arrays.length);
+    blocks = rows(TableLayout.BLOCK, blockCount());
+    sums = rows(TableLayout.SUMS, blockCount());
     header = arena.allocate(TableLayout.TABLE);
     header.set(ADDRESS, offset(TableLayout.TABLE, "tensors"), tensors);
     header.set(ADDRESS, offset(TableLayout.TABLE, "scalars"), scalars);
@@ -89,6 +93,11 @@ public final class BlockTable implements AutoCloseable {
     for (int t = 0; t < arrays.length; t++) {
       writeTensor(t);
     }
+  }
+
+  /** Rows of zeros, in memory of the table's. */
+  MemorySegment rows(StructLayout row, long count) {
+    return arena.allocate(Math.max(1, count) * row.byteSize(), 64);
   }
 
   private void writeTensor(int t) {
@@ -221,10 +230,23 @@ public final class BlockTable implements AutoCloseable {
     scalars.set(JAVA_FLOAT, at + DECAY, k.decay);
     scalars.set(JAVA_FLOAT, at + GRAD_SCALE, k.gradScale);
     scalars.set(JAVA_INT, at + RULE, k.rule.ordinal());
+    scalars.set(JAVA_DOUBLE, at + LAMBDA, k.lambda);
+    scalars.set(JAVA_LONG, at + STEP, k.step);
   }
 
   Scalars scalars(int row) {
     return rows[row];
+  }
+
+  /** What is decided on tensors that a run of blocks holds whole; null: others decide on all. */
+  SpdDecisions decisions() {
+    return decisions;
+  }
+
+  /** Has the kernels decide on tensors that a run of blocks holds whole. */
+  void decisions(SpdDecisions decisions) {
+    this.decisions = decisions;
+    header.set(ADDRESS, offset(TableLayout.TABLE, "decisions"), decisions.rows());
   }
 
   /** The blocks' sums, as {@code spd4j_sums} rows. */

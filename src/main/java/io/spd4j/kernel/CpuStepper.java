@@ -11,15 +11,27 @@ public final class CpuStepper implements Stepper {
   private final StepDriver driver;
   private final int threads;
   private final Function<MemorySegment.Scope, String> describe;
+  private final List<? extends GroupSettings> groups;
   private final GroupSettings[] groupOf;
+
+  /** The steps of each tensor, but for those that all scheduled ones took together. */
   private final long[] steps;
 
-  /** What the schedule was made for. */
+  private long together;
   private final boolean[] scheduled;
-
-  private boolean scheduledSpd;
   private Schedule schedule;
   private final Schedule[] alone;
+
+  /** What the schedule was made for: which groups are frozen, and which are stepped with SPD. */
+  private final boolean[] frozen;
+
+  private final boolean[] spd;
+
+  /** The first tensor that is stepped with each row of scalars. */
+  private final int[] rowTensors;
+
+  private int rows;
+  private boolean rowsValid;
   private Throwable broken;
 
   /**
@@ -37,10 +49,14 @@ public final class CpuStepper implements Stepper {
       Function<MemorySegment.Scope, String> describe) {
     this.threads = threads;
     this.describe = describe;
+    this.groups = groups;
     groupOf = tensors.stream().map(t -> groups.get(t.group())).toArray(GroupSettings[]::new);
     steps = tensors.stream().mapToLong(Tensor::step).toArray();
     scheduled = new boolean[steps.length];
     alone = new Schedule[steps.length];
+    frozen = new boolean[groups.size()];
+    spd = new boolean[groups.size()];
+    rowTensors = new int[steps.length];
     table = new BlockTable(tensors.stream().map(Tensor::arrays).toList());
     try {
       driver = new StepDriver(kernels, table, threads, executor);
@@ -96,6 +112,9 @@ public final class CpuStepper implements Stepper {
     if (!active(tensor)) {
       return false;
     }
+    if (rowsValid) {
+      separate();
+    }
     table.scalars(tensor, groupOf[tensor], gradScale, steps[tensor] + 1);
     table.scalarsOf(tensor, tensor);
     if (alone[tensor] == null) {
@@ -109,7 +128,7 @@ public final class CpuStepper implements Stepper {
 
   @Override
   public long stepCount(int tensor) {
-    return steps[tensor];
+    return steps[tensor] + (scheduled[tensor] ? together : 0);
   }
 
   @Override
@@ -135,31 +154,68 @@ public final class CpuStepper implements Stepper {
   /** Everything that can be refused, and the scalars of this step. */
   private void prepare(double gradScale) {
     checkSound();
-    boolean changed = schedule == null;
-    boolean spd = false;
-    int row = -1;
+    if (schedule == null || groupsChanged()) {
+      schedule();
+    } else if (!rowsValid) {
+      assignRows();
+    }
+    for (int row = 0; row < rows; row++) {
+      int tensor = rowTensors[row];
+      table.scalars(row, groupOf[tensor], gradScale, stepCount(tensor) + 1);
+    }
+    checkAccess(schedule);
+  }
+
+  private boolean groupsChanged() {
+    for (int g = 0; g < groups.size(); g++) {
+      if (frozen[g] != groups.get(g).frozen() || spd[g] != (groups.get(g).rule() == Rule.SPD)) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  private void schedule() {
+    separate();
+    schedule = null;
+    boolean anySpd = false;
+    for (int g = 0; g < groups.size(); g++) {
+      frozen[g] = groups.get(g).frozen();
+      spd[g] = groups.get(g).rule() == Rule.SPD;
+      anySpd |= spd[g] && !frozen[g];
+    }
     for (int i = 0; i < steps.length; i++) {
-      boolean active = active(i);
-      changed |= active != scheduled[i];
-      scheduled[i] = active;
-      if (!active) {
+      scheduled[i] = active(i);
+    }
+    assignRows();
+    schedule = Schedule.of(table, 0, steps.length, anySpd, threads);
+  }
+
+  /** Consecutive tensors of a group that have taken as many steps share a row of scalars. */
+  private void assignRows() {
+    rows = 0;
+    for (int i = 0; i < steps.length; i++) {
+      if (!scheduled[i]) {
         table.scalarsOf(i, -1);
         continue;
       }
-      spd |= groupOf[i].rule() == Rule.SPD;
       boolean shares =
           i > 0 && scheduled[i - 1] && groupOf[i] == groupOf[i - 1] && steps[i] == steps[i - 1];
       if (!shares) {
-        table.scalars(++row, groupOf[i], gradScale, steps[i] + 1);
+        rowTensors[rows++] = i;
       }
-      table.scalarsOf(i, row);
+      table.scalarsOf(i, rows - 1);
     }
-    if (changed || spd != scheduledSpd) {
-      schedule = null;
-      schedule = Schedule.of(table, 0, steps.length, spd, threads);
-      scheduledSpd = spd;
+    rowsValid = true;
+  }
+
+  /** Ends the counting of common steps, as the scheduled tensors part. */
+  private void separate() {
+    for (int i = 0; i < steps.length; i++) {
+      steps[i] = stepCount(i);
     }
-    checkAccess(schedule);
+    together = 0;
+    rowsValid = false;
   }
 
   private void checkAccess(Schedule schedule) {
@@ -180,11 +236,7 @@ public final class CpuStepper implements Stepper {
 
   private void run() {
     drive(schedule);
-    for (int i = 0; i < steps.length; i++) {
-      if (scheduled[i]) {
-        steps[i]++;
-      }
-    }
+    together++;
   }
 
   private void drive(Schedule schedule) {

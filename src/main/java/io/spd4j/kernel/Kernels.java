@@ -12,7 +12,10 @@ public interface Kernels {
   /** What runs, in a few words: the ISA tier or the vector width. */
   String detail();
 
-  /** Moments and parameters; for SPD also the blocks' sums. */
+  /**
+   * Moments and parameters; for SPD also the blocks' sums. If the table has decisions, a tensor
+   * that the run holds whole is decided on and projected, too.
+   */
   void update(BlockTable table, long begin, long end);
 
   /** SPD's projection of the tensors whose shrink is above 0, last block first. */

@@ -5,7 +5,7 @@ import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 import java.lang.foreign.MemorySegment;
 
 /** The contract in plain Java: what every other backend is compared with. */
-final class ScalarKernels implements Kernels {
+final class ScalarKernels extends JavaKernels {
   @Override
   public String name() {
     return "scalar";
@@ -17,19 +17,11 @@ final class ScalarKernels implements Kernels {
   }
 
   @Override
-  public void update(BlockTable table, long begin, long end) {
-    MemorySegment lanes = Lanes.ofThread();
-    for (long block = begin; block < end; block++) {
-      int tensor = table.tensorOf(block);
-      int row = table.scalarsOf(tensor);
-      if (row >= 0) {
-        Scalars k = table.scalars(row);
-        update(table, block, table.arrays(tensor), k, lanes, 0);
-        if (k.rule == Rule.SPD) {
-          table.spdSums(block, Lanes.fold(lanes, 0), Lanes.fold(lanes, 1), Lanes.fold(lanes, 2));
-          lanes.fill((byte) 0);
-        }
-      }
+  void update(BlockTable table, long block, TensorArrays a, Scalars k, MemorySegment lanes) {
+    update(table, block, a, k, lanes, 0);
+    if (k.rule == Rule.SPD) {
+      table.spdSums(block, Lanes.fold(lanes, 0), Lanes.fold(lanes, 1), Lanes.fold(lanes, 2));
+      lanes.fill((byte) 0);
     }
   }
 
@@ -75,14 +67,8 @@ final class ScalarKernels implements Kernels {
   }
 
   @Override
-  public void project(BlockTable table, long begin, long end) {
-    for (long block = end - 1; block >= begin; block--) {
-      int tensor = table.tensorOf(block);
-      float shrink = table.shrink(tensor);
-      if (table.scalarsOf(tensor) >= 0 && shrink > 0) {
-        project(table, block, table.arrays(tensor), shrink, 0);
-      }
-    }
+  void project(BlockTable table, long block, TensorArrays a, float shrink) {
+    project(table, block, a, shrink, 0);
   }
 
   /** Projects the elements of a block from one on. */
@@ -97,16 +83,10 @@ final class ScalarKernels implements Kernels {
   }
 
   @Override
-  public void gradSq(BlockTable table, long begin, long end) {
-    MemorySegment lanes = Lanes.ofThread();
-    for (long block = begin; block < end; block++) {
-      int tensor = table.tensorOf(block);
-      if (table.scalarsOf(tensor) >= 0) {
-        gradSq(table, block, table.arrays(tensor).grad(), lanes, 0);
-        table.gradSq(block, Lanes.fold(lanes));
-        lanes.fill((byte) 0);
-      }
-    }
+  void gradSq(BlockTable table, long block, MemorySegment grad, MemorySegment lanes) {
+    gradSq(table, block, grad, lanes, 0);
+    table.gradSq(block, Lanes.fold(lanes));
+    lanes.fill((byte) 0);
   }
 
   /** Adds the squares of the elements of a block from one on to the lanes. */

@@ -5,12 +5,15 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.IntStream;
+import java.util.stream.LongStream;
 
 /**
  * How the tensors that are stepped are gone through: in waves of whole tensors, each wave cut into
- * one run of blocks a thread. SPD decides when a wave has been updated, and projects it while the
- * wave is still in cache; without SPD there is one wave. Built anew only when other tensors are
- * stepped than before.
+ * one run of blocks a thread. A tensor that lies in one run is stepped by its thread alone; one
+ * that threads share waits for all of them before SPD can decide, so waves are short: what it
+ * projects then is still in cache. Without SPD there is one wave. Built anew only when other
+ * tensors are stepped than before.
  */
 final class Schedule {
   /** Elements of a wave at which it ends: what lies in a last-level cache, give or take. */
@@ -22,8 +25,19 @@ final class Schedule {
   /** For the question whether other threads than a confined arena's owner may use a segment. */
   private static final Thread ANY_OTHER = Thread.ofPlatform().unstarted(() -> {});
 
-  /** Whole tensors [first, end), their blocks cut into runs [bounds[i], bounds[i+1]). */
-  record Wave(int first, int end, long[] bounds) {}
+  /** A run may be longer than its share by a part of it, if it need not share a tensor then. */
+  private static final int TOLERANCE = 64;
+
+  /**
+   * Whole tensors [first, end), their blocks cut into runs [bounds[i], bounds[i+1]).
+   *
+   * @param shared those that no run holds whole; an empty tensor is in no run at all
+   */
+  record Wave(int first, int end, long[] bounds, int[] shared) {
+    int runs() {
+      return bounds.length - 1;
+    }
+  }
 
   private final Holds holds;
   private final List<Wave> waves;
@@ -64,7 +78,8 @@ final class Schedule {
       numel += table.scalarsOf(t) < 0 ? 0 : table.arrays(t).numel();
       if ((spd && numel >= WAVE) || t == end - 1) {
         int wanted = Math.clamp(numel / RUN, 1, runs);
-        waves.add(new Wave(begin, t + 1, bounds(table, begin, t + 1, numel, wanted)));
+        long[] bounds = bounds(table, begin, t + 1, numel, wanted);
+        waves.add(new Wave(begin, t + 1, bounds, shared(table, begin, t + 1, bounds)));
         parallel |= wanted > 1;
         begin = t + 1;
         numel = 0;
@@ -77,7 +92,10 @@ final class Schedule {
         parallel);
   }
 
-  /** Cuts the blocks of the tensors [first, end) into runs of about as many elements each. */
+  /**
+   * Cuts the blocks of the tensors [first, end) into runs of about as many elements each, and
+   * between two tensors if that is near enough.
+   */
   private static long[] bounds(BlockTable table, int first, int end, long numel, int runs) {
     long[] bounds = new long[runs + 1];
     bounds[0] = table.firstBlock(first);
@@ -91,11 +109,28 @@ final class Schedule {
       long after = before + table.arrays(t).numel();
       for (; run < runs && numel / runs * run <= after; run++) {
         long within = numel / runs * run - before;
-        bounds[run] = table.firstBlock(t) + Math.ceilDiv(within, BlockTable.BLOCK);
+        long near = numel / runs / TOLERANCE;
+        if (within <= near) {
+          bounds[run] = table.firstBlock(t);
+        } else if (after - before - within <= near) {
+          bounds[run] = table.firstBlock(t + 1);
+        } else {
+          bounds[run] = table.firstBlock(t) + Math.ceilDiv(within, BlockTable.BLOCK);
+        }
       }
       before = after;
     }
     return bounds;
+  }
+
+  private static int[] shared(BlockTable table, int first, int end, long[] bounds) {
+    return IntStream.range(first, end)
+        .filter(t -> table.scalarsOf(t) >= 0)
+        .filter(t ->
+            table.arrays(t).numel() == 0
+                || LongStream.of(bounds)
+                    .anyMatch(b -> table.firstBlock(t) < b && b < table.firstBlock(t + 1)))
+        .toArray();
   }
 
   Holds holds() {

@@ -1,68 +1,71 @@
 package io.spd4j.kernel;
 
+import static io.spd4j.kernel.TableLayout.offset;
 import static java.lang.foreign.ValueLayout.JAVA_DOUBLE;
+import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
 import java.lang.foreign.MemorySegment;
-import java.util.Arrays;
 
-/** Adds up SPD's sums over the blocks, decides, and keeps what it decided for each tensor. */
+/**
+ * What SPD decided on each tensor of a table, as {@code spd4j_decision} rows: native kernels write
+ * them, too. Threads may decide on different tensors at once.
+ */
 final class SpdDecisions {
   private static final int LANES = BlockTable.TENSOR_LANES;
+  private static final long ROW = TableLayout.DECISION.byteSize();
+  private static final long STEP = offset(TableLayout.DECISION, "step");
+  private static final long CHECKED = offset(TableLayout.DECISION, "checked");
+  private static final long SELECTED = offset(TableLayout.DECISION, "selected");
+  private static final long RATIO_SUM = offset(TableLayout.DECISION, "ratio_sum");
+  private static final long GRAD_DOT = offset(TableLayout.DECISION, "grad_dot");
+  private static final long DEV_SQ = offset(TableLayout.DECISION, "dev_sq");
+  private static final long NEW_DEV_SQ = offset(TableLayout.DECISION, "new_dev_sq");
+  private static final long SHRINK = offset(TableLayout.DECISION, "shrink");
 
-  private final long[] step;
-  private final double[] gradDot;
-  private final double[] devSq;
-  private final double[] newDevSq;
-  private final float[] shrink;
-  private final long[] checked;
-  private final long[] selected;
-  private final double[] ratioSum;
-  private final double[] lanes = new double[LANES];
+  private final BlockTable table;
+  private MemorySegment rows;
 
-  SpdDecisions(int tensors) {
-    step = new long[tensors];
-    gradDot = new double[tensors];
-    devSq = new double[tensors];
-    newDevSq = new double[tensors];
-    shrink = new float[tensors];
-    checked = new long[tensors];
-    selected = new long[tensors];
-    ratioSum = new double[tensors];
+  SpdDecisions(BlockTable table) {
+    this.table = table;
+    rows = table.rows(TableLayout.DECISION, table.tensorCount());
   }
 
-  /** Decides on the tensors [first, end) that are stepped with SPD; true if any is projected. */
-  boolean decide(BlockTable table, int first, int end) {
-    boolean any = false;
-    for (int t = first; t < end; t++) {
-      int row = table.scalarsOf(t);
-      if (row < 0) {
-        continue;
-      }
-      Scalars scalars = table.scalars(row);
-      if (scalars.rule != Rule.SPD) {
-        table.shrink(t, 0); // its rule may have been SPD before
-        continue;
-      }
-      step[t] = scalars.step;
-      gradDot[t] = sum(table, t, TableLayout.GRAD_DOT);
-      devSq[t] = sum(table, t, TableLayout.DEV_SQ);
-      newDevSq[t] = sum(table, t, TableLayout.NEW_DEV_SQ);
-      shrink[t] = 0;
-      checked[t]++;
-      if (SpdDecision.condition(gradDot[t]) < 0) {
-        double ratio = SpdDecision.ratio(devSq[t], newDevSq[t]);
-        shrink[t] = SpdDecision.shrink(scalars.lambda, ratio);
-        selected[t]++;
-        ratioSum[t] += ratio;
-      }
-      table.shrink(t, shrink[t]);
-      any |= shrink[t] > 0;
+  /** The decisions, as {@code spd4j_decision} rows. */
+  MemorySegment rows() {
+    return rows;
+  }
+
+  /** Keeps what was decided, as the table's memory is about to be freed. */
+  void detach() {
+    rows = MemorySegment.ofArray(rows.toArray(JAVA_LONG));
+  }
+
+  /** Decides on a tensor from the sums of its blocks: λ·r if it is selected, else 0. */
+  float decide(int tensor) {
+    Scalars k = table.scalars(table.scalarsOf(tensor));
+    double gradDot = sum(tensor, TableLayout.GRAD_DOT);
+    double devSq = sum(tensor, TableLayout.DEV_SQ);
+    double newDevSq = sum(tensor, TableLayout.NEW_DEV_SQ);
+    long row = tensor * ROW;
+    float shrink = 0;
+    if (SpdDecision.condition(gradDot) < 0) {
+      double ratio = SpdDecision.ratio(devSq, newDevSq);
+      shrink = SpdDecision.shrink(k.lambda, ratio);
+      rows.set(JAVA_LONG, row + SELECTED, rows.get(JAVA_LONG, row + SELECTED) + 1);
+      rows.set(JAVA_DOUBLE, row + RATIO_SUM, rows.get(JAVA_DOUBLE, row + RATIO_SUM) + ratio);
     }
-    return any;
+    rows.set(JAVA_LONG, row + STEP, k.step);
+    rows.set(JAVA_LONG, row + CHECKED, rows.get(JAVA_LONG, row + CHECKED) + 1);
+    rows.set(JAVA_DOUBLE, row + GRAD_DOT, gradDot);
+    rows.set(JAVA_DOUBLE, row + DEV_SQ, devSq);
+    rows.set(JAVA_DOUBLE, row + NEW_DEV_SQ, newDevSq);
+    rows.set(JAVA_FLOAT, row + SHRINK, shrink);
+    return shrink;
   }
 
   /** The sum over a tensor's blocks of the field at an offset of {@code spd4j_sums}. */
-  double sum(BlockTable table, int tensor, long field) {
+  double sum(int tensor, long field) {
     long first = table.firstBlock(tensor);
     return sum(table.sums(), first, table.firstBlock(tensor + 1) - first, field);
   }
@@ -71,39 +74,37 @@ final class SpdDecisions {
    * The sum over a tensor's blocks: block b goes to lane b mod 32, each lane adds in index order,
    * and the lanes meet in halves.
    *
-   * @param rows {@code spd4j_sums} rows, of one tensor or of its shards one after the other
+   * @param sums {@code spd4j_sums} rows, of one tensor or of its shards one after the other
    * @param field the offset of the sum in a row
    */
-  double sum(MemorySegment rows, long first, long blocks, long field) {
+  static double sum(MemorySegment sums, long first, long blocks, long field) {
     long row = TableLayout.SUMS.byteSize();
     if (blocks == 1) {
-      return rows.get(JAVA_DOUBLE, first * row + field);
+      return sums.get(JAVA_DOUBLE, first * row + field);
     }
+    MemorySegment lanes = Lanes.ofThread();
     for (long b = 0; b < blocks; b++) {
-      lanes[(int) (b % LANES)] += rows.get(JAVA_DOUBLE, (first + b) * row + field);
+      Lanes.add(lanes, (int) (b % LANES), sums.get(JAVA_DOUBLE, (first + b) * row + field));
     }
-    for (int width = LANES / 2; width > 0; width /= 2) {
-      for (int lane = 0; lane < width; lane++) {
-        lanes[lane] += lanes[lane + width];
-      }
-    }
-    double sum = lanes[0];
-    Arrays.fill(lanes, 0);
+    double sum = Lanes.fold(lanes);
+    lanes.fill((byte) 0);
     return sum;
   }
 
   /** What was decided in the last step of a tensor with SPD, null before its first. */
   SpdDecision of(int tensor) {
-    return checked[tensor] == 0
+    long row = tensor * ROW;
+    long checked = rows.get(JAVA_LONG, row + CHECKED);
+    return checked == 0
         ? null
         : new SpdDecision(
-            step[tensor],
-            gradDot[tensor],
-            devSq[tensor],
-            newDevSq[tensor],
-            shrink[tensor],
-            checked[tensor],
-            selected[tensor],
-            ratioSum[tensor]);
+            rows.get(JAVA_LONG, row + STEP),
+            rows.get(JAVA_DOUBLE, row + GRAD_DOT),
+            rows.get(JAVA_DOUBLE, row + DEV_SQ),
+            rows.get(JAVA_DOUBLE, row + NEW_DEV_SQ),
+            rows.get(JAVA_FLOAT, row + SHRINK),
+            checked,
+            rows.get(JAVA_LONG, row + SELECTED),
+            rows.get(JAVA_DOUBLE, row + RATIO_SUM));
   }
 }

@@ -4,7 +4,8 @@ import java.util.List;
 import java.util.concurrent.Executor;
 
 /**
- * A step on the CPU, whichever backend runs it: threads, and SPD's decisions between two passes.
+ * A step on the CPU, whichever backend runs it: threads, and SPD's decisions and projections of the
+ * tensors that several threads update.
  */
 final class StepDriver implements AutoCloseable {
   private enum Pass {
@@ -19,7 +20,7 @@ final class StepDriver implements AutoCloseable {
   private final SpdDecisions decisions;
   private final Team.Work part = this::runPart;
   private Pass pass;
-  private long[] bounds;
+  private Schedule.Wave wave;
 
   /**
    * @param threads threads that work on a step, the caller's among them
@@ -29,7 +30,8 @@ final class StepDriver implements AutoCloseable {
     this.kernels = kernels;
     this.table = table;
     team = new Team(threads, executor);
-    decisions = new SpdDecisions(table.tensorCount());
+    decisions = new SpdDecisions(table);
+    table.decisions(decisions);
   }
 
   /** What SPD decided in the last step of each tensor. */
@@ -44,13 +46,25 @@ final class StepDriver implements AutoCloseable {
       for (int w = 0; w < waves.size(); w++) {
         Schedule.Wave wave = waves.get(w);
         run(Pass.UPDATE, wave);
-        if (decisions.decide(table, wave.first(), wave.end())) {
+        if (decide(wave.shared())) {
           run(Pass.PROJECT, wave);
         }
       }
     } finally {
       team.end();
     }
+  }
+
+  /** Decides on those of the tensors that are stepped with SPD; true if any is projected. */
+  private boolean decide(int[] tensors) {
+    boolean any = false;
+    for (int t : tensors) {
+      boolean spd = table.scalars(table.scalarsOf(t)).rule == Rule.SPD;
+      float shrink = spd ? decisions.decide(t) : 0;
+      table.shrink(t, shrink);
+      any |= shrink > 0;
+    }
+    return any;
   }
 
   /**
@@ -66,7 +80,7 @@ final class StepDriver implements AutoCloseable {
         run(Pass.GRAD_SQ, wave);
         for (int t = wave.first(); t < wave.end(); t++) {
           if (table.scalarsOf(t) >= 0) {
-            sum += decisions.sum(table, t, TableLayout.GRAD_SQ);
+            sum += decisions.sum(t, TableLayout.GRAD_SQ);
           }
         }
       }
@@ -86,8 +100,8 @@ final class StepDriver implements AutoCloseable {
 
   private void run(Pass pass, Schedule.Wave wave) {
     this.pass = pass;
-    bounds = wave.bounds();
-    if (bounds.length == 2) {
+    this.wave = wave;
+    if (wave.runs() == 1) {
       runPart(0);
     } else {
       team.run(part);
@@ -95,19 +109,38 @@ final class StepDriver implements AutoCloseable {
   }
 
   private void runPart(int part) {
-    if (part + 1 >= bounds.length || bounds[part] == bounds[part + 1]) {
+    if (part >= wave.runs()) {
       return;
     }
-    switch (pass) {
-      case UPDATE -> kernels.update(table, bounds[part], bounds[part + 1]);
-      case PROJECT -> kernels.project(table, bounds[part], bounds[part + 1]);
-      case GRAD_SQ -> kernels.gradSq(table, bounds[part], bounds[part + 1]);
+    long begin = wave.bounds()[part];
+    long end = wave.bounds()[part + 1];
+    if (pass == Pass.PROJECT) {
+      project(begin, end);
+    } else if (begin < end) {
+      if (pass == Pass.UPDATE) {
+        kernels.update(table, begin, end);
+      } else {
+        kernels.gradSq(table, begin, end);
+      }
     }
   }
 
-  /** Ends the threads. */
+  /** Projects those blocks of the run that belong to shared tensors, the newest first. */
+  private void project(long begin, long end) {
+    int[] shared = wave.shared();
+    for (int i = shared.length - 1; i >= 0; i--) {
+      long from = Math.max(begin, table.firstBlock(shared[i]));
+      long to = Math.min(end, table.firstBlock(shared[i] + 1));
+      if (from < to) {
+        kernels.project(table, from, to);
+      }
+    }
+  }
+
+  /** Ends the threads; what SPD decided can still be asked for. */
   @Override
   public void close() {
     team.close();
+    decisions.detach();
   }
 }

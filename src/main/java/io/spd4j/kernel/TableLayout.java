@@ -49,7 +49,9 @@ final class TableLayout {
               JAVA_FLOAT.withName("decay"),
               JAVA_FLOAT.withName("grad_scale"),
               JAVA_INT.withName("rule"),
-              MemoryLayout.sequenceLayout(6, JAVA_INT).withName("reserved"))
+              JAVA_DOUBLE.withName("lambda"),
+              JAVA_LONG.withName("step"),
+              MemoryLayout.sequenceLayout(2, JAVA_INT).withName("reserved"))
           .withName("spd4j_scalars");
 
   static final StructLayout BLOCK =
@@ -65,12 +67,26 @@ final class TableLayout {
               JAVA_DOUBLE.withName("grad_sq"))
           .withName("spd4j_sums");
 
+  static final StructLayout DECISION =
+      MemoryLayout.structLayout(
+              JAVA_LONG.withName("step"),
+              JAVA_LONG.withName("checked"),
+              JAVA_LONG.withName("selected"),
+              JAVA_DOUBLE.withName("ratio_sum"),
+              JAVA_DOUBLE.withName("grad_dot"),
+              JAVA_DOUBLE.withName("dev_sq"),
+              JAVA_DOUBLE.withName("new_dev_sq"),
+              JAVA_FLOAT.withName("shrink"),
+              JAVA_INT.withName("reserved"))
+          .withName("spd4j_decision");
+
   static final StructLayout TABLE =
       MemoryLayout.structLayout(
               ADDRESS.withName("blocks"),
               ADDRESS.withName("tensors"),
               ADDRESS.withName("scalars"),
               ADDRESS.withName("sums"),
+              ADDRESS.withName("decisions"),
               JAVA_LONG.withName("block_count"),
               JAVA_LONG.withName("tensor_count"),
               JAVA_LONG.withName("scalars_count"))

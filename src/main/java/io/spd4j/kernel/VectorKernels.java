@@ -18,7 +18,7 @@ import jdk.incubator.vector.VectorSpecies;
  * them in every iteration. What the loops share is in methods that are small even when compiled by
  * themselves: the JIT inlines no others then, and a vector that crosses a call goes to the heap.
  */
-final class VectorKernels implements Kernels {
+final class VectorKernels extends JavaKernels {
   private static final VectorSpecies<Float> S = species();
   private static final VectorSpecies<Double> D = VectorSpecies.of(double.class, S.vectorShape());
   private static final int WIDTH = S.length();
@@ -50,31 +50,21 @@ final class VectorKernels implements Kernels {
   }
 
   @Override
-  public void update(BlockTable table, long begin, long end) {
-    MemorySegment lanes = Lanes.ofThread();
-    for (long block = begin; block < end; block++) {
-      int tensor = table.tensorOf(block);
-      int row = table.scalarsOf(tensor);
-      if (row < 0) {
-        continue;
-      }
-      TensorArrays a = table.arrays(tensor);
-      Scalars k = table.scalars(row);
-      int n = table.length(block);
-      int done = S.loopBound(n);
-      switch (k.rule) {
-        case ADAMW -> adamw(table, block, a, k, done);
-        case L2SP -> l2sp(table, block, a, k, done);
-        case L2SP_COUPLED -> l2spCoupled(table, block, a, k, done);
-        case SPD -> spd(table, block, a, k, done, lanes);
-      }
-      if (done < n) {
-        ScalarKernels.update(table, block, a, k, lanes, done);
-      }
-      if (k.rule == Rule.SPD) {
-        table.spdSums(block, fold(lanes, 0), fold(lanes, 1), fold(lanes, 2));
-        clear(lanes);
-      }
+  void update(BlockTable table, long block, TensorArrays a, Scalars k, MemorySegment lanes) {
+    int n = table.length(block);
+    int done = S.loopBound(n);
+    switch (k.rule) {
+      case ADAMW -> adamw(table, block, a, k, done);
+      case L2SP -> l2sp(table, block, a, k, done);
+      case L2SP_COUPLED -> l2spCoupled(table, block, a, k, done);
+      case SPD -> spd(table, block, a, k, done, lanes);
+    }
+    if (done < n) {
+      ScalarKernels.update(table, block, a, k, lanes, done);
+    }
+    if (k.rule == Rule.SPD) {
+      table.spdSums(block, fold(lanes, 0), fold(lanes, 1), fold(lanes, 2));
+      clear(lanes);
     }
   }
 
@@ -241,19 +231,12 @@ final class VectorKernels implements Kernels {
   }
 
   @Override
-  public void project(BlockTable table, long begin, long end) {
-    for (long block = end - 1; block >= begin; block--) {
-      int tensor = table.tensorOf(block);
-      float shrink = table.shrink(tensor);
-      if (table.scalarsOf(tensor) >= 0 && shrink > 0) {
-        TensorArrays a = table.arrays(tensor);
-        int n = table.length(block);
-        int done = S.loopBound(n);
-        project(table, block, a, shrink, done);
-        if (done < n) {
-          ScalarKernels.project(table, block, a, shrink, done);
-        }
-      }
+  void project(BlockTable table, long block, TensorArrays a, float shrink) {
+    int n = table.length(block);
+    int done = S.loopBound(n);
+    project(table, block, a, shrink, done);
+    if (done < n) {
+      ScalarKernels.project(table, block, a, shrink, done);
     }
   }
 
@@ -271,22 +254,15 @@ final class VectorKernels implements Kernels {
   }
 
   @Override
-  public void gradSq(BlockTable table, long begin, long end) {
-    MemorySegment lanes = Lanes.ofThread();
-    for (long block = begin; block < end; block++) {
-      int tensor = table.tensorOf(block);
-      if (table.scalarsOf(tensor) >= 0) {
-        MemorySegment grad = table.arrays(tensor).grad();
-        int n = table.length(block);
-        int done = S.loopBound(n);
-        gradSq(table, block, grad, lanes, done);
-        if (done < n) {
-          ScalarKernels.gradSq(table, block, grad, lanes, done);
-        }
-        table.gradSq(block, Lanes.fold(lanes));
-        clear(lanes);
-      }
+  void gradSq(BlockTable table, long block, MemorySegment grad, MemorySegment lanes) {
+    int n = table.length(block);
+    int done = S.loopBound(n);
+    gradSq(table, block, grad, lanes, done);
+    if (done < n) {
+      ScalarKernels.gradSq(table, block, grad, lanes, done);
     }
+    table.gradSq(block, Lanes.fold(lanes));
+    clear(lanes);
   }
 
   private static void gradSq(

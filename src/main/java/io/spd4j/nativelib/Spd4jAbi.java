@@ -3,6 +3,7 @@ package io.spd4j.nativelib;
 import static io.spd4j.generated.spd4j.spd4j_h.SPD4J_ABI_VERSION;
 
 import io.spd4j.generated.spd4j.spd4j_block;
+import io.spd4j.generated.spd4j.spd4j_decision;
 import io.spd4j.generated.spd4j.spd4j_h;
 import io.spd4j.generated.spd4j.spd4j_scalars;
 import io.spd4j.generated.spd4j.spd4j_sums;
@@ -20,6 +21,7 @@ final class Spd4jAbi {
           spd4j_scalars.layout(),
           spd4j_block.layout(),
           spd4j_sums.layout(),
+          spd4j_decision.layout(),
           spd4j_table.layout());
 
   private Spd4jAbi() {}

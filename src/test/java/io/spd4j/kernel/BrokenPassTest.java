@@ -50,11 +50,11 @@ class BrokenPassTest {
     try (Arena arena = Arena.ofConfined();
         BlockTable broken = table(arena, NUMEL / 2);
         BlockTable sound = table(arena, NUMEL)) {
-      SpdDecisions decisions = new SpdDecisions(1);
+      SpdDecisions decisions = new SpdDecisions(sound);
       assertThatThrownBy(() -> kernels.update(broken, 0, 1))
           .isInstanceOf(IndexOutOfBoundsException.class);
       kernels.update(sound, 0, 1);
-      decisions.decide(sound, 0, 1);
+      decisions.decide(0);
       assertThat(decisions.of(0).condition()).isEqualTo(-NUMEL);
       assertThat(decisions.of(0).deviationBefore()).isEqualTo(Math.sqrt(NUMEL));
     }

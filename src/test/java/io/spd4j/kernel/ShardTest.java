@@ -68,14 +68,13 @@ class ShardTest {
       MemorySegment.copy(table.sums(), 0, sums, at, bytes);
       at += bytes;
     }
-    SpdDecisions decisions = new SpdDecisions(1);
-    assertThat(-decisions.sum(sums, 0, blocks, TableLayout.GRAD_DOT)).isNegative();
+    assertThat(-SpdDecisions.sum(sums, 0, blocks, TableLayout.GRAD_DOT)).isNegative();
     float shrink =
         SpdDecision.shrink(
             LAMBDA,
             SpdDecision.ratio(
-                decisions.sum(sums, 0, blocks, TableLayout.DEV_SQ),
-                decisions.sum(sums, 0, blocks, TableLayout.NEW_DEV_SQ)));
+                SpdDecisions.sum(sums, 0, blocks, TableLayout.DEV_SQ),
+                SpdDecisions.sum(sums, 0, blocks, TableLayout.NEW_DEV_SQ)));
     for (BlockTable table : tables) {
       table.shrink(0, shrink);
       kernels.project(table, 0, table.blockCount());

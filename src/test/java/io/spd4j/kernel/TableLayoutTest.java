@@ -3,6 +3,7 @@ package io.spd4j.kernel;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.spd4j.generated.spd4j.spd4j_block;
+import io.spd4j.generated.spd4j.spd4j_decision;
 import io.spd4j.generated.spd4j.spd4j_h;
 import io.spd4j.generated.spd4j.spd4j_scalars;
 import io.spd4j.generated.spd4j.spd4j_sums;
@@ -24,6 +25,7 @@ class TableLayoutTest {
             TableLayout.SCALARS, spd4j_scalars.layout(),
             TableLayout.BLOCK, spd4j_block.layout(),
             TableLayout.SUMS, spd4j_sums.layout(),
+            TableLayout.DECISION, spd4j_decision.layout(),
             TableLayout.TABLE, spd4j_table.layout());
     structs.forEach((ours, generated) -> {
       assertThat(ours.name()).isEqualTo(generated.name());

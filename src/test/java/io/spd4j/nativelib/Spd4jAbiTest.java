@@ -3,6 +3,7 @@ package io.spd4j.nativelib;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.spd4j.generated.spd4j.spd4j_block;
+import io.spd4j.generated.spd4j.spd4j_decision;
 import io.spd4j.generated.spd4j.spd4j_h;
 import io.spd4j.generated.spd4j.spd4j_scalars;
 import io.spd4j.generated.spd4j.spd4j_sums;
@@ -35,11 +36,15 @@ class Spd4jAbiTest {
     FIELDS.put(
         spd4j_scalars.layout(),
         "beta1 one_minus_beta1 beta2 one_minus_beta2 eps step_size inv_sqrt_bias2 decay grad_scale"
-            + " rule reserved");
+            + " rule lambda step reserved");
     FIELDS.put(spd4j_block.layout(), "tensor begin end");
     FIELDS.put(spd4j_sums.layout(), "grad_dot dev_sq new_dev_sq grad_sq");
     FIELDS.put(
-        spd4j_table.layout(), "blocks tensors scalars sums block_count tensor_count scalars_count");
+        spd4j_decision.layout(),
+        "step checked selected ratio_sum grad_dot dev_sq new_dev_sq shrink reserved");
+    FIELDS.put(
+        spd4j_table.layout(),
+        "blocks tensors scalars sums decisions block_count tensor_count scalars_count");
   }
 
   @TempDir Path folder;
