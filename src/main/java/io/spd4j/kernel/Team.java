@@ -18,8 +18,11 @@ final class Team implements AutoCloseable {
     void run(int part);
   }
 
-  /** About 50 µs: longer than the gap between two phases of a step, shorter than a time slice. */
+  /** About 50 µs: longer than the gap between two phases of a step, or between steps in a loop. */
   private static final int SPINS = 2_000;
+
+  /** About as long, or longer where other threads want the processor. */
+  private static final int YIELDS = 200;
 
   private static final long NAP_NANOS = 50_000;
 
@@ -115,11 +118,14 @@ final class Team implements AutoCloseable {
     caller = null;
   }
 
-  /** The life of an own thread: asleep between steps. */
+  /** The life of an own thread: asleep between steps, unless the next one follows at once. */
   private void live(int part) {
-    while (!closed) {
+    for (int spins = 0; !closed; spins++) {
       if (stepping) {
         help(part);
+        spins = 0;
+      } else if (spins < SPINS) {
+        Thread.onSpinWait();
       } else {
         LockSupport.park(this);
         // The JDK interrupts a thread whose arena is closed, and an interrupted one never sleeps.
@@ -169,6 +175,8 @@ final class Team implements AutoCloseable {
   private void pause(int spins) {
     if (spins < SPINS) {
       Thread.onSpinWait();
+    } else if (spins < SPINS + YIELDS) {
+      Thread.yield();
     } else {
       LockSupport.parkNanos(this, NAP_NANOS);
     }
