@@ -1,6 +1,9 @@
 /* From a run of blocks to the kernels of one tier. */
 #include "kernels.h"
 
+/* Blocks that are projected forwards before those in front of them: newest first, but not against all prefetching. */
+enum { STRETCH = 32 };
+
 /* Elements of small tensors that SPD updates before it decides on them, so that no decision is waited for. */
 enum { COMPLETED = SPD4J_BLOCK };
 
@@ -56,6 +59,8 @@ static int32_t check(const spd4j_table *table, int32_t isa, int64_t begin, int64
   return SPD4J_OK;
 }
 
+static int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
+
 static const spd4j_tensor *tensor_of(const spd4j_table *table, int64_t block) {
   return &table->tensors[table->blocks[block].tensor];
 }
@@ -86,7 +91,8 @@ static void complete(const kernels *tier, const spd4j_table *table, int64_t begi
     const float shrink =
         spd4j_decide(&table->sums[first], last - first, &table->scalars[t->scalars], &table->decisions[b->tensor]);
     if (!(shrink > 0.0f)) continue;
-    for (int64_t i = last - 1; i >= first; i--) tier->project(t, shrink, table->blocks[i].begin, table->blocks[i].end);
+    for (int64_t stop = last; stop > first; stop -= STRETCH)
+      tier->project(t, shrink, table->blocks[larger(first, stop - STRETCH)].begin, table->blocks[stop - 1].end);
   }
 }
 
@@ -125,11 +131,12 @@ int32_t spd4j_project(const spd4j_table *table, int32_t isa, int64_t begin, int6
   (void)hold0, (void)hold1, (void)hold2, (void)hold3, (void)hold4, (void)hold5;
   const int32_t status = check(table, isa, begin, end, PARAM);
   if (status != SPD4J_OK) return status;
-  for (int64_t i = end - 1; i >= begin; i--) {
-    const spd4j_block *b = &table->blocks[i];
-    const spd4j_tensor *t = &table->tensors[b->tensor];
-    if (t->scalars >= 0 && t->shrink > 0.0f) tiers[isa].project(t, t->shrink, b->begin, b->end);
-  }
+  for (int64_t stop = end; stop > begin; stop -= STRETCH)
+    for (int64_t i = larger(begin, stop - STRETCH); i < stop; i++) {
+      const spd4j_block *b = &table->blocks[i];
+      const spd4j_tensor *t = tensor_of(table, i);
+      if (t->scalars >= 0 && t->shrink > 0.0f) tiers[isa].project(t, t->shrink, b->begin, b->end);
+    }
   return SPD4J_OK;
 }
 

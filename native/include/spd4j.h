@@ -161,7 +161,7 @@ SPD4J_API int32_t spd4j_update(const spd4j_table *table, int32_t isa, int64_t be
                                const void *hold0, const void *hold1, const void *hold2, const void *hold3,
                                const void *hold4, const void *hold5);
 
-/* SPD's projection of the tensors whose shrink is above 0, last block first: the newest are still in cache. */
+/* SPD's projection of the tensors whose shrink is above 0, the last ones first: the newest are still in cache. */
 SPD4J_API int32_t spd4j_project(const spd4j_table *table, int32_t isa, int64_t begin, int64_t end,
                                 const void *hold0, const void *hold1, const void *hold2, const void *hold3,
                                 const void *hold4, const void *hold5);

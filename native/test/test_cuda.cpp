@@ -225,6 +225,8 @@ spd4j_scalars scalars_at(const spd4j_cuda_group &g, double grad_scale, int64_t s
   k.decay = (float)decays[g.rule];
   k.grad_scale = (float)(g.maximize ? -grad_scale : grad_scale);
   k.rule = g.rule;
+  k.lambda = g.lambda;
+  k.step = step;
   return k;
 }
 

@@ -85,7 +85,7 @@ public final class Adam implements AutoCloseable {
     momentsArena = device == null ? Arena.ofShared() : DeviceArena.open(device);
     List<Tensor> tensors;
     try {
-      tensors = new Moments(momentsArena).complete(groups);
+      tensors = Moments.complete(groups, momentsArena);
       List<LiveSettings> settings = b.groups.stream().map(LiveSettings::new).toList();
       stepper =
           stream != null

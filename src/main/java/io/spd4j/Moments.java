@@ -4,15 +4,34 @@ import io.spd4j.kernel.Tensor;
 import io.spd4j.kernel.TensorArrays;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.SegmentAllocator;
 import java.util.ArrayList;
 import java.util.List;
 
-/** Completes the parameters' arrays with the moments that the caller did not bring, set to 0. */
-record Moments(Arena arena) {
+/**
+ * Completes the parameters' arrays with the moments that the caller did not bring, set to 0. They
+ * lie one behind the other, so thousands of small tensors are one allocation.
+ */
+record Moments(SegmentAllocator allocator) {
   /** A cache line, and the widest vector. */
   private static final long ALIGNMENT = 64;
 
-  List<Tensor> complete(ParameterGroup[] groups) {
+  /** The arrays of all parameters; what is missing is allocated in the arena. */
+  static List<Tensor> complete(ParameterGroup[] groups, Arena arena) {
+    long bytes = 0;
+    for (ParameterGroup g : groups) {
+      for (Parameter p : g.parameters()) {
+        long size = Math.ceilDiv(p.data().byteSize(), ALIGNMENT) * ALIGNMENT;
+        bytes += p.expAvg() == null ? size : 0;
+        bytes += p.expAvgSq() == null ? size : 0;
+        bytes += g.amsgrad() && p.maxExpAvgSq() == null ? size : 0;
+      }
+    }
+    MemorySegment all = arena.allocate(bytes, ALIGNMENT);
+    return new Moments(SegmentAllocator.slicingAllocator(all)).complete(groups);
+  }
+
+  private List<Tensor> complete(ParameterGroup[] groups) {
     List<Tensor> all = new ArrayList<>();
     for (int g = 0; g < groups.length; g++) {
       for (Parameter p : groups[g].parameters()) {
@@ -33,6 +52,6 @@ record Moments(Arena arena) {
   }
 
   private MemorySegment brought(MemorySegment moment, Parameter p) {
-    return moment != null ? moment : arena.allocate(p.data().byteSize(), ALIGNMENT);
+    return moment != null ? moment : allocator.allocate(p.data().byteSize(), ALIGNMENT);
   }
 }

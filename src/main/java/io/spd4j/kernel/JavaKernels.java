@@ -4,6 +4,9 @@ import java.lang.foreign.MemorySegment;
 
 /** The kernels of the Java backends: from a run of blocks to the elements of one. */
 abstract class JavaKernels implements Kernels {
+  /** Blocks that are projected forwards before those in front of them, as in the C kernels. */
+  private static final int STRETCH = 32;
+
   @Override
   public final void update(BlockTable table, long begin, long end) {
     MemorySegment lanes = Lanes.ofThread();
@@ -25,21 +28,19 @@ abstract class JavaKernels implements Kernels {
 
   /** Decides on a tensor, and projects it if it is selected. */
   private void complete(BlockTable table, int tensor) {
-    float shrink = table.decisions().decide(tensor);
-    if (shrink > 0) {
-      for (long b = table.firstBlock(tensor + 1) - 1; b >= table.firstBlock(tensor); b--) {
-        project(table, b, table.arrays(tensor), shrink);
-      }
-    }
+    table.shrink(tensor, table.decisions().decide(tensor));
+    project(table, table.firstBlock(tensor), table.firstBlock(tensor + 1));
   }
 
   @Override
   public final void project(BlockTable table, long begin, long end) {
-    for (long block = end - 1; block >= begin; block--) {
-      int tensor = table.tensorOf(block);
-      float shrink = table.shrink(tensor);
-      if (table.scalarsOf(tensor) >= 0 && shrink > 0) {
-        project(table, block, table.arrays(tensor), shrink);
+    for (long stop = end; stop > begin; stop -= STRETCH) {
+      for (long block = Math.max(begin, stop - STRETCH); block < stop; block++) {
+        int tensor = table.tensorOf(block);
+        float shrink = table.shrink(tensor);
+        if (table.scalarsOf(tensor) >= 0 && shrink > 0) {
+          project(table, block, table.arrays(tensor), shrink);
+        }
       }
     }
   }

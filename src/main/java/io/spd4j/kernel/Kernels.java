@@ -18,7 +18,7 @@ public interface Kernels {
    */
   void update(BlockTable table, long begin, long end);
 
-  /** SPD's projection of the tensors whose shrink is above 0, last block first. */
+  /** SPD's projection of the tensors whose shrink is above 0, the last blocks first. */
   void project(BlockTable table, long begin, long end);
 
   /** The blocks' sums of squared gradients. */
