@@ -126,6 +126,8 @@ final class DjlAdam implements Contestant {
     if (manager != null) {
       manager.close();
       manager = null;
+      arrays.clear();
+      Malloc.trim();
     }
   }
 }

@@ -112,6 +112,8 @@ final class LibtorchFused implements Contestant {
     if (scope != null) {
       scope.close();
       scope = null;
+      arrays.clear();
+      Malloc.trim();
     }
   }
 }

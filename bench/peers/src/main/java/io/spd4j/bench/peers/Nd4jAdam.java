@@ -92,6 +92,7 @@ final class Nd4jAdam implements Contestant {
       update = null;
       arrays.values().forEach(INDArray::close);
       arrays.clear();
+      Malloc.trim();
     }
   }
 }
