@@ -11,20 +11,23 @@ import jdk.incubator.vector.VectorSpecies;
 
 /**
  * The kernels in the Vector API, at the machine's preferred width or at the one that {@code
- * -Dspd4j.vector.bits} names (128, 256, 512). The lanes of the sums lie in memory, so that one loop
- * serves every width; what is left behind the last whole vector is plain Java's.
- *
- * <p>Each rule has a loop of its own, as a JVM that has seen several rules would otherwise test for
- * them in every iteration. What the loops share is in methods that are small even when compiled by
- * themselves: the JIT inlines no others then, and a vector that crosses a call goes to the heap.
+ * -Dspd4j.vector.bits} names (128, 256, 512). What is left behind the last whole vector is plain
+ * Java's.
  */
 final class VectorKernels extends JavaKernels {
-  private static final VectorSpecies<Float> S = species();
+  static final VectorSpecies<Float> S = species();
   private static final VectorSpecies<Double> D = VectorSpecies.of(double.class, S.vectorShape());
-  private static final int WIDTH = S.length();
+  static final int WIDTH = S.length();
   private static final int LANES = BlockTable.LANES;
-  private static final long SET = (long) LANES * Float.BYTES;
-  private static final ByteOrder ORDER = ByteOrder.nativeOrder();
+
+  /** Whether four vectors hold all lanes of a sum. */
+  static final boolean IN_REGISTERS = 4 * WIDTH == LANES;
+
+  /** Bytes of a set of float lanes. */
+  static final long SET = (long) LANES * Float.BYTES;
+
+  static final ByteOrder ORDER = ByteOrder.nativeOrder();
+  private static final VectorLoops[] LOOPS = new VectorLoops[Rule.values().length << 2];
   private static final VectorShuffle<Float> BY_8 = by(8);
   private static final VectorShuffle<Float> BY_4 = by(4);
   private static final VectorShuffle<Float> BY_2 = by(2);
@@ -53,11 +56,8 @@ final class VectorKernels extends JavaKernels {
   void update(BlockTable table, long block, TensorArrays a, Scalars k, MemorySegment lanes) {
     int n = table.length(block);
     int done = S.loopBound(n);
-    switch (k.rule) {
-      case ADAMW -> adamw(table, block, a, k, done);
-      case L2SP -> l2sp(table, block, a, k, done);
-      case L2SP_COUPLED -> l2spCoupled(table, block, a, k, done);
-      case SPD -> spd(table, block, a, k, done, lanes);
+    if (done > 0) {
+      loops(k.rule, a).update(table, block, a, k, done, lanes);
     }
     if (done < n) {
       ScalarKernels.update(table, block, a, k, lanes, done);
@@ -68,139 +68,25 @@ final class VectorKernels extends JavaKernels {
     }
   }
 
-  private static FloatVector load(MemorySegment array, long at) {
-    return FloatVector.fromMemorySegment(S, array, at, ORDER);
+  private static VectorLoops loops(Rule rule, TensorArrays a) {
+    int kind =
+        rule.ordinal() << 2 | (a.anchor() == null ? 0 : 2) | (a.maxExpAvgSq() == null ? 0 : 1);
+    VectorLoops loops = LOOPS[kind];
+    return loops != null ? loops : load(kind);
   }
 
-  /** The first moment, stored. */
-  private static FloatVector expAvg(MemorySegment array, long at, FloatVector g, Scalars k) {
-    FloatVector m = load(array, at).mul(k.beta1).add(g.mul(k.oneMinusBeta1));
-    m.intoMemorySegment(array, at, ORDER);
-    return m;
+  /** Loads the loops of a kind of step: two threads may, and use either. */
+  private static VectorLoops load(int kind) {
+    Rule rule = Rule.values()[kind >> 2];
+    boolean anchored = (kind & 2) != 0;
+    boolean amsgrad = (kind & 1) != 0;
+    return LOOPS[kind] = VectorLoops.of(new VectorLoops.Kind(rule, anchored, amsgrad));
   }
 
-  /** The second moment, stored. */
-  private static FloatVector expAvgSq(MemorySegment array, long at, FloatVector g, Scalars k) {
-    FloatVector v = load(array, at).mul(k.beta2).add(g.mul(k.oneMinusBeta2).mul(g));
-    v.intoMemorySegment(array, at, ORDER);
-    return v;
-  }
-
-  /** AMSGrad's maximum, stored. */
-  private static FloatVector maxExpAvgSq(MemorySegment array, long at, FloatVector v) {
-    FloatVector max = load(array, at);
-    FloatVector s =
-        max.blend(v, v.compare(VectorOperators.GT, max).or(v.test(VectorOperators.IS_NAN)));
-    s.intoMemorySegment(array, at, ORDER);
-    return s;
-  }
-
-  private static void adamw(BlockTable table, long block, TensorArrays a, Scalars k, int bound) {
-    final MemorySegment param = a.param();
-    final MemorySegment grad = a.grad();
-    final MemorySegment expAvg = a.expAvg();
-    final MemorySegment expAvgSq = a.expAvgSq();
-    final MemorySegment max = a.maxExpAvgSq();
-    final long from = table.begin(block) * Float.BYTES;
-    for (int i = 0; i < bound; i += WIDTH) {
-      final long at = from + (long) i * Float.BYTES;
-      final FloatVector g = load(grad, at).mul(k.gradScale);
-      final FloatVector m = expAvg(expAvg, at, g, k);
-      final FloatVector v = expAvgSq(expAvgSq, at, g, k);
-      final FloatVector s = max == null ? v : maxExpAvgSq(max, at, v);
-      final FloatVector d = s.lanewise(VectorOperators.SQRT).mul(k.invSqrtBias2).add(k.eps);
-      load(param, at)
-          .mul(k.decay)
-          .sub(m.mul(k.stepSize).div(d))
-          .intoMemorySegment(param, at, ORDER);
-    }
-  }
-
-  private static void l2sp(BlockTable table, long block, TensorArrays a, Scalars k, int bound) {
-    final MemorySegment param = a.param();
-    final MemorySegment grad = a.grad();
-    final MemorySegment anchors = a.anchor();
-    final MemorySegment expAvg = a.expAvg();
-    final MemorySegment expAvgSq = a.expAvgSq();
-    final MemorySegment max = a.maxExpAvgSq();
-    final long from = table.begin(block) * Float.BYTES;
-    for (int i = 0; i < bound; i += WIDTH) {
-      final long at = from + (long) i * Float.BYTES;
-      final FloatVector theta = load(param, at);
-      final FloatVector dev = anchors == null ? theta : theta.sub(load(anchors, at));
-      final FloatVector g = load(grad, at).mul(k.gradScale);
-      final FloatVector m = expAvg(expAvg, at, g, k);
-      final FloatVector v = expAvgSq(expAvgSq, at, g, k);
-      final FloatVector s = max == null ? v : maxExpAvgSq(max, at, v);
-      final FloatVector d = s.lanewise(VectorOperators.SQRT).mul(k.invSqrtBias2).add(k.eps);
-      theta.sub(dev.mul(k.decay)).sub(m.mul(k.stepSize).div(d)).intoMemorySegment(param, at, ORDER);
-    }
-  }
-
-  private static void l2spCoupled(
-      BlockTable table, long block, TensorArrays a, Scalars k, int bound) {
-    final MemorySegment param = a.param();
-    final MemorySegment grad = a.grad();
-    final MemorySegment anchors = a.anchor();
-    final MemorySegment expAvg = a.expAvg();
-    final MemorySegment expAvgSq = a.expAvgSq();
-    final MemorySegment max = a.maxExpAvgSq();
-    final long from = table.begin(block) * Float.BYTES;
-    for (int i = 0; i < bound; i += WIDTH) {
-      final long at = from + (long) i * Float.BYTES;
-      final FloatVector theta = load(param, at);
-      final FloatVector dev = anchors == null ? theta : theta.sub(load(anchors, at));
-      final FloatVector g = load(grad, at).mul(k.gradScale).add(dev.mul(k.decay));
-      final FloatVector m = expAvg(expAvg, at, g, k);
-      final FloatVector v = expAvgSq(expAvgSq, at, g, k);
-      final FloatVector s = max == null ? v : maxExpAvgSq(max, at, v);
-      final FloatVector d = s.lanewise(VectorOperators.SQRT).mul(k.invSqrtBias2).add(k.eps);
-      theta.sub(m.mul(k.stepSize).div(d)).intoMemorySegment(param, at, ORDER);
-    }
-  }
-
-  private static void spd(
-      BlockTable table, long block, TensorArrays a, Scalars k, int bound, MemorySegment lanes) {
-    final MemorySegment param = a.param();
-    final MemorySegment grad = a.grad();
-    final MemorySegment anchors = a.anchor();
-    final MemorySegment expAvg = a.expAvg();
-    final MemorySegment expAvgSq = a.expAvgSq();
-    final MemorySegment max = a.maxExpAvgSq();
-    final FloatVector origin = FloatVector.zero(S);
-    final long from = table.begin(block) * Float.BYTES;
-    for (int i = 0; i < bound; i += WIDTH) {
-      final long at = from + (long) i * Float.BYTES;
-      final FloatVector theta = load(param, at);
-      final FloatVector anchor = anchors == null ? origin : load(anchors, at);
-      final FloatVector dev = theta.sub(anchor);
-      final FloatVector g = load(grad, at).mul(k.gradScale);
-      final FloatVector m = expAvg(expAvg, at, g, k);
-      final FloatVector v = expAvgSq(expAvgSq, at, g, k);
-      final FloatVector s = max == null ? v : maxExpAvgSq(max, at, v);
-      final FloatVector d = s.lanewise(VectorOperators.SQRT).mul(k.invSqrtBias2).add(k.eps);
-      final FloatVector updated = theta.sub(m.mul(k.stepSize).div(d));
-      updated.intoMemorySegment(param, at, ORDER);
-      final FloatVector newDev = updated.sub(anchor);
-      final long dot = (long) (i & (LANES - 1)) * Float.BYTES;
-      final long devSq = dot + SET;
-      final long newDevSq = devSq + SET;
-      FloatVector.fromMemorySegment(S, lanes, dot, ORDER)
-          .add(g.mul(dev))
-          .intoMemorySegment(lanes, dot, ORDER);
-      FloatVector.fromMemorySegment(S, lanes, devSq, ORDER)
-          .add(dev.mul(dev))
-          .intoMemorySegment(lanes, devSq, ORDER);
-      FloatVector.fromMemorySegment(S, lanes, newDevSq, ORDER)
-          .add(newDev.mul(newDev))
-          .intoMemorySegment(lanes, newDevSq, ORDER);
-    }
-  }
-
-  /** The sum of a set of lanes: in vectors as long as the halves are. */
+  /** The sum of a set of lanes: in memory until four vectors are left. */
   private static double fold(MemorySegment lanes, int set) {
     final long from = set * SET;
-    for (int width = LANES / 2; width >= WIDTH; width /= 2) {
+    for (int width = LANES / 2; width > 2 * WIDTH; width /= 2) {
       for (int lane = 0; lane < width; lane += WIDTH) {
         final long at = from + (long) lane * Float.BYTES;
         load(lanes, at)
@@ -208,7 +94,10 @@ final class VectorKernels extends JavaKernels {
             .intoMemorySegment(lanes, at, ORDER);
       }
     }
-    FloatVector sum = load(lanes, from);
+    final long vector = S.vectorByteSize();
+    final FloatVector even = load(lanes, from).add(load(lanes, from + 2 * vector));
+    final FloatVector odd = load(lanes, from + vector).add(load(lanes, from + 3 * vector));
+    FloatVector sum = even.add(odd);
     if (WIDTH > 8) {
       sum = sum.add(sum.rearrange(BY_8));
     }
@@ -224,6 +113,10 @@ final class VectorKernels extends JavaKernels {
     return VectorShuffle.fromOp(S, lane -> (lane + width) % WIDTH);
   }
 
+  private static FloatVector load(MemorySegment array, long at) {
+    return FloatVector.fromMemorySegment(S, array, at, ORDER);
+  }
+
   private static void clear(MemorySegment lanes) {
     for (long at = 0; at < 3 * SET; at += S.vectorByteSize()) {
       FloatVector.zero(S).intoMemorySegment(lanes, at, ORDER);
@@ -234,22 +127,11 @@ final class VectorKernels extends JavaKernels {
   void project(BlockTable table, long block, TensorArrays a, float shrink) {
     int n = table.length(block);
     int done = S.loopBound(n);
-    project(table, block, a, shrink, done);
+    if (done > 0) {
+      loops(Rule.SPD, a).project(table, block, a, shrink, done);
+    }
     if (done < n) {
       ScalarKernels.project(table, block, a, shrink, done);
-    }
-  }
-
-  private static void project(
-      BlockTable table, long block, TensorArrays a, float shrink, int bound) {
-    final MemorySegment param = a.param();
-    final MemorySegment anchors = a.anchor();
-    final long from = table.begin(block) * Float.BYTES;
-    for (int i = 0; i < bound; i += WIDTH) {
-      final long at = from + (long) i * Float.BYTES;
-      final FloatVector theta = load(param, at);
-      final FloatVector dev = anchors == null ? theta : theta.sub(load(anchors, at));
-      theta.sub(dev.mul(shrink)).intoMemorySegment(param, at, ORDER);
     }
   }
 
@@ -257,7 +139,9 @@ final class VectorKernels extends JavaKernels {
   void gradSq(BlockTable table, long block, MemorySegment grad, MemorySegment lanes) {
     int n = table.length(block);
     int done = S.loopBound(n);
-    gradSq(table, block, grad, lanes, done);
+    if (done > 0) {
+      gradSq(table, block, grad, lanes, done);
+    }
     if (done < n) {
       ScalarKernels.gradSq(table, block, grad, lanes, done);
     }
@@ -268,18 +152,53 @@ final class VectorKernels extends JavaKernels {
   private static void gradSq(
       BlockTable table, long block, MemorySegment grad, MemorySegment lanes, int bound) {
     final long from = table.begin(block) * Float.BYTES;
+    DoubleVector low0 = DoubleVector.zero(D);
+    DoubleVector low1 = low0;
+    DoubleVector low2 = low0;
+    DoubleVector low3 = low0;
+    DoubleVector high0 = low0;
+    DoubleVector high1 = low0;
+    DoubleVector high2 = low0;
+    DoubleVector high3 = low0;
     for (int i = 0; i < bound; i += WIDTH) {
       final FloatVector g = load(grad, from + (long) i * Float.BYTES);
       final DoubleVector low = (DoubleVector) g.convertShape(VectorOperators.F2D, D, 0);
       final DoubleVector high = (DoubleVector) g.convertShape(VectorOperators.F2D, D, 1);
-      final long lane = (long) (i & (LANES - 1)) * Double.BYTES;
-      final long next = lane + D.vectorByteSize();
-      DoubleVector.fromMemorySegment(D, lanes, lane, ORDER)
-          .add(low.mul(low))
-          .intoMemorySegment(lanes, lane, ORDER);
-      DoubleVector.fromMemorySegment(D, lanes, next, ORDER)
-          .add(high.mul(high))
-          .intoMemorySegment(lanes, next, ORDER);
+      if (IN_REGISTERS) {
+        final DoubleVector lowSum = low0.add(low.mul(low));
+        low0 = low1;
+        low1 = low2;
+        low2 = low3;
+        low3 = lowSum;
+        final DoubleVector highSum = high0.add(high.mul(high));
+        high0 = high1;
+        high1 = high2;
+        high2 = high3;
+        high3 = highSum;
+      } else {
+        add(lanes, laneBytes(i), low.mul(low));
+        add(lanes, laneBytes(i) + D.vectorByteSize(), high.mul(high));
+      }
     }
+    if (IN_REGISTERS) {
+      store(lanes, bound, low0, high0);
+      store(lanes, bound + WIDTH, low1, high1);
+      store(lanes, bound + 2 * WIDTH, low2, high2);
+      store(lanes, bound + 3 * WIDTH, low3, high3);
+    }
+  }
+
+  private static long laneBytes(int i) {
+    return (long) (i & (LANES - 1)) * Double.BYTES;
+  }
+
+  private static void add(MemorySegment lanes, long at, DoubleVector x) {
+    DoubleVector.fromMemorySegment(D, lanes, at, ORDER).add(x).intoMemorySegment(lanes, at, ORDER);
+  }
+
+  /** The lanes of the elements from i on, from registers. */
+  private static void store(MemorySegment lanes, int i, DoubleVector low, DoubleVector high) {
+    low.intoMemorySegment(lanes, laneBytes(i), ORDER);
+    high.intoMemorySegment(lanes, laneBytes(i) + D.vectorByteSize(), ORDER);
   }
 }
