@@ -9,6 +9,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.stream.Stream;
 
 /** All that can be compared, in the order of the tables. */
 final class Competitors {
@@ -23,11 +24,12 @@ final class Competitors {
   static final String EAGER = "pytorch-eager";
   static final String COMPILED = "pytorch-compiled";
 
-  /** What takes minutes to compile, or to step a large shape. */
-  static final List<String> SLOW = List.of(SCALAR, COMPILED);
-
   private static final List<String> PYTORCH = List.of(FUSED, FOREACH, EAGER, COMPILED);
   private static final List<String> JAVA = List.of("djl-adam", "libtorch-fused", "nd4j-adam");
+
+  /** A quick run has no time for them: no target asks for them, or they compile for minutes. */
+  static final List<String> NOT_QUICK =
+      Stream.concat(Stream.of(SCALAR, FOREACH, COMPILED), JAVA.stream()).toList();
 
   private Competitors() {}
 
