@@ -53,13 +53,11 @@ final class BenchTables {
                 bench.machine().os(),
                 bench.machine().jdk(),
                 bench.finished(),
-                bench.quick()
-                    ? " A quick run: fewer rounds and cases, results compared on cut tensors."
-                    : ""));
+                bench.quick() ? " A quick run: fewer rounds, cases and competitors." : ""));
     line(
         "Each implementation is a process of its own; all take their steps in turn, round after "
             + "round, in alternating order, on the same float32 arrays, after the results of three "
-            + "steps were compared. Times are medians over the rounds, with the middle half of the "
+            + "steps were compared (of tensors cut to a million elements). Times are medians over the rounds, with the middle half of the "
             + "rounds in brackets. Bytes are counted: what a step has to read and write at least (28 "
             + "for each parameter with AdamW, 4 more for an anchor, 12 more where SPD projects, 8 "
             + "without an anchor), whatever an implementation moves. c-rmw is a plain C loop that "
