@@ -5,7 +5,7 @@
 enum { STRETCH = 32 };
 
 /* Elements of small tensors that SPD updates before it decides on them, so that no decision is waited for. */
-enum { COMPLETED = SPD4J_BLOCK };
+enum { BATCH = SPD4J_BLOCK };
 
 typedef struct kernels {
   spd4j_update_kernel *update[4]; /* by spd4j_rule */
@@ -96,11 +96,11 @@ static void complete(const kernels *tier, const spd4j_table *table, int64_t begi
   }
 }
 
-/* SPD over blocks with one row of scalars, some tensors at a time: they are still in the nearest cache when projected. */
+/* SPD over blocks with one row of scalars, some tensors at a time: they are projected while in the nearest cache. */
 static void update_spd(const kernels *tier, const spd4j_table *table, int64_t begin, int64_t end) {
   for (int64_t first = begin, last; first < end; first = last) {
     int64_t numel = 0;
-    for (last = first; last < end && numel < COMPLETED; last = tensor_end(table, last, end))
+    for (last = first; last < end && numel < BATCH; last = tensor_end(table, last, end))
       numel += tensor_of(table, last)->numel;
     tier->update[SPD4J_RULE_SPD](table, first, last);
     complete(tier, table, first, last);

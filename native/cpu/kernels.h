@@ -1,4 +1,4 @@
-/* The kernels of one block, compiled once per tier: SPD4J_TIER is given by the Makefile and ends every name. */
+/* The kernels of one tier, compiled once for each: SPD4J_TIER is given by the Makefile and ends every name. */
 #ifndef SPD4J_KERNELS_H
 #define SPD4J_KERNELS_H
 

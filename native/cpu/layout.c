@@ -20,8 +20,8 @@ int64_t spd4j_layout(int64_t *values, int64_t capacity) {
 
       sizeof(spd4j_sums), AT(sums, grad_dot), AT(sums, dev_sq), AT(sums, new_dev_sq), AT(sums, grad_sq),
 
-      sizeof(spd4j_decision), AT(decision, step), AT(decision, checked), AT(decision, selected), AT(decision, ratio_sum),
-      AT(decision, grad_dot), AT(decision, dev_sq), AT(decision, new_dev_sq), AT(decision, shrink),
+      sizeof(spd4j_decision), AT(decision, step), AT(decision, checked), AT(decision, selected),
+      AT(decision, ratio_sum), AT(decision, grad_dot), AT(decision, dev_sq), AT(decision, new_dev_sq), AT(decision, shrink),
       AT(decision, reserved),
 
       sizeof(spd4j_table), AT(table, blocks), AT(table, tensors), AT(table, scalars), AT(table, sums),

@@ -72,7 +72,7 @@ typedef struct spd4j_tensor {
   int32_t grad_type;
   int32_t anchor_type;
   int32_t moment_type;
-  float shrink; /* SPD: lambda times r of a selected tensor; not above 0: spd4j_project passes it over */
+  float shrink; /* set by who decides: lambda times r; not above 0: spd4j_project passes the tensor over */
   int32_t reserved[3];
 } spd4j_tensor;
 
@@ -126,7 +126,7 @@ typedef struct spd4j_table {
   const spd4j_tensor *tensors;
   const spd4j_scalars *scalars;
   spd4j_sums *sums; /* one for each block */
-  spd4j_decision *decisions; /* one for each tensor; NULL: the caller takes all decisions */
+  spd4j_decision *decisions; /* one for each tensor; NULL: the caller decides on all, as it must on shards */
   int64_t block_count;
   int64_t tensor_count;
   int64_t scalars_count;
@@ -135,9 +135,9 @@ typedef struct spd4j_table {
 SPD4J_API int32_t spd4j_abi_version(void);
 
 /*
- * The layout this library was compiled with: for spd4j_tensor, spd4j_scalars, spd4j_block, spd4j_sums, spd4j_decision and spd4j_table in
- * turn, its size and then the offset of each field in the order of its declaration. Writes up to capacity values, returns
- * how many there are.
+ * The layout this library was compiled with: for spd4j_tensor, spd4j_scalars, spd4j_block, spd4j_sums, spd4j_decision
+ * and spd4j_table in turn, its size and then the offset of each field in the order of its declaration. Writes up to
+ * capacity values, returns how many there are.
  */
 SPD4J_API int64_t spd4j_layout(int64_t *values, int64_t capacity);
 
@@ -153,9 +153,9 @@ SPD4J_API int32_t spd4j_best_isa(void);
  */
 
 /*
- * Moments and parameters of the run's blocks; for SPD also their sums. If the table has decisions, a tensor that the run
- * holds whole, its blocks one after the other in order, is also decided on and projected; on any other the caller decides
- * and sets its shrink.
+ * Moments and parameters of the run's blocks; for SPD also their sums. If the table has decisions, a tensor that the
+ * run holds whole, its blocks one after the other in order, is also decided on and projected; on any other the caller
+ * decides, sets its shrink and calls spd4j_project for its blocks.
  */
 SPD4J_API int32_t spd4j_update(const spd4j_table *table, int32_t isa, int64_t begin, int64_t end,
                                const void *hold0, const void *hold1, const void *hold2, const void *hold3,

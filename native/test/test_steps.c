@@ -199,6 +199,12 @@ static void nan_infinity_and_subnormals(void) {
       both("grad_sq", isa, m, expected, true);
       both("update", isa, m, expected, true);
       both("project", isa, m, expected, true);
+
+      m->table.decisions = m->decisions, expected->table.decisions = expected->decisions;
+      CHECK(spd4j_update(&m->table, isa, 0, m->table.block_count, NO_HOLDS) == SPD4J_OK, "tier %d", isa);
+      reference_update(&expected->table, 0, m->table.block_count);
+      reference_complete(&expected->table, 0, m->table.block_count);
+      CHECK(model_same(m, expected, true), "with decisions at tier %d, rule %d", isa, variant / 4);
       model_free(m);
       model_free(expected);
     }

@@ -24,8 +24,9 @@ import java.util.concurrent.atomic.AtomicBoolean;
 /**
  * Adam over off-heap float32 arrays, with a decay rule per parameter group: none, {@link
  * WeightDecay} (AdamW), {@link L2SP} or {@link SelectiveProjectionDecay}. A step reads every array
- * once (what SPD projects, a second time) and, on the CPU, allocates nothing; its result is the
- * same to the bit on every backend, vector width and number of threads (native/NUMERICS.md).
+ * once (what SPD projects, a second time) and, on the CPU, allocates nothing (but the JIT may leave
+ * a vector of the Vector API on the heap); its result is the same to the bit on every backend,
+ * vector width and number of threads (native/NUMERICS.md).
  *
  * <p>Bad arguments are refused by an exception that names the parameter and the fault, before
  * anything is written. One exception cannot come first: if another thread closes an arena while a

@@ -101,6 +101,52 @@ class BitsTest {
     }
   }
 
+  /**
+   * Several waves, and tensors that threads share, while rules, frozen groups and gradients change.
+   */
+  @ParameterizedTest
+  @MethodSource("others")
+  void sharedTensorsGiveTheBitsOfOneThread(Kernels kernels) {
+    List<int[][]> expected = new ArrayList<>();
+    List<List<SpdReport>> reports = new ArrayList<>();
+    for (int threads : new int[] {1, 3, 2}) {
+      try (Model model = new Model(3)) {
+        List<ParameterGroup> groups = new ArrayList<>();
+        for (int numel : new int[] {300_001, 60_000, 60_000, 700_000, 200_000}) {
+          Parameter p = model.add("p" + groups.size(), numel, 4, groups.size() != 1);
+          groups.add(
+              ParameterGroup.builder()
+                  .lr(0.02)
+                  .decay(new SelectiveProjectionDecay(0.9))
+                  .parameter(p)
+                  .build());
+        }
+        Adam.Builder builder = Adam.builder().kernels(kernels).threads(threads);
+        groups.forEach(builder::group);
+        try (Adam adam = builder.build()) {
+          for (int step = 0; step < 6; step++) {
+            model.nextGradients();
+            groups.get(1).frozen(step == 4);
+            groups.get(3).frozen(step == 3);
+            if (step == 2 || step == 5) {
+              groups.get(2).decay(step == 2 ? new L2SP(0.1) : new SelectiveProjectionDecay(0.9));
+            }
+            adam.step();
+            if (threads == 1) {
+              expected.add(Model.bits(adam.parameters()));
+              reports.add(adam.spdReports());
+            }
+            assertThat(Arrays.deepEquals(Model.bits(adam.parameters()), expected.get(step)))
+                .as("%s, %d threads, step %d", kernels.detail(), threads, step + 1)
+                .isTrue();
+            assertThat(adam.spdReports()).isEqualTo(reports.get(step));
+          }
+        }
+      }
+    }
+    assertThat(reports.getLast()).anyMatch(r -> r.selections() > 0 && r.meanRatio() > 0);
+  }
+
   private static Adam adam(Model model, Setting s, Kernels kernels, int threads) {
     ParameterGroup group =
         ParameterGroup.builder()

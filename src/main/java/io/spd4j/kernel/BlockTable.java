@@ -197,12 +197,12 @@ public final class BlockTable implements AutoCloseable {
     }
   }
 
-  /** SPD's λ·r of a selected tensor, 0 of any other. */
+  /** What {@link Kernels#project} projects a tensor by; not above 0: not at all. */
   float shrink(int tensor) {
     return shrink[tensor];
   }
 
-  /** Sets SPD's λ·r of a selected tensor, 0 of any other. */
+  /** Sets SPD's λ·r, where the caller of the kernels decides; 0: it is not selected. */
   void shrink(int tensor, float value) {
     if (shrink[tensor] != value) {
       shrink[tensor] = value;

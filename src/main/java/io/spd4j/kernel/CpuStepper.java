@@ -14,11 +14,15 @@ public final class CpuStepper implements Stepper {
   private final List<? extends GroupSettings> groups;
   private final GroupSettings[] groupOf;
 
-  /** The steps of each tensor, but for those that all scheduled ones took together. */
+  /** A tensor's count is its own here, and if it is scheduled {@link #together} on top. */
   private final long[] steps;
 
+  /** Steps that all scheduled tensors took since their rows were assigned; 0 if they are not. */
   private long together;
+
+  /** Which tensors the schedule steps. */
   private final boolean[] scheduled;
+
   private Schedule schedule;
   private final Schedule[] alone;
 
@@ -31,7 +35,10 @@ public final class CpuStepper implements Stepper {
   private final int[] rowTensors;
 
   private int rows;
+
+  /** Whether the scheduled tensors have the rows of scalars that they were assigned. */
   private boolean rowsValid;
+
   private Throwable broken;
 
   /**

@@ -20,7 +20,7 @@ abstract class JavaKernels implements Kernels {
             && table.decisions() != null
             && table.firstBlock(tensor) >= begin
             && table.firstBlock(tensor + 1) == block + 1) {
-          complete(table, tensor);
+          complete(table, tensor); // it may use the lanes: they are 0 between two blocks
         }
       }
     }
@@ -28,8 +28,15 @@ abstract class JavaKernels implements Kernels {
 
   /** Decides on a tensor, and projects it if it is selected. */
   private void complete(BlockTable table, int tensor) {
-    table.shrink(tensor, table.decisions().decide(tensor));
-    project(table, table.firstBlock(tensor), table.firstBlock(tensor + 1));
+    float shrink = table.decisions().decide(tensor);
+    if (shrink > 0) {
+      long first = table.firstBlock(tensor);
+      for (long stop = table.firstBlock(tensor + 1); stop > first; stop -= STRETCH) {
+        for (long block = Math.max(first, stop - STRETCH); block < stop; block++) {
+          project(table, block, table.arrays(tensor), shrink);
+        }
+      }
+    }
   }
 
   @Override

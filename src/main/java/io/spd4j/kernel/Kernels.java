@@ -2,8 +2,9 @@ package io.spd4j.kernel;
 
 /**
  * What a CPU backend does: three passes over a run [begin, end) of a table's blocks. An
- * implementation keeps no state, starts no thread, and is called from several threads at once for
- * runs that do not overlap. Which bits come out is not its choice: {@code native/NUMERICS.md}.
+ * implementation keeps no state of a step, starts no thread, and is called from several threads at
+ * once for runs that do not overlap. Which bits come out is not its choice: {@code
+ * native/NUMERICS.md}.
  */
 public interface Kernels {
   /** {@code native}, {@code vector} or {@code scalar}. */
@@ -18,7 +19,10 @@ public interface Kernels {
    */
   void update(BlockTable table, long begin, long end);
 
-  /** SPD's projection of the tensors whose shrink is above 0, the last blocks first. */
+  /**
+   * SPD's projection of the tensors whose shrink is above 0, the last blocks first; not for tensors
+   * that an update has projected.
+   */
   void project(BlockTable table, long begin, long end);
 
   /** The blocks' sums of squared gradients. */

@@ -2,18 +2,19 @@ package io.spd4j.kernel;
 
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.IntStream;
-import java.util.stream.LongStream;
 
 /**
  * How the tensors that are stepped are gone through: in waves of whole tensors, each wave cut into
  * one run of blocks a thread. A tensor that lies in one run is stepped by its thread alone; one
  * that threads share waits for all of them before SPD can decide, so waves are short: what it
  * projects then is still in cache. Without SPD there is one wave. Built anew only when other
- * tensors are stepped than before.
+ * tensors are stepped than before, some with SPD or none any more, or a gradient lies in another
+ * arena.
  */
 final class Schedule {
   /** Elements of a wave at which it ends: what lies in a last-level cache, give or take. */
@@ -126,11 +127,14 @@ final class Schedule {
   private static int[] shared(BlockTable table, int first, int end, long[] bounds) {
     return IntStream.range(first, end)
         .filter(t -> table.scalarsOf(t) >= 0)
-        .filter(t ->
-            table.arrays(t).numel() == 0
-                || LongStream.of(bounds)
-                    .anyMatch(b -> table.firstBlock(t) < b && b < table.firstBlock(t + 1)))
+        .filter(t -> table.arrays(t).numel() == 0 || isCut(table, t, bounds))
         .toArray();
+  }
+
+  private static boolean isCut(BlockTable table, int tensor, long[] bounds) {
+    int next = Arrays.binarySearch(bounds, table.firstBlock(tensor) + 1);
+    next = next >= 0 ? next : -next - 1;
+    return next < bounds.length && bounds[next] < table.firstBlock(tensor + 1);
   }
 
   Holds holds() {

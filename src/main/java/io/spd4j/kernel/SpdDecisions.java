@@ -18,9 +18,9 @@ final class SpdDecisions {
   private static final long CHECKED = offset(TableLayout.DECISION, "checked");
   private static final long SELECTED = offset(TableLayout.DECISION, "selected");
   private static final long RATIO_SUM = offset(TableLayout.DECISION, "ratio_sum");
-  private static final long GRAD_DOT = offset(TableLayout.DECISION, "grad_dot");
-  private static final long DEV_SQ = offset(TableLayout.DECISION, "dev_sq");
-  private static final long NEW_DEV_SQ = offset(TableLayout.DECISION, "new_dev_sq");
+  private static final long TOTAL_GRAD_DOT = offset(TableLayout.DECISION, "grad_dot");
+  private static final long TOTAL_DEV_SQ = offset(TableLayout.DECISION, "dev_sq");
+  private static final long TOTAL_NEW_DEV_SQ = offset(TableLayout.DECISION, "new_dev_sq");
   private static final long SHRINK = offset(TableLayout.DECISION, "shrink");
 
   private final BlockTable table;
@@ -57,9 +57,9 @@ final class SpdDecisions {
     }
     rows.set(JAVA_LONG, row + STEP, k.step);
     rows.set(JAVA_LONG, row + CHECKED, rows.get(JAVA_LONG, row + CHECKED) + 1);
-    rows.set(JAVA_DOUBLE, row + GRAD_DOT, gradDot);
-    rows.set(JAVA_DOUBLE, row + DEV_SQ, devSq);
-    rows.set(JAVA_DOUBLE, row + NEW_DEV_SQ, newDevSq);
+    rows.set(JAVA_DOUBLE, row + TOTAL_GRAD_DOT, gradDot);
+    rows.set(JAVA_DOUBLE, row + TOTAL_DEV_SQ, devSq);
+    rows.set(JAVA_DOUBLE, row + TOTAL_NEW_DEV_SQ, newDevSq);
     rows.set(JAVA_FLOAT, row + SHRINK, shrink);
     return shrink;
   }
@@ -99,9 +99,9 @@ final class SpdDecisions {
         ? null
         : new SpdDecision(
             rows.get(JAVA_LONG, row + STEP),
-            rows.get(JAVA_DOUBLE, row + GRAD_DOT),
-            rows.get(JAVA_DOUBLE, row + DEV_SQ),
-            rows.get(JAVA_DOUBLE, row + NEW_DEV_SQ),
+            rows.get(JAVA_DOUBLE, row + TOTAL_GRAD_DOT),
+            rows.get(JAVA_DOUBLE, row + TOTAL_DEV_SQ),
+            rows.get(JAVA_DOUBLE, row + TOTAL_NEW_DEV_SQ),
             rows.get(JAVA_FLOAT, row + SHRINK),
             checked,
             rows.get(JAVA_LONG, row + SELECTED),

@@ -29,9 +29,9 @@ final class StepDriver implements AutoCloseable {
   StepDriver(Kernels kernels, BlockTable table, int threads, Executor executor) {
     this.kernels = kernels;
     this.table = table;
-    team = new Team(threads, executor);
     decisions = new SpdDecisions(table);
     table.decisions(decisions);
+    team = new Team(threads, executor);
   }
 
   /** What SPD decided in the last step of each tensor. */

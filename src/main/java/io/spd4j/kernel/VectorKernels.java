@@ -27,6 +27,10 @@ final class VectorKernels extends JavaKernels {
   static final long SET = (long) LANES * Float.BYTES;
 
   static final ByteOrder ORDER = ByteOrder.nativeOrder();
+
+  /** Read now: within a step nothing is to fail any more. */
+  private static final byte[] TEMPLATE = VectorLoops.template();
+
   private static final VectorLoops[] LOOPS = new VectorLoops[Rule.values().length << 2];
   private static final VectorShuffle<Float> BY_8 = by(8);
   private static final VectorShuffle<Float> BY_4 = by(4);
@@ -80,7 +84,7 @@ final class VectorKernels extends JavaKernels {
     Rule rule = Rule.values()[kind >> 2];
     boolean anchored = (kind & 2) != 0;
     boolean amsgrad = (kind & 1) != 0;
-    return LOOPS[kind] = VectorLoops.of(new VectorLoops.Kind(rule, anchored, amsgrad));
+    return LOOPS[kind] = VectorLoops.of(new VectorLoops.Kind(rule, anchored, amsgrad), TEMPLATE);
   }
 
   /** The sum of a set of lanes: in memory until four vectors are left. */

@@ -23,17 +23,27 @@ interface VectorLoops {
   /** SPD's projection of the elements of a block up to a bound. */
   void project(BlockTable table, long block, TensorArrays a, float shrink, int bound);
 
-  /** The loops of a kind of step, in a new class. */
-  static VectorLoops of(Kind kind) {
+  /** The class file that all are made from. */
+  static byte[] template() {
     try (InputStream code = VectorLoops.class.getResourceAsStream("VectorTemplate.class")) {
+      if (code == null) {
+        throw new IllegalStateException("VectorTemplate.class is not where VectorLoops.class is");
+      }
+      return code.readAllBytes();
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  /** The loops of a kind of step, in a new class. */
+  static VectorLoops of(Kind kind, byte[] template) {
+    try {
       return (VectorLoops)
           MethodHandles.lookup()
-              .defineHiddenClassWithClassData(code.readAllBytes(), kind, true)
+              .defineHiddenClassWithClassData(template, kind, true)
               .lookupClass()
               .getDeclaredConstructor()
               .newInstance();
-    } catch (IOException e) {
-      throw new UncheckedIOException(e);
     } catch (ReflectiveOperationException e) {
       throw new AssertionError("this package may define its own classes", e);
     }

@@ -53,6 +53,37 @@ class ShardTest {
     }
   }
 
+  /** Where the kernels decide, an update leaves nothing to project. */
+  @ParameterizedTest
+  @MethodSource("kernels")
+  void aTensorThatARunHoldsIsProjectedOnce(Kernels kernels) {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment[] decided = arrays(arena);
+      MemorySegment[] whole = arrays(arena);
+      float shrink =
+          step(
+              kernels,
+              arena,
+              List.of(new TensorArrays(whole[0], whole[1], whole[2], whole[3], whole[4], null)));
+      TensorArrays a =
+          new TensorArrays(decided[0], decided[1], decided[2], decided[3], decided[4], null);
+      try (BlockTable table = new BlockTable(List.of(a))) {
+        SpdDecisions decisions = new SpdDecisions(table);
+        table.decisions(decisions);
+        table.scalars(0, new FixedSettings(Rule.SPD, 0.01, 0.9, 0.99, 1e-8, LAMBDA), 1, 1);
+        table.scalarsOf(0, 0);
+        table.holds(Holds.of(table, 0, 1));
+        kernels.update(table, 0, table.blockCount());
+        kernels.project(table, 0, table.blockCount());
+        assertThat(decisions.of(0).shrink()).isEqualTo(shrink);
+        assertThat(decisions.of(0).checked()).isEqualTo(1);
+      }
+      for (int i = 0; i < whole.length; i++) {
+        assertThat(decided[i].toArray(JAVA_INT)).isEqualTo(whole[i].toArray(JAVA_INT));
+      }
+    }
+  }
+
   /** One step of a tensor whose shards each stand in a table of their own, as on other machines. */
   private static float step(Kernels kernels, Arena arena, List<TensorArrays> shards) {
     List<BlockTable> tables = shards.stream().map(shard -> new BlockTable(List.of(shard))).toList();

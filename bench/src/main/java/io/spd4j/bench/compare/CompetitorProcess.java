@@ -69,10 +69,12 @@ final class CompetitorProcess implements AutoCloseable {
       ProcessBuilder builder = new ProcessBuilder(competitor.command()).redirectError(log.toFile());
       Map<String, String> environment = builder.environment();
       environment.remove("GOMP_SPINCOUNT"); // ours, for fine-tuning: not the libraries' best
-      // With temporary arrays, PyTorch and DJL are two to three times faster if glibc keeps them.
-      environment.put("MALLOC_ARENA_MAX", "1");
-      environment.put("MALLOC_MMAP_MAX_", "0");
-      environment.put("MALLOC_TRIM_THRESHOLD_", Long.toString(Long.MAX_VALUE));
+      if (competitor.kind() == Competitor.Kind.PEER) {
+        // With temporary arrays, PyTorch and DJL are two to three times faster if glibc keeps them.
+        environment.put("MALLOC_ARENA_MAX", "1");
+        environment.put("MALLOC_MMAP_MAX_", "0");
+        environment.put("MALLOC_TRIM_THRESHOLD_", Long.toString(Long.MAX_VALUE));
+      }
       return new CompetitorProcess(competitor, builder.start(), log);
     } catch (IOException e) {
       throw new UnableException(e.getMessage());

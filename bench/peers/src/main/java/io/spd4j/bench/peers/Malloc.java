@@ -25,6 +25,8 @@ final class Malloc {
               linker
                   .downcallHandle(trim.get(), FunctionDescriptor.of(JAVA_INT, JAVA_LONG))
                   .invokeExact(0L);
+    } catch (RuntimeException | Error e) {
+      throw e;
     } catch (Throwable impossible) {
       throw new AssertionError(impossible);
     }

@@ -1,0 +1,127 @@
+package io.spd4j.kernel;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Random;
+import java.util.stream.IntStream;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** The waves of a schedule cover all blocks once, in runs of about one length. */
+class ScheduleTest {
+  private static final int BLOCK = BlockTable.BLOCK;
+
+  @ParameterizedTest
+  @ValueSource(ints = {1, 2, 3, 7})
+  void runsCoverTheBlocksAndSharedTensorsAreThoseThatTheyCut(int threads) {
+    Random random = new Random(threads);
+    for (int trial = 0; trial < 200; trial++) {
+      try (Arena arena = Arena.ofShared()) {
+        List<TensorArrays> tensors = new ArrayList<>();
+        for (int t = random.nextInt(30); t >= 0; t--) {
+          int numel =
+              switch (random.nextInt(4)) {
+                case 0 -> 0;
+                case 1 -> 1 + random.nextInt(100);
+                case 2 -> random.nextInt(20 * BLOCK);
+                default -> random.nextInt(150 * BLOCK);
+              };
+          tensors.add(arrays(arena, numel));
+        }
+        try (BlockTable table = new BlockTable(tensors)) {
+          for (int t = 0; t < tensors.size(); t++) {
+            table.scalarsOf(t, random.nextInt(5) == 0 ? -1 : 0);
+          }
+          boolean spd = random.nextBoolean();
+          check(table, Schedule.of(table, 0, tensors.size(), spd, threads), spd, threads);
+        }
+      }
+    }
+  }
+
+  private static TensorArrays arrays(Arena arena, long numel) {
+    MemorySegment array = arena.allocate(4 * numel, 4);
+    return new TensorArrays(array, array, null, array, array, null);
+  }
+
+  private static void check(BlockTable table, Schedule schedule, boolean spd, int threads) {
+    int next = 0;
+    for (Schedule.Wave wave : schedule.waves()) {
+      assertThat(wave.first()).isEqualTo(next);
+      next = wave.end();
+      long[] bounds = wave.bounds();
+      assertThat(wave.runs()).isBetween(1, threads);
+      assertThat(bounds).isSorted();
+      assertThat(bounds[0]).isEqualTo(table.firstBlock(wave.first()));
+      assertThat(bounds[wave.runs()]).isEqualTo(table.firstBlock(wave.end()));
+      int[] shared =
+          IntStream.range(wave.first(), wave.end())
+              .filter(t -> table.scalarsOf(t) >= 0)
+              .filter(t -> table.arrays(t).numel() == 0 || cut(table, t, bounds))
+              .toArray();
+      assertThat(wave.shared()).isEqualTo(shared);
+      balanced(table, wave);
+    }
+    assertThat(next).isEqualTo(table.tensorCount());
+    assertThat(spd || schedule.waves().size() == 1).isTrue();
+  }
+
+  private static boolean cut(BlockTable table, int tensor, long[] bounds) {
+    return Arrays.stream(bounds)
+        .anyMatch(b -> b > table.firstBlock(tensor) && b < table.firstBlock(tensor + 1));
+  }
+
+  /** No run is longer than its share by more than some blocks and the tolerance. */
+  private static void balanced(BlockTable table, Schedule.Wave wave) {
+    long[] numels = new long[wave.runs()];
+    for (int run = 0; run < wave.runs(); run++) {
+      for (long b = wave.bounds()[run]; b < wave.bounds()[run + 1]; b++) {
+        numels[run] += table.scalarsOf(table.tensorOf(b)) < 0 ? 0 : table.length(b);
+      }
+    }
+    long share = Arrays.stream(numels).sum() / wave.runs();
+    for (long numel : numels) {
+      assertThat(numel).isLessThanOrEqualTo(share + 2 * BLOCK + 2 * share / 64);
+    }
+  }
+
+  /** Two tensors of nearly one size are a run each; a step of SPD then waits for nobody. */
+  @ParameterizedTest
+  @ValueSource(ints = {-1, 0, 1})
+  void aRunEndsWithATensorIfThatIsNear(int blocks) {
+    try (Arena arena = Arena.ofShared();
+        BlockTable table =
+            new BlockTable(
+                List.of(
+                    arrays(arena, (100 + blocks) * BLOCK),
+                    arrays(arena, (100 - blocks) * BLOCK)))) {
+      table.scalarsOf(0, 0);
+      table.scalarsOf(1, 0);
+      Schedule.Wave wave = Schedule.of(table, 0, 2, true, 2).waves().getFirst();
+      assertThat(wave.bounds()).containsExactly(0, 100 + blocks, 200);
+      assertThat(wave.shared()).isEmpty();
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {-3, 3})
+  void andWithinOneIfNoneIsNear(int blocks) {
+    try (Arena arena = Arena.ofShared();
+        BlockTable table =
+            new BlockTable(
+                List.of(
+                    arrays(arena, (100 + blocks) * BLOCK),
+                    arrays(arena, (100 - blocks) * BLOCK)))) {
+      table.scalarsOf(0, 0);
+      table.scalarsOf(1, 0);
+      Schedule.Wave wave = Schedule.of(table, 0, 2, true, 2).waves().getFirst();
+      assertThat(wave.bounds()).containsExactly(0, 100, 200);
+      assertThat(wave.shared()).containsExactly(blocks > 0 ? 0 : 1);
+    }
+  }
+}
