@@ -7,6 +7,7 @@ import io.spd4j.bench.Failure;
 import io.spd4j.bench.Shape;
 import io.spd4j.bench.compare.Bench.Participant;
 import io.spd4j.bench.compare.CaseResult.Entry;
+import io.spd4j.bench.compare.Competitor.Kind;
 import io.spd4j.bench.report.Machine;
 import io.spd4j.bench.report.ReportFiles;
 import java.io.IOException;
@@ -20,6 +21,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.Callable;
+import java.util.function.Function;
 import java.util.regex.Pattern;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.ExitCode;
@@ -144,12 +146,15 @@ public final class CompareCommand implements Callable<Integer> {
       start(processes, participants);
       int most = plan.cases().getLast().threads();
       if (parts.contains(Part.CASES)) {
-        run(plan.cases(), new CaseRunner(processes, plan.pace(), most), cases);
+        CaseRunner all = new CaseRunner(processes, plan.pace(), most);
+        CaseRunner ours = new CaseRunner(without(Kind.PEER, processes), plan.pace(), most);
+        run(plan.cases(), step -> plan.peersTakePart(step) ? all : ours, cases);
       }
       if (parts.contains(Part.CURVE)) {
         List<CompetitorProcess> some =
             processes.stream().filter(p -> CURVE.contains(p.competitor().name())).toList();
-        run(plan.curve(), new CaseRunner(some, plan.pace(), most), curve);
+        CaseRunner runner = new CaseRunner(some, plan.pace(), most);
+        run(plan.curve(), step -> runner, curve);
       }
     } finally {
       processes.forEach(CompetitorProcess::close);
@@ -201,11 +206,16 @@ public final class CompareCommand implements Callable<Integer> {
     say("%-18s absent: %s", competitor.name(), why.getMessage());
   }
 
-  private void run(List<StepCase> steps, CaseRunner runner, List<CaseResult> results)
+  private static List<CompetitorProcess> without(Kind kind, List<CompetitorProcess> processes) {
+    return processes.stream().filter(p -> p.competitor().kind() != kind).toList();
+  }
+
+  private void run(
+      List<StepCase> steps, Function<StepCase, CaseRunner> runner, List<CaseResult> results)
       throws Failure {
     for (StepCase step : steps) {
       say("%n%s", step);
-      CaseResult result = runner.run(step);
+      CaseResult result = runner.apply(step).run(step);
       results.add(result);
       for (Entry entry : result.entries()) {
         say(

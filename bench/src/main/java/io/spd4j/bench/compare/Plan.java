@@ -49,6 +49,11 @@ record Plan(List<StepCase> cases, List<StepCase> curve, Pace pace, boolean quick
     return new Plan(cases, curve(threads, 1, 7), Pace.QUICK, true);
   }
 
+  /** A quick run has time for peers only where a target asks for them. */
+  boolean peersTakePart(StepCase step) {
+    return !quick || List.of(Target.VIT, Target.LORA).contains(step.shape().name());
+  }
+
   private static Stream<StepCase> all(Shape shape, int threads) {
     return Stream.of(
         adamw(shape, threads),

@@ -18,8 +18,8 @@ import java.util.stream.Stream;
  * @param remark where, if that is not said in the text
  */
 record Target(String text, Spread ratio, boolean reached, String remark) {
-  private static final String VIT = "vit-b16";
-  private static final String LORA = "lora";
+  static final String VIT = "vit-b16";
+  static final String LORA = "lora";
   private static final String MANY = "many:10000x64";
   private static final String ONE = "one:640K";
 
