@@ -44,12 +44,8 @@ final class BenchJson {
     json.writeStartObject();
     json.writeStringField("finished", bench.finished().toString());
     json.writeBooleanField("quick", bench.quick());
-    json.writeObjectFieldStart("machine");
-    json.writeStringField("cpu", bench.machine().cpu());
-    json.writeNumberField("cores", bench.machine().cores());
-    json.writeStringField("jdk", bench.machine().jdk());
-    json.writeStringField("os", bench.machine().os());
-    json.writeEndObject();
+    json.writeFieldName("machine");
+    bench.machine().write(json);
     json.writeArrayFieldStart("participants");
     for (Participant participant : bench.participants()) {
       json.writeStartObject();

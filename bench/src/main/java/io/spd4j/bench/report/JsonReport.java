@@ -30,12 +30,8 @@ final class JsonReport {
     json.writeStartObject();
     json.writeStringField("title", report.title());
     json.writeStringField("finished", report.finished().toString());
-    json.writeObjectFieldStart("machine");
-    json.writeStringField("cpu", report.machine().cpu());
-    json.writeNumberField("cores", report.machine().cores());
-    json.writeStringField("jdk", report.machine().jdk());
-    json.writeStringField("os", report.machine().os());
-    json.writeEndObject();
+    json.writeFieldName("machine");
+    report.machine().write(json);
     json.writeObjectFieldStart("settings");
     for (Map.Entry<String, Object> setting : report.settings().entrySet()) {
       json.writeFieldName(setting.getKey());

@@ -1,5 +1,6 @@
 package io.spd4j.bench.report;
 
+import com.fasterxml.jackson.core.JsonGenerator;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -29,6 +30,16 @@ public record Machine(String cpu, int cores, String jdk, String os) {
             + " ("
             + architecture
             + ")");
+  }
+
+  /** As an object with these fields. */
+  public void write(JsonGenerator json) throws IOException {
+    json.writeStartObject();
+    json.writeStringField("cpu", cpu);
+    json.writeNumberField("cores", cores);
+    json.writeStringField("jdk", jdk);
+    json.writeStringField("os", os);
+    json.writeEndObject();
   }
 
   /** The first "model name" of a cpuinfo file; there is none on ARM, and no file but on Linux. */
