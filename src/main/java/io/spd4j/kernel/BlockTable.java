@@ -49,7 +49,6 @@ public final class BlockTable implements AutoCloseable {
   private static final long BLOCK_TENSOR = offset(TableLayout.BLOCK, "tensor");
   private static final long BLOCK_BEGIN = offset(TableLayout.BLOCK, "begin");
   private static final long BLOCK_END = offset(TableLayout.BLOCK, "end");
-  private static final long SUMS = TableLayout.SUMS.byteSize();
 
   private final Arena arena = Arena.ofShared();
   private final MemorySegment tensors;
@@ -172,16 +171,28 @@ public final class BlockTable implements AutoCloseable {
     address(tensor * TENSOR + TENSOR_GRAD, grad);
   }
 
+  /** The tensor that a block belongs to. */
   int tensorOf(long block) {
-    return (int) blocks.get(JAVA_LONG, block * BLOCK_ROW + BLOCK_TENSOR);
+    int low = 0;
+    for (int high = arrays.length; high - low > 1; ) {
+      int middle = (low + high) >>> 1;
+      if (firstBlock[middle] <= block) {
+        low = middle;
+      } else {
+        high = middle;
+      }
+    }
+    return low; // the last one that begins there: those before it are empty
   }
 
-  long begin(long block) {
-    return blocks.get(JAVA_LONG, block * BLOCK_ROW + BLOCK_BEGIN);
+  /** The first element of a tensor's block. */
+  long begin(int tensor, long block) {
+    return (block - firstBlock[tensor]) * BLOCK;
   }
 
-  int length(long block) {
-    return (int) (blocks.get(JAVA_LONG, block * BLOCK_ROW + BLOCK_END) - begin(block));
+  /** The number of elements of a tensor's block. */
+  int length(int tensor, long block) {
+    return (int) Math.min(BLOCK, arrays[tensor].numel() - begin(tensor, block));
   }
 
   /** The row of scalars that a tensor is stepped with; -1: its blocks are passed over. */
@@ -252,17 +263,6 @@ public final class BlockTable implements AutoCloseable {
   /** The blocks' sums, as {@code spd4j_sums} rows. */
   MemorySegment sums() {
     return sums;
-  }
-
-  void spdSums(long block, double gradDot, double devSq, double newDevSq) {
-    long at = block * SUMS;
-    sums.set(JAVA_DOUBLE, at + TableLayout.GRAD_DOT, gradDot);
-    sums.set(JAVA_DOUBLE, at + TableLayout.DEV_SQ, devSq);
-    sums.set(JAVA_DOUBLE, at + TableLayout.NEW_DEV_SQ, newDevSq);
-  }
-
-  void gradSq(long block, double gradSq) {
-    sums.set(JAVA_DOUBLE, block * SUMS + TableLayout.GRAD_SQ, gradSq);
   }
 
   Holds holds() {

@@ -131,7 +131,11 @@ public final class KernelProvider {
       Kernels kernels = new VectorKernels();
       return Candidate.of(kernels, kernels.detail());
     } catch (ExceptionInInitializerError e) {
-      return Candidate.missing("vector", "the Vector API refused: " + e.getCause().getMessage());
+      return Candidate.missing(
+          "vector",
+          e.getCause() instanceof IllegalCallerException
+              ? "arrays are used by their addresses, but " + NativeLibrary.denied()
+              : "the Vector API refused: " + e.getCause().getMessage());
     }
   }
 

@@ -1,66 +1,76 @@
 package io.spd4j.kernel;
 
 import static java.lang.foreign.ValueLayout.JAVA_DOUBLE;
-import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 
-import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.util.Arrays;
 
 /**
- * The lanes in which a thread of a Java backend sums up a block, in the order of the numerics
- * contract: element i of a block goes to lane i mod {@link BlockTable#LANES}; the lanes meet in
- * halves: lane l takes lane l + width, for width = LANES/2, …, 2, 1.
- *
- * <p>They lie off the heap because a vector must not straddle two cache lines: a load could then
- * not be served from the store before it.
+ * The lanes in which a block is summed up, in the order of the numerics contract: element i of a
+ * block goes to lane i mod {@link BlockTable#LANES}; the lanes meet in halves: lane l takes lane l
+ * + width, for width = LANES/2, …, 2, 1.
  */
 final class Lanes {
   private static final int LANES = BlockTable.LANES;
 
-  /** Room for the three sums of SPD in float, or for one in double; a thread allocates it once. */
-  private static final ThreadLocal<MemorySegment> THREADS =
-      ThreadLocal.withInitial(() -> Arena.ofAuto().allocate(3L * LANES * Float.BYTES, 64));
+  /** Sums in a row of the table. */
+  private static final int SUMS = (int) (TableLayout.SUMS.byteSize() / Double.BYTES);
 
-  private Lanes() {}
+  /** Room for the three sums of SPD in float, or for one in double. */
+  static final long BYTES = 3L * LANES * Float.BYTES;
+
+  final float[] dot = new float[LANES];
+  final float[] devSq = new float[LANES];
+  final float[] newDevSq = new float[LANES];
+  final double[] gradSq = new double[LANES];
+
+  /** Those across the blocks of a tensor. */
+  final double[] tensor = new double[BlockTable.TENSOR_LANES];
+
+  private final double[] rows = new double[BlockTable.TENSOR_LANES * SUMS];
+
+  void clear() {
+    Arrays.fill(dot, 0);
+    Arrays.fill(devSq, 0);
+    Arrays.fill(newDevSq, 0);
+    Arrays.fill(gradSq, 0);
+    Arrays.fill(tensor, 0);
+  }
 
   /**
-   * This thread's lanes, 0 even after a pass that broke off: three sets of floats, or one of
-   * doubles.
+   * Adds a sum of consecutive blocks to the lanes across blocks, the first to lane 0.
+   *
+   * @param sums {@code spd4j_sums} rows
+   * @param field the index of the sum in a row
    */
-  static MemorySegment ofThread() {
-    return THREADS.get().fill((byte) 0);
+  void addBlocks(MemorySegment sums, long first, int count, int field) {
+    MemorySegment.copy(sums, JAVA_DOUBLE, first * SUMS * Double.BYTES, rows, 0, count * SUMS);
+    for (int lane = 0; lane < count; lane++) {
+      tensor[lane] += rows[lane * SUMS + field];
+    }
   }
 
-  /** Adds to a lane of a set of float lanes. */
-  static void add(MemorySegment lanes, int set, int lane, float x) {
-    long at = (long) (set * LANES + lane) * Float.BYTES;
-    lanes.set(JAVA_FLOAT, at, lanes.get(JAVA_FLOAT, at) + x);
-  }
-
-  /** Adds to a double lane. */
-  static void add(MemorySegment lanes, int lane, double x) {
-    long at = (long) lane * Double.BYTES;
-    lanes.set(JAVA_DOUBLE, at, lanes.get(JAVA_DOUBLE, at) + x);
-  }
-
-  /** The sum of a set of float lanes. */
-  static double fold(MemorySegment lanes, int set) {
+  /** The sum of float lanes, which are 0 afterwards. */
+  static double fold(float[] lanes) {
     for (int width = LANES / 2; width > 0; width /= 2) {
       for (int lane = 0; lane < width; lane++) {
-        long other = (long) (set * LANES + lane + width) * Float.BYTES;
-        add(lanes, set, lane, lanes.get(JAVA_FLOAT, other));
+        lanes[lane] += lanes[lane + width];
       }
     }
-    return lanes.get(JAVA_FLOAT, (long) set * LANES * Float.BYTES);
+    double sum = lanes[0];
+    Arrays.fill(lanes, 0);
+    return sum;
   }
 
-  /** The sum of the double lanes. */
-  static double fold(MemorySegment lanes) {
-    for (int width = LANES / 2; width > 0; width /= 2) {
+  /** The sum of double lanes, a power of two of them, which are 0 afterwards. */
+  static double fold(double[] lanes) {
+    for (int width = lanes.length / 2; width > 0; width /= 2) {
       for (int lane = 0; lane < width; lane++) {
-        add(lanes, lane, lanes.get(JAVA_DOUBLE, (long) (lane + width) * Double.BYTES));
+        lanes[lane] += lanes[lane + width];
       }
     }
-    return lanes.get(JAVA_DOUBLE, 0);
+    double sum = lanes[0];
+    Arrays.fill(lanes, 0);
+    return sum;
   }
 }

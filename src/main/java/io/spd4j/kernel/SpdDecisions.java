@@ -82,13 +82,12 @@ final class SpdDecisions {
     if (blocks == 1) {
       return sums.get(JAVA_DOUBLE, first * row + field);
     }
-    MemorySegment lanes = Lanes.ofThread();
-    for (long b = 0; b < blocks; b++) {
-      Lanes.add(lanes, (int) (b % LANES), sums.get(JAVA_DOUBLE, (first + b) * row + field));
+    Lanes lanes = Workspace.ofThread().lanes;
+    for (long b = 0; b < blocks; b += LANES) {
+      int count = (int) Math.min(LANES, blocks - b);
+      lanes.addBlocks(sums, first + b, count, (int) (field / Double.BYTES));
     }
-    double sum = Lanes.fold(lanes);
-    lanes.fill((byte) 0);
-    return sum;
+    return Lanes.fold(lanes.tensor);
   }
 
   /** What was decided in the last step of a tensor with SPD, null before its first. */

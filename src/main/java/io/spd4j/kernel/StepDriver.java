@@ -8,12 +8,6 @@ import java.util.concurrent.Executor;
  * tensors that several threads update.
  */
 final class StepDriver implements AutoCloseable {
-  private enum Pass {
-    UPDATE,
-    PROJECT,
-    GRAD_SQ
-  }
-
   private final Kernels kernels;
   private final BlockTable table;
   private final Team team;

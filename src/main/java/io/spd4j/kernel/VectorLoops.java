@@ -3,7 +3,6 @@ package io.spd4j.kernel;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
-import java.lang.foreign.MemorySegment;
 import java.lang.invoke.MethodHandles;
 
 /**
@@ -13,15 +12,35 @@ import java.lang.invoke.MethodHandles;
  * slower in a JVM that has taken steps of several kinds.
  */
 interface VectorLoops {
-  /** What a loop need not ask in each iteration. */
-  record Kind(Rule rule, boolean anchored, boolean amsgrad) {}
+  /**
+   * What a loop need not ask in each iteration.
+   *
+   * @param inRegisters whether the lanes of SPD's sums are four vectors each, and nothing is added
+   *     to them behind the loop
+   */
+  record Kind(Rule rule, boolean anchored, boolean amsgrad, boolean inRegisters) {}
 
-  /** The elements of a block up to a bound; for SPD also their lanes, which are 0 before. */
+  /**
+   * Updates n elements, a multiple of the vector's, of the arrays at these addresses; an array that
+   * the kind has not is not read.
+   *
+   * @param lanes where the lanes of SPD's sums lie, three sets of {@link BlockTable#LANES} floats,
+   *     0 before; if they are in registers, the first vector of each set is written: the four of
+   *     them added up
+   */
   void update(
-      BlockTable table, long block, TensorArrays a, Scalars k, int bound, MemorySegment lanes);
+      long param,
+      long grad,
+      long anchors,
+      long expAvg,
+      long expAvgSq,
+      long max,
+      Scalars k,
+      int n,
+      long lanes);
 
-  /** SPD's projection of the elements of a block up to a bound. */
-  void project(BlockTable table, long block, TensorArrays a, float shrink, int bound);
+  /** SPD's projection of n elements, a multiple of the vector's. */
+  void project(long param, long anchors, float shrink, int n);
 
   /** The class file that all are made from. */
   static byte[] template() {

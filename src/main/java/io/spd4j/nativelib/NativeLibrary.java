@@ -249,7 +249,8 @@ public record NativeLibrary(boolean loaded, String reason) {
     return "start java with -D" + TMPDIR + "=FOLDER, a folder that " + one;
   }
 
-  private static String denied() {
+  /** What to say where a restricted method throws an {@link IllegalCallerException}. */
+  public static String denied() {
     Module module = NativeLibrary.class.getModule();
     return "native access is denied: start java with --enable-native-access="
         + (module.isNamed() ? module.getName() : "ALL-UNNAMED");

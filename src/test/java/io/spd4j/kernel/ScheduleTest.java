@@ -81,7 +81,8 @@ class ScheduleTest {
     long[] numels = new long[wave.runs()];
     for (int run = 0; run < wave.runs(); run++) {
       for (long b = wave.bounds()[run]; b < wave.bounds()[run + 1]; b++) {
-        numels[run] += table.scalarsOf(table.tensorOf(b)) < 0 ? 0 : table.length(b);
+        numels[run] +=
+            table.scalarsOf(table.tensorOf(b)) < 0 ? 0 : table.length(table.tensorOf(b), b);
       }
     }
     long share = Arrays.stream(numels).sum() / wave.runs();

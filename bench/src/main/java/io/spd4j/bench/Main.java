@@ -27,7 +27,8 @@ import picocli.CommandLine.Spec;
       StepCommand.class,
       TrainStepCommand.class,
       CompareCommand.class,
-      ContestantCommand.class
+      ContestantCommand.class,
+      FirstStepsCommand.class
     },
     exitCodeListHeading = "%nExit status:%n",
     exitCodeList = {

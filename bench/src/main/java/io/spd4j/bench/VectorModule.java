@@ -26,8 +26,6 @@ public final class VectorModule {
   public static List<String> options() {
     List<String> options = new ArrayList<>();
     options.addAll(List.of("--add-modules", NAME, "--enable-native-access=ALL-UNNAMED"));
-    options.add("-XX:+IgnoreUnrecognizedVMOptions");
-    options.add("-XX:-UseProfiledLoopPredicate"); // README, Backends
     if (Runtime.version().feature() >= 24) {
       options.add("--sun-misc-unsafe-memory-access=allow"); // else a warning: protobuf uses it
     }

@@ -10,6 +10,7 @@ import java.util.List;
  * @param quick whether it was a quick one, with fewer cases and rounds
  * @param cases the workloads
  * @param curve one tensor of growing size
+ * @param first the first steps of fresh JVMs
  */
 record Bench(
     Instant finished,
@@ -18,6 +19,7 @@ record Bench(
     List<Participant> participants,
     List<CaseResult> cases,
     List<CaseResult> curve,
+    List<FirstSteps> first,
     List<Micro> micros) {
 
   /**

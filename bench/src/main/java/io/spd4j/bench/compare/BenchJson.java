@@ -57,6 +57,18 @@ final class BenchJson {
     json.writeEndArray();
     cases("cases", bench.cases());
     cases("curve", bench.curve());
+    json.writeArrayFieldStart("first");
+    for (FirstSteps first : bench.first()) {
+      json.writeStartObject();
+      step(first.step());
+      json.writeStringField("name", first.name());
+      json.writeNumberField("first", first.first());
+      json.writeNumberField("tenth", first.tenth());
+      json.writeNumberField("hundredth", first.hundredth());
+      json.writeNumberField("rest", first.rest());
+      json.writeEndObject();
+    }
+    json.writeEndArray();
     json.writeArrayFieldStart("micros");
     for (Micro micro : bench.micros()) {
       json.writeStartObject();
@@ -73,12 +85,8 @@ final class BenchJson {
   private void cases(String name, List<CaseResult> cases) throws IOException {
     json.writeArrayFieldStart(name);
     for (CaseResult result : cases) {
-      StepCase step = result.step();
       json.writeStartObject();
-      json.writeStringField("shape", step.shape().name());
-      json.writeStringField("rule", step.rule().toString());
-      json.writeStringField("select", step.select().toString());
-      json.writeNumberField("threads", step.threads());
+      step(result.step());
       json.writeArrayFieldStart("entries");
       for (Entry entry : result.entries()) {
         entry(result, entry);
@@ -87,6 +95,13 @@ final class BenchJson {
       json.writeEndObject();
     }
     json.writeEndArray();
+  }
+
+  private void step(StepCase step) throws IOException {
+    json.writeStringField("shape", step.shape().name());
+    json.writeStringField("rule", step.rule().toString());
+    json.writeStringField("select", step.select().toString());
+    json.writeNumberField("threads", step.threads());
   }
 
   private void entry(CaseResult result, Entry entry) throws IOException {
@@ -138,6 +153,7 @@ final class BenchJson {
               p -> new Participant(text(p, "name"), text(p, "version"), text(p, "absent"))),
           list(bench, "cases", BenchJson::caseOf),
           list(bench, "curve", BenchJson::caseOf),
+          list(bench, "first", BenchJson::firstOf),
           list(
               bench,
               "micros",
@@ -152,13 +168,25 @@ final class BenchJson {
   }
 
   private static CaseResult caseOf(Map<?, ?> json) {
-    StepCase step =
-        new StepCase(
-            Shape.parse(text(json, "shape")),
-            Rule.valueOf(upper(json, "rule")),
-            Select.valueOf(upper(json, "select")),
-            ((Number) json.get("threads")).intValue());
-    return new CaseResult(step, list(json, "entries", BenchJson::entryOf));
+    return new CaseResult(stepOf(json), list(json, "entries", BenchJson::entryOf));
+  }
+
+  private static StepCase stepOf(Map<?, ?> json) {
+    return new StepCase(
+        Shape.parse(text(json, "shape")),
+        Rule.valueOf(upper(json, "rule")),
+        Select.valueOf(upper(json, "select")),
+        ((Number) json.get("threads")).intValue());
+  }
+
+  private static FirstSteps firstOf(Map<?, ?> json) {
+    return new FirstSteps(
+        stepOf(json),
+        text(json, "name"),
+        nan(json, "first"),
+        nan(json, "tenth"),
+        nan(json, "hundredth"),
+        nan(json, "rest"));
   }
 
   private static Entry entryOf(Map<?, ?> json) {

@@ -34,6 +34,7 @@ final class BenchTables {
     charts.forEach(chart -> tables.line("![" + chart + "](" + chart + ")\n"));
     tables.workloads();
     tables.curve();
+    tables.first();
     tables.micros();
     tables.participants();
     return tables.text.toString();
@@ -197,6 +198,47 @@ final class BenchTables {
           rows.add(row);
         });
     line(MarkdownTable.of(0, header, rows));
+  }
+
+  private void first() {
+    if (bench.first().isEmpty()) {
+      return;
+    }
+    line("## The first second\n");
+    line(
+        "Steps of a fresh JVM, with no flags but those that a backend needs; the arrays lie in "
+            + "shared arenas, others of the program in confined ones. At rest: the median of the "
+            + "steps behind the hundredth.\n");
+    List<List<String>> rows = new ArrayList<>();
+    for (FirstSteps f : bench.first()) {
+      Optional<FirstSteps> ours =
+          bench.first().stream()
+              .filter(o -> o.step().equals(f.step()) && o.name().equals(Competitors.NATIVE))
+              .findFirst();
+      rows.add(
+          List.of(
+              f.step().toString(),
+              f.name(),
+              Units.time(f.first()),
+              Units.time(f.tenth()),
+              Units.time(f.hundredth()),
+              Units.time(f.rest()),
+              ours.map(o -> Units.digits(f.tenth() / o.tenth())).orElse(Units.NONE),
+              ours.map(o -> Units.digits(f.rest() / o.rest())).orElse(Units.NONE)));
+    }
+    line(
+        MarkdownTable.of(
+            2,
+            List.of(
+                "step",
+                "",
+                "1st",
+                "10th",
+                "100th",
+                "at rest",
+                "10th × spd4j-native",
+                "at rest × spd4j-native"),
+            rows));
   }
 
   private void micros() {

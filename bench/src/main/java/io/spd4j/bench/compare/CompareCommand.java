@@ -119,6 +119,7 @@ public final class CompareCommand implements Callable<Integer> {
   private enum Part {
     CASES,
     CURVE,
+    FIRST,
     MICROS
   }
 
@@ -143,7 +144,9 @@ public final class CompareCommand implements Callable<Integer> {
     List<CaseResult> cases = new ArrayList<>();
     List<CaseResult> curve = new ArrayList<>();
     try {
-      start(processes, participants);
+      if (parts.contains(Part.CASES) || parts.contains(Part.CURVE)) {
+        start(processes, participants);
+      }
       int most = plan.cases().getLast().threads();
       if (parts.contains(Part.CASES)) {
         CaseRunner all = new CaseRunner(processes, plan.pace(), most);
@@ -159,6 +162,8 @@ public final class CompareCommand implements Callable<Integer> {
     } finally {
       processes.forEach(CompetitorProcess::close);
     }
+    List<FirstSteps> first =
+        parts.contains(Part.FIRST) ? FirstSteps.measure(plan.first()) : List.of();
     List<Micro> micros = parts.contains(Part.MICROS) ? Micro.measure(plan.quick()) : List.of();
     return new Bench(
         Instant.now().truncatedTo(ChronoUnit.SECONDS),
@@ -167,6 +172,7 @@ public final class CompareCommand implements Callable<Integer> {
         participants,
         cases,
         curve,
+        first,
         micros);
   }
 

@@ -12,9 +12,11 @@ import java.util.stream.Stream;
  *
  * @param cases in the order of the tables
  * @param curve AdamW against the number of elements of one tensor
+ * @param first cases whose first steps in a fresh JVM are timed
  * @param quick for how long JMH measures
  */
-record Plan(List<StepCase> cases, List<StepCase> curve, Pace pace, boolean quick) {
+record Plan(
+    List<StepCase> cases, List<StepCase> curve, List<StepCase> first, Pace pace, boolean quick) {
   private static final List<Shape> FULL =
       shapes("vit-b16 minilm lora one:100M many:10000x64 one:640K");
   private static final List<Shape> QUICK = shapes("vit-b16 lora many:10000x64 one:640K");
@@ -35,7 +37,14 @@ record Plan(List<StepCase> cases, List<StepCase> curve, Pace pace, boolean quick
     List<StepCase> cases =
         (shapes.isEmpty() ? FULL : shapes)
             .stream().flatMap(shape -> threads.stream().flatMap(t -> all(shape, t))).toList();
-    return new Plan(cases, curve(threads, 2, 8), Pace.FULL, false);
+    int most = threads.getLast();
+    Shape first = (shapes.isEmpty() ? FULL : shapes).getFirst();
+    return new Plan(
+        cases,
+        curve(threads, 2, 8),
+        List.of(adamw(first, most), spd(first, most, Select.ALL)),
+        Pace.FULL,
+        false);
   }
 
   /** What most targets need, with the largest number of threads, and for less time. */
@@ -46,7 +55,9 @@ record Plan(List<StepCase> cases, List<StepCase> curve, Pace pace, boolean quick
             .stream()
                 .flatMap(shape -> Stream.of(adamw(shape, most), spd(shape, most, Select.ALL)))
                 .toList();
-    return new Plan(cases, curve(threads, 1, 7), Pace.QUICK, true);
+    Shape first = shapes.isEmpty() ? Shape.parse("minilm") : shapes.getFirst();
+    return new Plan(
+        cases, curve(threads, 1, 7), List.of(spd(first, most, Select.ALL)), Pace.QUICK, true);
   }
 
   /** A quick run has time for peers only where a target asks for them. */

@@ -39,6 +39,7 @@ class BenchTablesTest {
           List.of(new Participant("nd4j-adam", "1", null)),
           List.of(result("lora", ADAMW, 2, entry("nd4j-adam", ADAMW, 1))),
           List.of(),
+          List.of(),
           List.of());
 
   @Test
@@ -78,6 +79,18 @@ class BenchTablesTest {
         .contains("- pytorch-fused: absent. no torch");
     assertThat(BenchTables.markdown(OF_PEER, List.of()))
         .contains("- nd4j-adam: 1; its results differ by at most 2e-06 of what the steps change");
+  }
+
+  @Test
+  void theFirstSecondHasARowForEachBackend() {
+    assertThat(BenchTables.markdown(BENCH, List.of()))
+        .contains(
+            """
+            | step                                 |              |     1st |    10th |   100th | at rest | 10th × spd4j-native | at rest × spd4j-native |
+            |:-------------------------------------|:-------------|--------:|--------:|--------:|--------:|--------------------:|-----------------------:|
+            | minilm, SPD, all selected, 2 threads | spd4j-native | 60.0 ms | 20.0 ms | 20.0 ms | 20.0 ms |                1.00 |                   1.00 |
+            | minilm, SPD, all selected, 2 threads | spd4j-vector |  500 ms | 28.0 ms | 22.0 ms | 21.0 ms |                1.40 |                   1.05 |
+            """);
   }
 
   @Test

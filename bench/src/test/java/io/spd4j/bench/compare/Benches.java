@@ -25,8 +25,22 @@ final class Benches {
         cases,
         curve,
         List.of(
+            first(Competitors.NATIVE, 60e6, 20e6, 20e6, 20e6),
+            first(Competitors.VECTOR, 500e6, 28e6, 22e6, 21e6)),
+        List.of(
             new Micro("downcall", 5.25, Double.NaN, 0.001),
             new Micro("step {numel=1}", 350, 12, 0)));
+  }
+
+  private static FirstSteps first(
+      String name, double first, double tenth, double hundredth, double rest) {
+    return new FirstSteps(
+        new StepCase(Shape.parse("minilm"), Rule.SPD, Select.ALL, 2),
+        name,
+        first,
+        tenth,
+        hundredth,
+        rest);
   }
 
   static CaseResult result(String shape, Rule rule, int threads, Entry... entries) {

@@ -53,6 +53,28 @@ class CompareCommandTest {
   }
 
   @Test
+  void timesTheFirstStepsOfFreshJvms() throws IOException, Failure {
+    Cli run =
+        Cli.run(
+            "compare",
+            "--quick",
+            "--shape",
+            "many:3x5000",
+            "--parts",
+            "first",
+            "--results",
+            folder.toString());
+
+    assertThat(run.err()).isEmpty();
+    assertThat(run.status()).isZero();
+    assertThat(folder.resolve("bench.md")).content().contains("## The first second");
+    Bench bench = BenchJson.read(folder.resolve("bench.json"));
+    assertThat(bench.first()).extracting(FirstSteps::name).endsWith("spd4j-vector", "spd4j-scalar");
+    assertThat(bench.first())
+        .allMatch(f -> f.first() > 0 && f.tenth() > 0 && f.hundredth() > 0 && f.rest() > 0);
+  }
+
+  @Test
   void refusesWhatIsNoNumberOfThreads() {
     assertThat(Cli.run("compare", "--threads", "0").status()).isEqualTo(2);
   }

@@ -1,0 +1,53 @@
+package io.spd4j.bench;
+
+import io.spd4j.Backend;
+import io.spd4j.bench.contest.JsonTree;
+import java.io.IOException;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.ExitCode;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Spec;
+
+/** The first steps of a fresh JVM, as a child process of a comparison. */
+@Command(
+    name = "first-steps",
+    hidden = true,
+    description = "Takes steps and prints the nanoseconds of each, from the first one on, as JSON.")
+final class FirstStepsCommand implements Callable<Integer> {
+  @Spec private CommandSpec spec;
+
+  @Option(names = "--shape", required = true, converter = Shape.Converter.class)
+  private Shape shape;
+
+  @Option(names = "--rule", required = true)
+  private Rule rule;
+
+  @Option(names = "--select", required = true)
+  private Select select;
+
+  @Option(names = "--threads", required = true, converter = Count.class)
+  private int threads;
+
+  @Option(names = "--backend", required = true)
+  private Backend backend;
+
+  @Option(names = "--steps", required = true, converter = Count.class)
+  private int steps;
+
+  /** The workload is made in confined arenas, as many programs have some. */
+  @Override
+  public Integer call() throws Failure, IOException {
+    try (Workload workload = new Workload(shape, rule, select, backend, threads)) {
+      long[] nanos = new long[steps];
+      for (int i = 0; i < steps; i++) {
+        nanos[i] = (long) Timing.nanos(workload.adam()::step);
+      }
+      spec.commandLine().getOut().println(JsonTree.line(nanos));
+      return ExitCode.OK;
+    } catch (IllegalStateException unavailable) {
+      throw Failure.ofInput(unavailable.getMessage());
+    }
+  }
+}

@@ -1,0 +1,226 @@
+package io.spd4j.kernel;
+
+import static io.spd4j.kernel.VectorMemory.BYTES;
+import static io.spd4j.kernel.VectorMemory.D;
+import static io.spd4j.kernel.VectorMemory.IN_REGISTERS;
+import static io.spd4j.kernel.VectorMemory.S;
+import static io.spd4j.kernel.VectorMemory.SET;
+import static io.spd4j.kernel.VectorMemory.WIDTH;
+import static io.spd4j.kernel.VectorMemory.load;
+import static io.spd4j.kernel.VectorMemory.loadDoubles;
+import static io.spd4j.kernel.VectorMemory.store;
+
+import java.lang.foreign.MemorySegment;
+import jdk.incubator.vector.DoubleVector;
+import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.VectorOperators;
+import jdk.incubator.vector.VectorShuffle;
+
+/**
+ * The blocks of the Vector API's kernels. What is left behind the last whole vector is plain
+ * Java's. Nothing keeps the arrays' arenas open but who calls.
+ */
+final class VectorBlocks extends JavaKernels {
+  private static final int LANES = BlockTable.LANES;
+
+  /** Read now: within a step nothing is to fail any more. */
+  private static final byte[] TEMPLATE = VectorLoops.template();
+
+  private static final VectorLoops[] LOOPS = new VectorLoops[Rule.values().length << 3];
+  private static final VectorShuffle<Float> BY_8 = by(8);
+  private static final VectorShuffle<Float> BY_4 = by(4);
+  private static final VectorShuffle<Float> BY_2 = by(2);
+  private static final VectorShuffle<Float> BY_1 = by(1);
+
+  @Override
+  public String name() {
+    return "vector";
+  }
+
+  @Override
+  public String detail() {
+    return S.vectorBitSize() + " bits";
+  }
+
+  @Override
+  void update(BlockTable table, int tensor, long block, Scalars k, Workspace w) {
+    TensorArrays a = table.arrays(tensor);
+    int n = table.length(tensor, block);
+    int done = S.loopBound(n);
+    long lanes = w.offHeap.address();
+    boolean spd = k.rule == Rule.SPD;
+    boolean inRegisters = spd && IN_REGISTERS && done == n;
+    if (done > 0) {
+      long from = table.begin(tensor, block) * Float.BYTES;
+      loops(k.rule, a, inRegisters)
+          .update(
+              a.param().address() + from,
+              a.grad().address() + from,
+              address(a.anchor()) + from,
+              a.expAvg().address() + from,
+              a.expAvgSq().address() + from,
+              address(a.maxExpAvgSq()) + from,
+              k,
+              done,
+              lanes);
+    }
+    if (!spd) {
+      if (done < n) {
+        ScalarKernels.update(table, tensor, block, k, w, done);
+      }
+      return;
+    }
+    if (done < n) {
+      load(lanes, w.lanes.dot);
+      load(lanes + SET, w.lanes.devSq);
+      load(lanes + 2 * SET, w.lanes.newDevSq);
+      ScalarKernels.update(table, tensor, block, k, w, done);
+      store(w.lanes.dot, lanes);
+      store(w.lanes.devSq, lanes + SET);
+      store(w.lanes.newDevSq, lanes + 2 * SET);
+    }
+    long sums = sums(table, block);
+    store(sum(lanes, inRegisters), sums + TableLayout.GRAD_DOT);
+    store(sum(lanes + SET, inRegisters), sums + TableLayout.DEV_SQ);
+    store(sum(lanes + 2 * SET, inRegisters), sums + TableLayout.NEW_DEV_SQ);
+    clear(lanes);
+  }
+
+  private static long address(MemorySegment array) {
+    return array == null ? 0 : array.address();
+  }
+
+  /** The address of a block's sums. */
+  private static long sums(BlockTable table, long block) {
+    return table.sums().address() + block * TableLayout.SUMS.byteSize();
+  }
+
+  private static VectorLoops loops(Rule rule, TensorArrays a, boolean inRegisters) {
+    int kind =
+        rule.ordinal() << 3
+            | (a.anchor() == null ? 0 : 4)
+            | (a.maxExpAvgSq() == null ? 0 : 2)
+            | (inRegisters ? 1 : 0);
+    VectorLoops loops = LOOPS[kind];
+    return loops != null ? loops : loaded(kind);
+  }
+
+  /** Loads the loops of a kind of step: two threads may, and use either. */
+  private static VectorLoops loaded(int kind) {
+    return LOOPS[kind] =
+        VectorLoops.of(
+            new VectorLoops.Kind(
+                Rule.values()[kind >> 3], (kind & 4) != 0, (kind & 2) != 0, (kind & 1) != 0),
+            TEMPLATE);
+  }
+
+  /** The sum of a set of lanes; added: four vectors of them have been added up already. */
+  private static double sum(long lanes, boolean added) {
+    for (int width = LANES / 2; !added && width >= WIDTH; width /= 2) {
+      for (int lane = 0; lane < width; lane += WIDTH) {
+        final long at = lanes + (long) lane * Float.BYTES;
+        store(load(at).add(load(at + (long) width * Float.BYTES)), at);
+      }
+    }
+    FloatVector sum = load(lanes);
+    if (WIDTH > 8) {
+      sum = sum.add(sum.rearrange(BY_8));
+    }
+    if (WIDTH > 4) {
+      sum = sum.add(sum.rearrange(BY_4));
+    }
+    sum = sum.add(sum.rearrange(BY_2));
+    return sum.add(sum.rearrange(BY_1)).lane(0);
+  }
+
+  /** Brings lane l + width to lane l; lanes that have none there do not matter any more. */
+  private static VectorShuffle<Float> by(int width) {
+    return VectorShuffle.fromOp(S, lane -> (lane + width) % WIDTH);
+  }
+
+  private static void clear(long lanes) {
+    for (long at = 0; at < Lanes.BYTES; at += BYTES) {
+      store(FloatVector.zero(S), lanes + at);
+    }
+  }
+
+  @Override
+  void project(BlockTable table, int tensor, long block, float shrink, Workspace w) {
+    TensorArrays a = table.arrays(tensor);
+    int n = table.length(tensor, block);
+    int done = S.loopBound(n);
+    if (done > 0) {
+      long from = table.begin(tensor, block) * Float.BYTES;
+      loops(Rule.SPD, a, IN_REGISTERS)
+          .project(a.param().address() + from, address(a.anchor()) + from, shrink, done);
+    }
+    if (done < n) {
+      ScalarKernels.project(table, tensor, block, shrink, w, done);
+    }
+  }
+
+  @Override
+  void gradSq(BlockTable table, int tensor, long block, Workspace w) {
+    int n = table.length(tensor, block);
+    int done = S.loopBound(n);
+    long lanes = w.offHeap.address();
+    if (done > 0) {
+      long from = table.begin(tensor, block) * Float.BYTES;
+      gradSq(table.arrays(tensor).grad().address() + from, done, lanes);
+      load(lanes, w.lanes.gradSq);
+      clear(lanes);
+    }
+    if (done < n) {
+      ScalarKernels.gradSq(table, tensor, block, w, done);
+    }
+    store(Lanes.fold(w.lanes.gradSq), sums(table, block) + TableLayout.GRAD_SQ);
+  }
+
+  private static void gradSq(long grad, int n, long lanes) {
+    DoubleVector low0 = DoubleVector.zero(D);
+    DoubleVector low1 = low0;
+    DoubleVector low2 = low0;
+    DoubleVector low3 = low0;
+    DoubleVector high0 = low0;
+    DoubleVector high1 = low0;
+    DoubleVector high2 = low0;
+    DoubleVector high3 = low0;
+    for (int i = 0; i < n; i += WIDTH) {
+      final FloatVector g = load(grad + (long) i * Float.BYTES);
+      final DoubleVector low = (DoubleVector) g.convertShape(VectorOperators.F2D, D, 0);
+      final DoubleVector high = (DoubleVector) g.convertShape(VectorOperators.F2D, D, 1);
+      if (IN_REGISTERS) {
+        final DoubleVector lowSum = low0.add(low.mul(low));
+        low0 = low1;
+        low1 = low2;
+        low2 = low3;
+        low3 = lowSum;
+        final DoubleVector highSum = high0.add(high.mul(high));
+        high0 = high1;
+        high1 = high2;
+        high2 = high3;
+        high3 = highSum;
+      } else {
+        final long lane = lanes + laneBytes(i);
+        store(loadDoubles(lane).add(low.mul(low)), lane);
+        store(loadDoubles(lane + BYTES).add(high.mul(high)), lane + BYTES);
+      }
+    }
+    if (IN_REGISTERS) {
+      storeLanes(lanes, n, low0, high0);
+      storeLanes(lanes, n + WIDTH, low1, high1);
+      storeLanes(lanes, n + 2 * WIDTH, low2, high2);
+      storeLanes(lanes, n + 3 * WIDTH, low3, high3);
+    }
+  }
+
+  private static long laneBytes(int i) {
+    return (long) (i & (LANES - 1)) * Double.BYTES;
+  }
+
+  /** The lanes of the elements from i on, from registers. */
+  private static void storeLanes(long lanes, int i, DoubleVector low, DoubleVector high) {
+    store(low, lanes + laneBytes(i));
+    store(high, lanes + laneBytes(i) + BYTES);
+  }
+}
