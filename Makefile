@@ -71,13 +71,14 @@ SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all
 # -O1 vectorizes nothing, and clang reports each loop that was meant to be.
 SANITIZE_CFLAGS = $(CFLAGS) -g -O1 -Wno-pass-failed @target/c-obj/sanitize
 
-.PHONY: native cuda no-cuda native-test ptx-test bindings jar test replay finetune bench peers train-step format clean jdk
+.PHONY: native cuda no-cuda native-test ptx-test bindings jar test cpu-caps replay finetune bench peers train-step format clean jdk
 .DEFAULT_GOAL := help
 .SECONDARY: # keep the object files
 
 help:
 	@echo "make finetune  build everything and fine-tune MiniLM on real mail with AdamW, L2-SP and SPD (ARGS=--help: options)"
 	@echo "make test      build everything and run every test"
+	@echo "make cpu-caps  run what computes with oneDNN as on lesser CPUs, and our kernels in each tier that this CPU has"
 	@echo "make replay    replay recorded PyTorch traces on every backend"
 	@echo "make bench     time steps side by side with plain C and other libraries (QUICK=1: for two minutes)"
 	@echo "make peers     fetch the Java libraries that make bench can compare with (1 GB)"
@@ -292,6 +293,15 @@ test: jdk native-test limits
 	$(MVN) -f bench/pom.xml verify
 
 TRACES := $(filter-out %/minilm_batch.safetensors,$(wildcard src/test/resources/reference/*.safetensors))
+
+# oneDNN's operations, and a model made of them, as on lesser CPUs. Our own kernels have tests that run each tier that this
+# CPU has: the C tests do, and AllKernels in Java's.
+CPU_CAPS := SSE41 AVX2 AVX512_CORE AVX512_CORE_BF16 DEFAULT
+
+cpu-caps: native-test jar
+	@for cap in $(CPU_CAPS); do echo "== ONEDNN_MAX_CPU_ISA=$$cap" && export ONEDNN_MAX_CPU_ISA=$$cap && \
+	  $(MVN) surefire:test -Dtest='io.spd4j.onednn.*Test' && \
+	  $(MVN) -f bench/pom.xml surefire:test -Dtest='io.spd4j.bench.minilm.*Test,TrainerTest' || exit 1; done
 
 replay: jar
 	$(BENCH) replay $(TRACES)

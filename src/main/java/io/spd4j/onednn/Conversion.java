@@ -7,10 +7,10 @@ import io.spd4j.generated.dnnl.dnnl_h;
 import java.lang.foreign.MemorySegment;
 
 /**
- * Converts each element to another {@link ElementType}, but not BF16 to F16 or back, which is
- * "unimplemented" in oneDNN: convert to F32 in between. A zero may lose its sign, and what is
- * subnormal in float32 may become 0. The gradient of a conversion is the conversion back. Made by
- * {@link OneDnn#conversion}; confined to its thread.
+ * Converts each element to another {@link ElementType}. BF16 to F16 and back are refused: oneDNN
+ * has them on some processors only; convert to F32 in between. A zero may lose its sign, and what
+ * is subnormal in float32 may become 0. The gradient of a conversion is the conversion back. Made
+ * by {@link OneDnn#conversion}; confined to its thread.
  */
 public final class Conversion {
   private final Engine engine;
@@ -24,6 +24,10 @@ public final class Conversion {
     vector = Layout.rowMajor(Check.size("numel", numel));
     this.from = Check.notNull("from", from);
     this.to = Check.notNull("to", to);
+    if (from != to && from != ElementType.F32 && to != ElementType.F32) {
+      throw new IllegalArgumentException(
+          "there is no conversion from " + from + " to " + to + ": convert to F32 in between");
+    }
   }
 
   /** Converts src into dst. */

@@ -26,7 +26,7 @@ public final class OneDnn implements AutoCloseable {
   private final Engine engine;
   private final Map<List<Object>, Object> operations = new HashMap<>();
 
-  private OneDnn(Engine engine) {
+  OneDnn(Engine engine) {
     this.engine = engine;
   }
 
@@ -173,7 +173,8 @@ public final class OneDnn implements AutoCloseable {
    * A conversion of each element to another type.
    *
    * @param numel the number of elements, 1 to 2³¹ − 1
-   * @throws IllegalArgumentException if numel is out of range
+   * @throws IllegalArgumentException if numel is out of range, or if one type is BF16 and the other
+   *     F16: convert to F32 in between
    */
   public Conversion conversion(long numel, ElementType from, ElementType to) {
     return kept(

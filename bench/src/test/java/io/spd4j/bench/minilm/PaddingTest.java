@@ -23,8 +23,11 @@ class PaddingTest {
   private static final Config CONFIG = new Config(50, 64, 32, 4, 48, 2);
   private static final String WORDS = "embeddings.word_embeddings.weight";
 
-  /** Not to the bit: oneDNN adds up in another order for another shape. */
-  private static final double TOLERANCE = 1e-6;
+  /**
+   * Not to the bit: oneDNN adds up in another order for another shape, and each CPU in its own. A
+   * sum of 48 products may be off by 6e-7, and some dozen follow each other.
+   */
+  private static final double TOLERANCE = 1e-5;
 
   private final Arena arena = Arena.ofConfined();
   private final SplittableRandom random = new SplittableRandom(3);
