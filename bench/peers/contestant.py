@@ -348,4 +348,5 @@ def main():
         print(json.dumps(answer(contestant, request)), file=answers, flush=True)
 
 
-main()
+if __name__ == "__main__":
+    main()

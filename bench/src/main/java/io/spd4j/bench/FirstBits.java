@@ -12,7 +12,9 @@ final class FirstBits {
 
   private final Map<Key, MemorySegment[]> first = new HashMap<>();
 
-  /** Compares every array of a tensor after a step with what was there the first time. */
+  /**
+   * Compares every array of a tensor and SPD's c after a step with what was there the first time.
+   */
   boolean same(int tensor, int step, StepOutput output) {
     MemorySegment[] expected =
         first.computeIfAbsent(
@@ -31,7 +33,8 @@ final class FirstBits {
   }
 
   private static Stream<MemorySegment> arrays(StepOutput o) {
-    return Stream.of(o.data(), o.expAvg(), o.expAvgSq(), o.maxExpAvgSq())
+    MemorySegment condition = MemorySegment.ofArray(new double[] {o.condition()});
+    return Stream.of(o.data(), o.expAvg(), o.expAvgSq(), o.maxExpAvgSq(), condition)
         .filter(array -> array != null);
   }
 }

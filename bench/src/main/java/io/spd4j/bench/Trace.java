@@ -1,6 +1,8 @@
 package io.spd4j.bench;
 
 import io.spd4j.ParameterGroup;
+import io.spd4j.oracle.BoundedArray;
+import io.spd4j.oracle.Float64Run;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
 import java.util.function.Function;
@@ -24,38 +26,39 @@ record Trace(
    */
   record Tensor(MemorySegment init, MemorySegment anchor, List<Step> steps) {}
 
-  /**
-   * A gradient, and what must be there after the step.
-   *
-   * @param condition SPD's c, 0 with other rules
-   */
-  record Step(
-      MemorySegment grad,
-      MemorySegment param,
-      MemorySegment expAvg,
-      MemorySegment expAvgSq,
-      double condition) {}
+  /** A gradient, and what must be there after the step. */
+  record Step(MemorySegment grad, StepOutput after) {}
 
   /** The arrays that are recorded after a step. */
   enum Recorded {
-    PARAM(Step::param, StepOutput::data),
-    EXP_AVG(Step::expAvg, StepOutput::expAvg),
-    EXP_AVG_SQ(Step::expAvgSq, StepOutput::expAvgSq);
+    PARAM("param", StepOutput::data, Float64Run::param),
+    EXP_AVG("expAvg", StepOutput::expAvg, Float64Run::expAvg),
+    EXP_AVG_SQ("expAvgSq", StepOutput::expAvgSq, Float64Run::expAvgSq);
 
-    private final Function<Step, MemorySegment> recorded;
-    private final Function<StepOutput, MemorySegment> actual;
+    private final String title;
+    private final Function<StepOutput, MemorySegment> floats;
+    private final Function<Float64Run, BoundedArray> float64;
 
-    Recorded(Function<Step, MemorySegment> recorded, Function<StepOutput, MemorySegment> actual) {
-      this.recorded = recorded;
-      this.actual = actual;
-    }
-
-    MemorySegment of(Step step) {
-      return recorded.apply(step);
+    Recorded(
+        String title,
+        Function<StepOutput, MemorySegment> floats,
+        Function<Float64Run, BoundedArray> float64) {
+      this.title = title;
+      this.floats = floats;
+      this.float64 = float64;
     }
 
     MemorySegment of(StepOutput output) {
-      return actual.apply(output);
+      return floats.apply(output);
+    }
+
+    BoundedArray of(Float64Run run) {
+      return float64.apply(run);
+    }
+
+    @Override
+    public String toString() {
+      return title;
     }
   }
 

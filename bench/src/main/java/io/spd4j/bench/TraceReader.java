@@ -73,13 +73,15 @@ final class TraceReader {
         taken.add(
             new Step(
                 data(p + "grad." + k, Dtype.F32, bytes),
-                data(p + "param." + k, Dtype.F32, bytes),
-                data(p + "exp_avg." + k, Dtype.F32, bytes),
-                data(p + "exp_avg_sq." + k, Dtype.F32, bytes),
-                rule == Rule.SPD
-                    ? data(p + "condition." + k, Dtype.F64, Double.BYTES)
-                        .get(ValueLayout.JAVA_DOUBLE, 0)
-                    : 0));
+                new StepOutput(
+                    data(p + "param." + k, Dtype.F32, bytes),
+                    data(p + "exp_avg." + k, Dtype.F32, bytes),
+                    data(p + "exp_avg_sq." + k, Dtype.F32, bytes),
+                    null,
+                    rule == Rule.SPD
+                        ? data(p + "condition." + k, Dtype.F64, Double.BYTES)
+                            .get(ValueLayout.JAVA_DOUBLE, 0)
+                        : 0)));
       }
       tensors.add(new Trace.Tensor(init, anchor, taken));
     }

@@ -13,7 +13,7 @@ import java.util.List;
  * A trace on one backend with one number of threads. Small steps use fewer threads than they may,
  * so one optimizer steps as many copies of the trace's tensors as it takes to use all.
  */
-final class TraceRun implements AutoCloseable {
+class TraceRun implements AutoCloseable {
   /** More than the library asks for before it wakes a thread. */
   private static final long ELEMENTS_PER_THREAD = 1 << 16;
 
@@ -63,12 +63,13 @@ final class TraceRun implements AutoCloseable {
 
   /** What the steps so far have made of a parameter. */
   StepOutput output(Parameter parameter) {
-    return StepOutput.of(parameter, memory);
-  }
-
-  /** What SPD did with a parameter in the last step. */
-  SpdReport report(Parameter parameter) {
-    return adam.spdReport(parameter).orElseThrow();
+    MemorySegment max = parameter.maxExpAvgSq();
+    return new StepOutput(
+        memory.output(parameter.data()),
+        memory.output(parameter.expAvg()),
+        memory.output(parameter.expAvgSq()),
+        max == null ? null : memory.output(max),
+        adam.spdReport(parameter).map(SpdReport::condition).orElse(0.0));
   }
 
   @Override

@@ -18,7 +18,7 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
-import org.junit.jupiter.params.provider.ValueSource;
+import org.junit.jupiter.params.provider.MethodSource;
 
 /** On a device, or on the emulation of one that `make cuda-on-host` builds. */
 class CudaTest {
@@ -32,18 +32,8 @@ class CudaTest {
   }
 
   @ParameterizedTest
-  @ValueSource(
-      strings = {
-        "adamw",
-        "adamw_amsgrad_maximize",
-        "l2sp",
-        "l2sp_coupled",
-        "spd",
-        "spd_half_amsgrad",
-        "spd_origin"
-      })
-  void recordedTracesGiveTheBitsOfTheOtherBackends(String trace) {
-    Path file = Path.of("..", "src", "test", "resources", "reference", trace + ".safetensors");
+  @MethodSource("io.spd4j.bench.ReplayTest#traces")
+  void recordedTracesGiveTheBitsOfTheOtherBackends(Path file) {
     Cli replay = Cli.run("replay", "--threads", "2", file.toString());
 
     assertThat(replay.err()).isEmpty();

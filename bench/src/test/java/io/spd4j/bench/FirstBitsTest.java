@@ -21,7 +21,7 @@ class FirstBitsTest {
           IntStream.range(0, 4)
               .mapToObj(i -> arena.allocate(LENGTH * Float.BYTES))
               .toArray(MemorySegment[]::new);
-      StepOutput output = new StepOutput(arrays[0], arrays[1], arrays[2], arrays[3]);
+      StepOutput output = new StepOutput(arrays[0], arrays[1], arrays[2], arrays[3], 0);
       FirstBits bits = new FirstBits();
 
       assertThat(bits.same(0, 1, output)).isTrue();
@@ -33,11 +33,22 @@ class FirstBitsTest {
   }
 
   @Test
+  void theConditionCounts() {
+    MemorySegment array = MemorySegment.ofArray(new float[LENGTH]);
+    FirstBits bits = new FirstBits();
+
+    bits.same(0, 1, new StepOutput(array, array, array, null, 1));
+    assertThat(bits.same(0, 1, new StepOutput(array, array, array, null, 1))).isTrue();
+    assertThat(bits.same(0, 1, new StepOutput(array, array, array, null, Math.nextUp(1.0))))
+        .isFalse();
+  }
+
+  @Test
   void minusZeroIsNotZero() {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment data = arena.allocate(Float.BYTES);
       MemorySegment moment = arena.allocate(Float.BYTES);
-      StepOutput output = new StepOutput(data, moment, moment, null);
+      StepOutput output = new StepOutput(data, moment, moment, null, 0);
       FirstBits bits = new FirstBits();
 
       bits.same(0, 1, output);

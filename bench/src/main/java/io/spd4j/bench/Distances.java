@@ -1,0 +1,99 @@
+package io.spd4j.bench;
+
+import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
+
+import io.spd4j.bench.Trace.Recorded;
+import java.lang.foreign.MemorySegment;
+import java.util.EnumMap;
+import java.util.Map;
+import java.util.function.Function;
+import java.util.function.IntToDoubleFunction;
+
+/**
+ * How far a run of a trace gets from another: the largest relative distance of each array. That of
+ * an element is relative to the largest magnitude that it has had in the other run so far, at least
+ * a thousandth of the array's root mean square: where a sum nearly cancels, the roundings of what
+ * was added remain.
+ */
+final class Distances {
+  private final Map<Recorded, double[][]> largest = new EnumMap<>(Recorded.class);
+  private final Map<Recorded, Double> worst = new EnumMap<>(Recorded.class);
+  private final boolean[] apart;
+
+  Distances(Trace trace) {
+    int tensors = trace.tensors().size();
+    apart = new boolean[tensors];
+    for (Recorded array : Recorded.values()) {
+      worst.put(array, 0.0);
+      double[][] magnitudes = new double[tensors][];
+      for (int i = 0; i < tensors; i++) {
+        MemorySegment init = trace.tensors().get(i).init();
+        magnitudes[i] = new double[Math.toIntExact(init.byteSize() / Float.BYTES)];
+        if (array == Recorded.PARAM) {
+          grow(magnitudes[i], element -> init.getAtIndex(JAVA_FLOAT, element));
+        }
+      }
+      largest.put(array, magnitudes);
+    }
+  }
+
+  /**
+   * Looks at a tensor after a step. After a decision in which the runs differ it does not count.
+   *
+   * @param other the numbers of the other run's arrays
+   */
+  void look(
+      int tensor,
+      StepOutput output,
+      boolean otherSelected,
+      Function<Recorded, IntToDoubleFunction> other) {
+    apart[tensor] |= output.selected() != otherSelected;
+    if (!apart[tensor]) {
+      for (Recorded array : Recorded.values()) {
+        double distance = largest(array.of(output), other.apply(array), largest.get(array)[tensor]);
+        worst.merge(array, distance, Math::max);
+      }
+    }
+  }
+
+  private static double largest(MemorySegment floats, IntToDoubleFunction other, double[] scale) {
+    grow(scale, other);
+    double floor = rms(other, scale.length) * 1e-3;
+    double largest = 0;
+    for (int e = 0; e < scale.length; e++) {
+      double distance = Math.abs(floats.getAtIndex(JAVA_FLOAT, e) - other.applyAsDouble(e));
+      if (distance != 0) {
+        largest = Math.max(largest, distance / Math.max(floor, scale[e]));
+      }
+    }
+    return largest;
+  }
+
+  /** The tensors that do not count any more. */
+  int apart() {
+    int count = 0;
+    for (boolean tensor : apart) {
+      count += tensor ? 1 : 0;
+    }
+    return count;
+  }
+
+  /** The largest so far; NaN if there was one. */
+  double worst(Recorded array) {
+    return worst.get(array);
+  }
+
+  private static void grow(double[] largest, IntToDoubleFunction values) {
+    for (int e = 0; e < largest.length; e++) {
+      largest[e] = Math.max(largest[e], Math.abs(values.applyAsDouble(e)));
+    }
+  }
+
+  private static double rms(IntToDoubleFunction values, int length) {
+    double sum = 0;
+    for (int e = 0; e < length; e++) {
+      sum += values.applyAsDouble(e) * values.applyAsDouble(e);
+    }
+    return Math.sqrt(sum / length);
+  }
+}

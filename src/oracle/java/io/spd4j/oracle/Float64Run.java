@@ -1,0 +1,220 @@
+package io.spd4j.oracle;
+
+import io.spd4j.L2SP;
+import io.spd4j.ParameterGroup;
+import io.spd4j.SelectiveProjectionDecay;
+import io.spd4j.WeightDecay;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+
+/**
+ * The steps of one tensor in float64, by the equations of native/NUMERICS.md, and with every number
+ * the bound of how far a run in float32 may be from it: {@link Arithmetic} says how it follows.
+ *
+ * <p>{@link #goOnFrom} takes up what the run had after a step. The bound then is that of one step,
+ * which no earlier step makes wider. Without it this is the float64 run from the beginning to the
+ * end, and its bounds grow. Not thread-safe.
+ */
+public final class Float64Run {
+  private final ParameterGroup group;
+  private final Kind kind;
+  private final Arithmetic f;
+  private final double[] anchor;
+  private final BoundedArray param;
+  private final BoundedArray expAvg;
+  private final BoundedArray expAvgSq;
+  private final BoundedArray maxExpAvgSq;
+  private int steps;
+  private Bounded condition = Bounded.ZERO;
+  private boolean selected;
+
+  /**
+   * Begins at a tensor's first step.
+   *
+   * @param group the settings, read at each step
+   * @param kind how the run computes that this is compared with
+   * @param data the tensor's floats, of which this makes a copy
+   * @param anchor null: the origin
+   */
+  public Float64Run(ParameterGroup group, Kind kind, MemorySegment data, MemorySegment anchor) {
+    this.group = group;
+    this.kind = kind;
+    f = kind.elements;
+    int length = Math.toIntExact(data.byteSize() / Float.BYTES);
+    this.anchor = new double[length];
+    param = new BoundedArray(length);
+    expAvg = new BoundedArray(length);
+    expAvgSq = new BoundedArray(length);
+    maxExpAvgSq = new BoundedArray(length);
+    for (int i = 0; i < length; i++) {
+      this.anchor[i] = anchor == null ? 0 : at(anchor, i);
+      param.set(i, Bounded.exact(at(data, i)));
+    }
+  }
+
+  private static double at(MemorySegment floats, int index) {
+    return floats.getAtIndex(ValueLayout.JAVA_FLOAT, index);
+  }
+
+  /**
+   * Takes a step.
+   *
+   * @param gradient floats
+   * @param selects what SPD decided in the run; counts where c is too close to 0 to tell
+   */
+  public void step(MemorySegment gradient, double gradScale, boolean selects) {
+    steps++;
+    final double lambda = group.decay().lambda();
+    final Bounded scale = f.setting(group.maximize() ? -gradScale : gradScale, 0);
+    final Bounded beta1 = f.setting(group.beta1(), 0);
+    final Bounded beta2 = f.setting(group.beta2(), 0);
+    final Bounded oneMinusBeta1 = f.setting(1 - group.beta1(), 0);
+    final Bounded oneMinusBeta2 = f.setting(1 - group.beta2(), 0);
+    final Bounded eps = f.setting(group.eps(), 0);
+    final double bias1 = 1 - Math.pow(group.beta1(), steps);
+    final double bias2 = 1 - Math.pow(group.beta2(), steps);
+    final Bounded stepSize = f.setting(group.lr() / bias1, powerError() / bias1);
+    final Bounded invSqrtBias2 = f.setting(1 / Math.sqrt(bias2), powerError() / bias2);
+    final Bounded pull = f.setting(group.lr() * lambda, 0);
+    final Bounded kept = f.setting(1 - group.lr() * lambda, 0);
+    final Bounded coupling = f.setting(lambda, 0);
+    final Sum gradDot = kind.sum();
+    final Sum devSq = kind.sum();
+    final Sum newDevSq = kind.sum();
+    for (int i = 0; i < anchor.length; i++) {
+      final Bounded theta = param.get(i);
+      final Bounded dev = deviation(i);
+      Bounded g = f.mul(scale, Bounded.exact(at(gradient, i)));
+      if (group.decay() instanceof L2SP l2sp && l2sp.coupled()) {
+        g = f.add(g, f.mul(coupling, dev));
+      }
+      final Bounded m = f.add(f.mul(beta1, expAvg.get(i)), f.mul(oneMinusBeta1, g));
+      final Bounded v = f.add(f.mul(beta2, expAvgSq.get(i)), f.mul(f.mul(oneMinusBeta2, g), g));
+      expAvg.set(i, m);
+      expAvgSq.set(i, v);
+      maxExpAvgSq.set(i, larger(maxExpAvgSq.get(i), v));
+      final Bounded s = group.amsgrad() ? maxExpAvgSq.get(i) : v;
+      final Bounded root = f.mul(f.sqrt(s), invSqrtBias2);
+      // The root is not below 0, so the divisor is not below eps.
+      final Bounded u = f.div(f.mul(stepSize, m), f.add(root, eps), eps.value() - eps.error());
+      param.set(
+          i,
+          switch (group.decay()) {
+            case WeightDecay decay -> f.sub(f.mul(theta, kept), u);
+            case L2SP l2sp when !l2sp.coupled() -> f.sub(f.pulled(theta, pull, anchor[i]), u);
+            default -> f.sub(theta, u);
+          });
+      if (isSpd()) {
+        final Bounded newDev = deviation(i);
+        gradDot.add(f.mul(g, dev));
+        devSq.add(f.mul(dev, dev));
+        newDevSq.add(f.mul(newDev, newDev));
+      }
+    }
+    if (isSpd()) {
+      final Bounded dot = gradDot.total();
+      condition = new Bounded(-dot.value(), dot.error());
+      selected = isClose() ? selects : condition.value() < 0;
+      if (selected) {
+        project(ratio(devSq.total(), newDevSq.total()));
+      }
+    }
+  }
+
+  /** Of β^t: its roundings in float64, and those of pow. */
+  private double powerError() {
+    return (2 * steps + 2) * 0x1p-53;
+  }
+
+  /** Whether there is a decision. */
+  public boolean isSpd() {
+    return group.decay() instanceof SelectiveProjectionDecay;
+  }
+
+  private Bounded deviation(int i) {
+    return f.sub(param.get(i), Bounded.exact(anchor[i]));
+  }
+
+  private static Bounded larger(Bounded x, Bounded y) {
+    return new Bounded(Math.max(x.value(), y.value()), Math.max(x.error(), y.error()));
+  }
+
+  /** r, which is within [0, 1] whatever the bounds of the sums. */
+  private Bounded ratio(Bounded devSq, Bounded newDevSq) {
+    final Arithmetic d = kind.decision;
+    final Bounded updated = d.sqrt(newDevSq);
+    if (updated.most() == 0) {
+      return Bounded.ZERO;
+    }
+    final Bounded r = d.div(d.sub(updated, d.sqrt(devSq)), updated, 0);
+    final double value = updated.value() > 0 ? Math.clamp(r.value(), 0, 1) : 0;
+    final boolean bounded = Double.isFinite(r.error());
+    final double least = bounded ? Math.clamp(r.value() - r.error(), 0, 1) : 0;
+    final double most = bounded ? Math.clamp(r.value() + r.error(), 0, 1) : 1;
+    return new Bounded(value, Math.max(value - least, most - value));
+  }
+
+  /** θ' = θ̃ − (λ·r)·(θ̃−θ0) */
+  private void project(Bounded ratio) {
+    final Bounded strength = kind.decision.mul(Bounded.exact(group.decay().lambda()), ratio);
+    final Bounded shrink = f.rounded(strength.value(), strength.error());
+    for (int i = 0; i < anchor.length; i++) {
+      param.set(i, f.pulled(param.get(i), shrink, anchor[i]));
+    }
+  }
+
+  /**
+   * Takes up what the run has in memory after a step, as floats.
+   *
+   * @param maxExpAvgSq null: not known, or without AMSGrad
+   */
+  public void goOnFrom(
+      MemorySegment param,
+      MemorySegment expAvg,
+      MemorySegment expAvgSq,
+      MemorySegment maxExpAvgSq) {
+    for (int i = 0; i < anchor.length; i++) {
+      this.param.set(i, kind.stored(at(param, i)));
+      this.expAvg.set(i, kind.stored(at(expAvg, i)));
+      this.expAvgSq.set(i, kind.stored(at(expAvgSq, i)));
+      if (maxExpAvgSq != null) {
+        this.maxExpAvgSq.set(i, kind.stored(at(maxExpAvgSq, i)));
+      }
+    }
+  }
+
+  /** θ after the step. */
+  public BoundedArray param() {
+    return param;
+  }
+
+  /** m after the step. */
+  public BoundedArray expAvg() {
+    return expAvg;
+  }
+
+  /** v after the step. */
+  public BoundedArray expAvgSq() {
+    return expAvgSq;
+  }
+
+  /** v̂ after the step, also without AMSGrad. */
+  public BoundedArray maxExpAvgSq() {
+    return maxExpAvgSq;
+  }
+
+  /** SPD's c in the step. */
+  public Bounded condition() {
+    return condition;
+  }
+
+  /** Whether c is so close to 0 that a run in float32 may decide either way. */
+  public boolean isClose() {
+    return condition.error() != 0 && !(Math.abs(condition.value()) > condition.error());
+  }
+
+  /** Whether SPD selected the tensor: by c or, where that is too close, as the run did. */
+  public boolean selected() {
+    return selected;
+  }
+}
