@@ -4,8 +4,9 @@
  */
 #include "kernels.h"
 
-SPD4J_INLINE void step(bool anchored, bool amsgrad, spd4j_arrays a, spd4j_scalars k, int64_t n, spd4j_sums *sums) {
-  (void)anchored, (void)sums;
+SPD4J_INLINE void row(bool anchored, bool amsgrad, spd4j_arrays a, spd4j_scalars k, int64_t n) {
+  (void)anchored;
+  spd4j_prefetch(false, amsgrad, &a);
   SPD4J_INDEPENDENT
   for (int64_t i = 0; i < n; i++) {
     const float u = spd4j_adam(amsgrad, &a, &k, i, spd4j_mul(a.grad[i], k.grad_scale));
@@ -13,4 +14,4 @@ SPD4J_INLINE void step(bool anchored, bool amsgrad, spd4j_arrays a, spd4j_scalar
   }
 }
 
-SPD4J_UPDATE_KERNEL(adamw, step)
+SPD4J_ROW_KERNEL(adamw, row)

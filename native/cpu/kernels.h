@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "element.h"
 
@@ -51,6 +52,28 @@ SPD4J_INLINE spd4j_arrays spd4j_arrays_at(const spd4j_tensor *t, int64_t begin) 
   return spd4j_advance(a, begin);
 }
 
+/*
+ * Elements ahead of the one at work that are asked for: hardware prefetches no further than the end of a 4 KB page, and
+ * not that far for as many arrays. Past the end of an array it is no access: a prefetch faults nowhere.
+ */
+enum { SPD4J_AHEAD = 256, SPD4J_CACHE_LINE = 64 };
+
+SPD4J_INLINE void spd4j_prefetch_array(const float *array) {
+  const uintptr_t from = (uintptr_t)array + SPD4J_AHEAD * sizeof(float);
+  for (uintptr_t at = 0; at < SPD4J_LANES * sizeof(float); at += SPD4J_CACHE_LINE)
+    __builtin_prefetch((const void *)(from + at));
+}
+
+/* A row of each array that a step reads. */
+SPD4J_INLINE void spd4j_prefetch(bool anchored, bool amsgrad, const spd4j_arrays *a) {
+  spd4j_prefetch_array(a->param);
+  spd4j_prefetch_array(a->grad);
+  if (anchored) spd4j_prefetch_array(a->anchor);
+  spd4j_prefetch_array(a->exp_avg);
+  spd4j_prefetch_array(a->exp_avg_sq);
+  if (amsgrad) spd4j_prefetch_array(a->max_exp_avg_sq);
+}
+
 /* Moments of element i from its gradient; returns Adam's update u. */
 SPD4J_INLINE float spd4j_adam(bool amsgrad, const spd4j_arrays *a, const spd4j_scalars *k, int64_t i, float g) {
   const float m = spd4j_exp_avg(k, a->exp_avg[i], g), v = spd4j_exp_avg_sq(k, a->exp_avg_sq[i], g);
@@ -83,6 +106,16 @@ SPD4J_INLINE float spd4j_adam(bool amsgrad, const spd4j_arrays *a, const spd4j_s
         step(false, false, a, k, n, &table->sums[i]);                                                  \
     }                                                                                                  \
   }
+
+/* The same from its loop over a row, at most LANES elements of a block: row(anchored, amsgrad, arrays, scalars, n). */
+#define SPD4J_ROW_KERNEL(name, row)                                                                                   \
+  SPD4J_INLINE void row##s(bool anchored, bool amsgrad, spd4j_arrays a, spd4j_scalars k, int64_t n, spd4j_sums *sums) { \
+    (void)sums;                                                                                                       \
+    for (; n >= SPD4J_LANES; n -= SPD4J_LANES, a = spd4j_advance(a, SPD4J_LANES))                                     \
+      row(anchored, amsgrad, a, k, SPD4J_LANES);                                                                      \
+    if (n > 0) row(anchored, amsgrad, a, k, n);                                                                       \
+  }                                                                                                                   \
+  SPD4J_UPDATE_KERNEL(name, row##s)
 
 /*
  * The sum of all lanes. They meet in halves: lane l takes lane l + width for width = LANES / 2, ..., 2, 1. Not inlined:

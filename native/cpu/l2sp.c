@@ -6,8 +6,8 @@
  */
 #include "kernels.h"
 
-SPD4J_INLINE void decoupled(bool anchored, bool amsgrad, spd4j_arrays a, spd4j_scalars k, int64_t n, spd4j_sums *sums) {
-  (void)sums;
+SPD4J_INLINE void decoupled(bool anchored, bool amsgrad, spd4j_arrays a, spd4j_scalars k, int64_t n) {
+  spd4j_prefetch(anchored, amsgrad, &a);
   SPD4J_INDEPENDENT
   for (int64_t i = 0; i < n; i++) {
     const float dev = anchored ? spd4j_sub(a.param[i], a.anchor[i]) : a.param[i];
@@ -16,8 +16,8 @@ SPD4J_INLINE void decoupled(bool anchored, bool amsgrad, spd4j_arrays a, spd4j_s
   }
 }
 
-SPD4J_INLINE void coupled(bool anchored, bool amsgrad, spd4j_arrays a, spd4j_scalars k, int64_t n, spd4j_sums *sums) {
-  (void)sums;
+SPD4J_INLINE void coupled(bool anchored, bool amsgrad, spd4j_arrays a, spd4j_scalars k, int64_t n) {
+  spd4j_prefetch(anchored, amsgrad, &a);
   SPD4J_INDEPENDENT
   for (int64_t i = 0; i < n; i++) {
     const float dev = anchored ? spd4j_sub(a.param[i], a.anchor[i]) : a.param[i];
@@ -26,5 +26,5 @@ SPD4J_INLINE void coupled(bool anchored, bool amsgrad, spd4j_arrays a, spd4j_sca
   }
 }
 
-SPD4J_UPDATE_KERNEL(l2sp, decoupled)
-SPD4J_UPDATE_KERNEL(l2sp_coupled, coupled)
+SPD4J_ROW_KERNEL(l2sp, decoupled)
+SPD4J_ROW_KERNEL(l2sp_coupled, coupled)

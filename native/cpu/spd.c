@@ -14,6 +14,7 @@
 /* Up to LANES elements: element l goes to lane l of each sum. */
 SPD4J_INLINE void row(bool anchored, bool amsgrad, spd4j_arrays a, spd4j_scalars k, int64_t n, float *dot,
                       float *dev_sq, float *new_dev_sq) {
+  spd4j_prefetch(anchored, amsgrad, &a);
   SPD4J_INDEPENDENT
   for (int64_t l = 0; l < n; l++) {
     const float g = spd4j_mul(a.grad[l], k.grad_scale);

@@ -101,9 +101,7 @@ class BitsTest {
     }
   }
 
-  /**
-   * Several waves, and tensors that threads share, while rules, frozen groups and gradients change.
-   */
+  /** Tensors that threads share, while rules, frozen groups and gradients change. */
   @ParameterizedTest
   @MethodSource("others")
   void sharedTensorsGiveTheBitsOfOneThread(Kernels kernels) {

@@ -26,10 +26,8 @@ public final class CpuStepper implements Stepper {
   private Schedule schedule;
   private final Schedule[] alone;
 
-  /** What the schedule was made for: which groups are frozen, and which are stepped with SPD. */
+  /** What the schedule was made for: which groups are frozen. */
   private final boolean[] frozen;
-
-  private final boolean[] spd;
 
   /** The first tensor that is stepped with each row of scalars. */
   private final int[] rowTensors;
@@ -62,7 +60,6 @@ public final class CpuStepper implements Stepper {
     scheduled = new boolean[steps.length];
     alone = new Schedule[steps.length];
     frozen = new boolean[groups.size()];
-    spd = new boolean[groups.size()];
     rowTensors = new int[steps.length];
     table = new BlockTable(tensors.stream().map(Tensor::arrays).toList());
     try {
@@ -125,7 +122,7 @@ public final class CpuStepper implements Stepper {
     table.scalars(tensor, groupOf[tensor], gradScale, steps[tensor] + 1);
     table.scalarsOf(tensor, tensor);
     if (alone[tensor] == null) {
-      alone[tensor] = Schedule.of(table, tensor, tensor + 1, false, threads);
+      alone[tensor] = Schedule.of(table, tensor, tensor + 1, threads);
     }
     checkAccess(alone[tensor]);
     drive(alone[tensor]);
@@ -175,7 +172,7 @@ public final class CpuStepper implements Stepper {
 
   private boolean groupsChanged() {
     for (int g = 0; g < groups.size(); g++) {
-      if (frozen[g] != groups.get(g).frozen() || spd[g] != (groups.get(g).rule() == Rule.SPD)) {
+      if (frozen[g] != groups.get(g).frozen()) {
         return true;
       }
     }
@@ -185,17 +182,14 @@ public final class CpuStepper implements Stepper {
   private void schedule() {
     separate();
     schedule = null;
-    boolean anySpd = false;
     for (int g = 0; g < groups.size(); g++) {
       frozen[g] = groups.get(g).frozen();
-      spd[g] = groups.get(g).rule() == Rule.SPD;
-      anySpd |= spd[g] && !frozen[g];
     }
     for (int i = 0; i < steps.length; i++) {
       scheduled[i] = active(i);
     }
     assignRows();
-    schedule = Schedule.of(table, 0, steps.length, anySpd, threads);
+    schedule = Schedule.of(table, 0, steps.length, threads);
   }
 
   /** Consecutive tensors of a group that have taken as many steps share a row of scalars. */

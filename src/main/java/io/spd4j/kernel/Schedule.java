@@ -1,25 +1,19 @@
 package io.spd4j.kernel;
 
 import java.lang.foreign.MemorySegment;
-import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
-import java.util.List;
 import java.util.Map;
 import java.util.stream.IntStream;
 
 /**
- * How the tensors that are stepped are gone through: in waves of whole tensors, each wave cut into
- * one run of blocks a thread. A tensor that lies in one run is stepped by its thread alone; one
- * that threads share waits for all of them before SPD can decide, so waves are short: what it
- * projects then is still in cache. Without SPD there is one wave. Built anew only when other
- * tensors are stepped than before, some with SPD or none any more, or a gradient lies in another
- * arena.
+ * How the tensors that are stepped are gone through: cut into one run of blocks a thread. A tensor
+ * that lies in one run is stepped by its thread alone, which decides on it and projects it while it
+ * is in cache; a tensor that is cut waits for all threads before SPD can decide. There are fewer of
+ * these than threads. Built anew only when other tensors are stepped than before, or a gradient
+ * lies in another arena.
  */
 final class Schedule {
-  /** Elements of a wave at which it ends: what lies in a last-level cache, give or take. */
-  private static final long WAVE = 1 << 20;
-
   /** Elements that make it worth to wake another thread. */
   private static final long RUN = 1 << 15;
 
@@ -29,40 +23,35 @@ final class Schedule {
   /** A run may be longer than its share by a part of it, if it need not share a tensor then. */
   private static final int TOLERANCE = 64;
 
-  /**
-   * Whole tensors [first, end), their blocks cut into runs [bounds[i], bounds[i+1]).
-   *
-   * @param shared those that no run holds whole; an empty tensor is in no run at all
-   */
-  record Wave(int first, int end, long[] bounds, int[] shared) {
-    int runs() {
-      return bounds.length - 1;
-    }
-  }
-
+  private final int first;
+  private final int end;
+  private final long[] bounds;
+  private final int[] shared;
   private final Holds holds;
-  private final List<Wave> waves;
   private final MemorySegment[] scopes;
-  private final boolean parallel;
 
-  private Schedule(Holds holds, List<Wave> waves, MemorySegment[] scopes, boolean parallel) {
+  private Schedule(
+      int first, int end, long[] bounds, int[] shared, Holds holds, MemorySegment[] scopes) {
+    this.first = first;
+    this.end = end;
+    this.bounds = bounds;
+    this.shared = shared;
     this.holds = holds;
-    this.waves = waves;
     this.scopes = scopes;
-    this.parallel = parallel;
   }
 
   /**
    * The schedule of the tensors [first, end) that have a row of scalars.
    *
-   * @param spd some of them are stepped with SPD
-   * @param threads runs of a wave at the most
+   * @param threads runs at the most
    */
-  static Schedule of(BlockTable table, int first, int end, boolean spd, int threads) {
+  static Schedule of(BlockTable table, int first, int end, int threads) {
     Map<MemorySegment.Scope, MemorySegment> scopes = new LinkedHashMap<>();
     boolean confined = false;
+    long numel = 0;
     for (int t = first; t < end; t++) {
       if (table.scalarsOf(t) >= 0) {
+        numel += table.arrays(t).numel();
         for (MemorySegment segment : table.arrays(t).all()) {
           if (scopes.putIfAbsent(segment.scope(), segment) == null) {
             confined |= !segment.isAccessibleBy(ANY_OTHER);
@@ -70,27 +59,15 @@ final class Schedule {
         }
       }
     }
-    int runs = confined ? 1 : threads;
-    List<Wave> waves = new ArrayList<>();
-    boolean parallel = false;
-    int begin = first;
-    long numel = 0;
-    for (int t = first; t < end; t++) {
-      numel += table.scalarsOf(t) < 0 ? 0 : table.arrays(t).numel();
-      if ((spd && numel >= WAVE) || t == end - 1) {
-        int wanted = Math.clamp(numel / RUN, 1, runs);
-        long[] bounds = bounds(table, begin, t + 1, numel, wanted);
-        waves.add(new Wave(begin, t + 1, bounds, shared(table, begin, t + 1, bounds)));
-        parallel |= wanted > 1;
-        begin = t + 1;
-        numel = 0;
-      }
-    }
+    int runs = Math.clamp(numel / RUN, 1, confined ? 1 : threads);
+    long[] bounds = bounds(table, first, end, numel, runs);
     return new Schedule(
+        first,
+        end,
+        bounds,
+        shared(table, first, end, bounds),
         Holds.of(table, first, end),
-        List.copyOf(waves),
-        scopes.values().toArray(MemorySegment[]::new),
-        parallel);
+        scopes.values().toArray(MemorySegment[]::new));
   }
 
   /**
@@ -137,17 +114,32 @@ final class Schedule {
     return next < bounds.length && bounds[next] < table.firstBlock(tensor + 1);
   }
 
+  /** The first tensor. */
+  int first() {
+    return first;
+  }
+
+  /** The tensor behind the last one. */
+  int end() {
+    return end;
+  }
+
+  int runs() {
+    return bounds.length - 1;
+  }
+
+  /** The first block of a run; that of the next run is its end. */
+  long bound(int run) {
+    return bounds[run];
+  }
+
+  /** The tensors that no run holds whole; an empty one is in no run at all. */
+  int[] shared() {
+    return shared;
+  }
+
   Holds holds() {
     return holds;
-  }
-
-  List<Wave> waves() {
-    return waves;
-  }
-
-  /** Whether any wave is worth more than one thread. */
-  boolean parallel() {
-    return parallel;
   }
 
   /**

@@ -1,6 +1,5 @@
 package io.spd4j.kernel;
 
-import java.util.List;
 import java.util.concurrent.Executor;
 
 /**
@@ -14,7 +13,7 @@ final class StepDriver implements AutoCloseable {
   private final SpdDecisions decisions;
   private final Team.Work part = this::runPart;
   private Pass pass;
-  private Schedule.Wave wave;
+  private Schedule schedule;
 
   /**
    * @param threads threads that work on a step, the caller's among them
@@ -36,13 +35,9 @@ final class StepDriver implements AutoCloseable {
   /** Steps the tensors of a begun schedule with the rows of scalars that they have in the table. */
   void step(Schedule schedule) {
     try {
-      List<Schedule.Wave> waves = schedule.waves();
-      for (int w = 0; w < waves.size(); w++) {
-        Schedule.Wave wave = waves.get(w);
-        run(Pass.UPDATE, wave);
-        if (decide(wave.shared())) {
-          run(Pass.PROJECT, wave);
-        }
+      run(Pass.UPDATE, schedule);
+      if (decide(schedule.shared())) {
+        run(Pass.PROJECT, schedule);
       }
     } finally {
       team.end();
@@ -68,14 +63,10 @@ final class StepDriver implements AutoCloseable {
     double sum = 0;
     begin(schedule);
     try {
-      List<Schedule.Wave> waves = schedule.waves();
-      for (int w = 0; w < waves.size(); w++) {
-        Schedule.Wave wave = waves.get(w);
-        run(Pass.GRAD_SQ, wave);
-        for (int t = wave.first(); t < wave.end(); t++) {
-          if (table.scalarsOf(t) >= 0) {
-            sum += decisions.sum(t, TableLayout.GRAD_SQ);
-          }
+      run(Pass.GRAD_SQ, schedule);
+      for (int t = schedule.first(); t < schedule.end(); t++) {
+        if (table.scalarsOf(t) >= 0) {
+          sum += decisions.sum(t, TableLayout.GRAD_SQ);
         }
       }
     } finally {
@@ -87,15 +78,15 @@ final class StepDriver implements AutoCloseable {
   /** Gets ready; nothing is written yet, whatever the caller's executor throws. */
   void begin(Schedule schedule) {
     table.holds(schedule.holds());
-    if (schedule.parallel()) {
+    if (schedule.runs() > 1) {
       team.begin();
     }
   }
 
-  private void run(Pass pass, Schedule.Wave wave) {
+  private void run(Pass pass, Schedule schedule) {
     this.pass = pass;
-    this.wave = wave;
-    if (wave.runs() == 1) {
+    this.schedule = schedule;
+    if (schedule.runs() == 1) {
       runPart(0);
     } else {
       team.run(part);
@@ -103,11 +94,11 @@ final class StepDriver implements AutoCloseable {
   }
 
   private void runPart(int part) {
-    if (part >= wave.runs()) {
+    if (part >= schedule.runs()) {
       return;
     }
-    long begin = wave.bounds()[part];
-    long end = wave.bounds()[part + 1];
+    long begin = schedule.bound(part);
+    long end = schedule.bound(part + 1);
     if (pass == Pass.PROJECT) {
       project(begin, end);
     } else if (begin < end) {
@@ -121,7 +112,7 @@ final class StepDriver implements AutoCloseable {
 
   /** Projects those blocks of the run that belong to shared tensors, the newest first. */
   private void project(long begin, long end) {
-    int[] shared = wave.shared();
+    int[] shared = schedule.shared();
     for (int i = shared.length - 1; i >= 0; i--) {
       long from = Math.max(begin, table.firstBlock(shared[i]));
       long to = Math.min(end, table.firstBlock(shared[i] + 1));

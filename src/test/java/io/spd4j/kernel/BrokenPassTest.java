@@ -73,7 +73,7 @@ class BrokenPassTest {
         StepDriver driver = new StepDriver(kernels, sound, 1, null)) {
       assertThatThrownBy(() -> kernels.gradSq(broken, 0, 1))
           .isInstanceOf(IndexOutOfBoundsException.class);
-      assertThat(driver.gradSq(Schedule.of(sound, 0, 1, false, 1))).isEqualTo(NUMEL);
+      assertThat(driver.gradSq(Schedule.of(sound, 0, 1, 1))).isEqualTo(NUMEL);
     }
   }
 }

@@ -12,7 +12,7 @@ import java.util.stream.IntStream;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** The waves of a schedule cover all blocks once, in runs of about one length. */
+/** A schedule covers all blocks once, in runs of about one length. */
 class ScheduleTest {
   private static final int BLOCK = BlockTable.BLOCK;
 
@@ -37,8 +37,9 @@ class ScheduleTest {
           for (int t = 0; t < tensors.size(); t++) {
             table.scalarsOf(t, random.nextInt(5) == 0 ? -1 : 0);
           }
-          boolean spd = random.nextBoolean();
-          check(table, Schedule.of(table, 0, tensors.size(), spd, threads), spd, threads);
+          int first = random.nextInt(tensors.size());
+          int end = first + 1 + random.nextInt(tensors.size() - first);
+          check(table, first, end, threads);
         }
       }
     }
@@ -49,26 +50,26 @@ class ScheduleTest {
     return new TensorArrays(array, array, null, array, array, null);
   }
 
-  private static void check(BlockTable table, Schedule schedule, boolean spd, int threads) {
-    int next = 0;
-    for (Schedule.Wave wave : schedule.waves()) {
-      assertThat(wave.first()).isEqualTo(next);
-      next = wave.end();
-      long[] bounds = wave.bounds();
-      assertThat(wave.runs()).isBetween(1, threads);
-      assertThat(bounds).isSorted();
-      assertThat(bounds[0]).isEqualTo(table.firstBlock(wave.first()));
-      assertThat(bounds[wave.runs()]).isEqualTo(table.firstBlock(wave.end()));
-      int[] shared =
-          IntStream.range(wave.first(), wave.end())
-              .filter(t -> table.scalarsOf(t) >= 0)
-              .filter(t -> table.arrays(t).numel() == 0 || cut(table, t, bounds))
-              .toArray();
-      assertThat(wave.shared()).isEqualTo(shared);
-      balanced(table, wave);
-    }
-    assertThat(next).isEqualTo(table.tensorCount());
-    assertThat(spd || schedule.waves().size() == 1).isTrue();
+  private static void check(BlockTable table, int first, int end, int threads) {
+    Schedule schedule = Schedule.of(table, first, end, threads);
+    long[] bounds = bounds(schedule);
+    assertThat(schedule.first()).isEqualTo(first);
+    assertThat(schedule.end()).isEqualTo(end);
+    assertThat(schedule.runs()).isBetween(1, threads);
+    assertThat(bounds).isSorted();
+    assertThat(bounds[0]).isEqualTo(table.firstBlock(first));
+    assertThat(bounds[schedule.runs()]).isEqualTo(table.firstBlock(end));
+    int[] shared =
+        IntStream.range(first, end)
+            .filter(t -> table.scalarsOf(t) >= 0)
+            .filter(t -> table.arrays(t).numel() == 0 || cut(table, t, bounds))
+            .toArray();
+    assertThat(schedule.shared()).isEqualTo(shared);
+    balanced(table, bounds);
+  }
+
+  private static long[] bounds(Schedule schedule) {
+    return IntStream.rangeClosed(0, schedule.runs()).mapToLong(schedule::bound).toArray();
   }
 
   private static boolean cut(BlockTable table, int tensor, long[] bounds) {
@@ -77,15 +78,15 @@ class ScheduleTest {
   }
 
   /** No run is longer than its share by more than some blocks and the tolerance. */
-  private static void balanced(BlockTable table, Schedule.Wave wave) {
-    long[] numels = new long[wave.runs()];
-    for (int run = 0; run < wave.runs(); run++) {
-      for (long b = wave.bounds()[run]; b < wave.bounds()[run + 1]; b++) {
+  private static void balanced(BlockTable table, long[] bounds) {
+    long[] numels = new long[bounds.length - 1];
+    for (int run = 0; run < numels.length; run++) {
+      for (long b = bounds[run]; b < bounds[run + 1]; b++) {
         numels[run] +=
             table.scalarsOf(table.tensorOf(b)) < 0 ? 0 : table.length(table.tensorOf(b), b);
       }
     }
-    long share = Arrays.stream(numels).sum() / wave.runs();
+    long share = Arrays.stream(numels).sum() / numels.length;
     for (long numel : numels) {
       assertThat(numel).isLessThanOrEqualTo(share + 2 * BLOCK + 2 * share / 64);
     }
@@ -103,13 +104,13 @@ class ScheduleTest {
                     arrays(arena, (100 - blocks) * BLOCK)))) {
       table.scalarsOf(0, 0);
       table.scalarsOf(1, 0);
-      Schedule.Wave wave = Schedule.of(table, 0, 2, true, 2).waves().getFirst();
+      Schedule schedule = Schedule.of(table, 0, 2, 2);
       if (Math.abs(blocks) <= 1) {
-        assertThat(wave.bounds()).containsExactly(0, 100 + blocks, 200);
-        assertThat(wave.shared()).isEmpty();
+        assertThat(bounds(schedule)).containsExactly(0, 100 + blocks, 200);
+        assertThat(schedule.shared()).isEmpty();
       } else {
-        assertThat(wave.bounds()).containsExactly(0, 100, 200);
-        assertThat(wave.shared()).containsExactly(blocks > 0 ? 0 : 1);
+        assertThat(bounds(schedule)).containsExactly(0, 100, 200);
+        assertThat(schedule.shared()).containsExactly(blocks > 0 ? 0 : 1);
       }
     }
   }
