@@ -21,17 +21,19 @@ import jdk.incubator.vector.VectorOperators;
  * too many for that, and where elements are left behind the last vector, their lanes are asked for:
  * then the lanes stay in memory. (Twelve stores behind the loop were more than C2 inlines.)
  */
-final class VectorTemplate implements VectorLoops {
-  private static final Kind KIND = kind();
+final class VectorTemplate {
+  private static final VectorLoops.Kind KIND = kind();
   private static final Rule RULE = KIND.rule();
   private static final boolean ANCHORED = KIND.anchored();
   private static final boolean AMSGRAD = KIND.amsgrad();
   private static final boolean IN_REGISTERS = KIND.inRegisters();
   private static final int LANES = BlockTable.LANES;
 
-  private static Kind kind() {
+  private VectorTemplate() {}
+
+  private static VectorLoops.Kind kind() {
     try {
-      return MethodHandles.classData(MethodHandles.lookup(), "_", Kind.class);
+      return MethodHandles.classData(MethodHandles.lookup(), "_", VectorLoops.Kind.class);
     } catch (IllegalAccessException e) {
       throw new AssertionError("a class may read its own data", e);
     }
@@ -60,8 +62,8 @@ final class VectorTemplate implements VectorLoops {
     return s;
   }
 
-  @Override
-  public void update(
+  /** See {@link VectorLoops#update}. */
+  static void update(
       long param,
       long grad,
       long anchors,
@@ -150,8 +152,8 @@ final class VectorTemplate implements VectorLoops {
     }
   }
 
-  @Override
-  public void project(long param, long anchors, float shrink, int n) {
+  /** See {@link VectorLoops#project}. */
+  static void project(long param, long anchors, float shrink, int n) {
     for (int i = 0; i < n; i += WIDTH) {
       final long at = (long) i * Float.BYTES;
       final FloatVector theta = load(param + at);
