@@ -28,16 +28,23 @@ final class NativeKernels extends HeldKernels {
     return isa.name();
   }
 
-  /** Calls the handle itself: jextract's methods would wrap a closed arena's exception. */
+  /**
+   * Calls the handles themselves: jextract's methods would wrap a closed arena's exception. Each is
+   * a constant where it is called: to call one that a condition chose has crashed C2 (JDK 25).
+   */
   @Override
   void run(Pass pass, BlockTable table, long begin, long end, MemorySegment[] h) {
+    MemorySegment t = table.header();
+    int tier = isa.tier();
     int status;
     try {
-      status =
-          (int)
-              handle(pass)
-                  .invokeExact(
-                      table.header(), isa.tier(), begin, end, h[0], h[1], h[2], h[3], h[4], h[5]);
+      if (pass == Pass.UPDATE) {
+        status = (int) UPDATE.invokeExact(t, tier, begin, end, h[0], h[1], h[2], h[3], h[4], h[5]);
+      } else if (pass == Pass.PROJECT) {
+        status = (int) PROJECT.invokeExact(t, tier, begin, end, h[0], h[1], h[2], h[3], h[4], h[5]);
+      } else {
+        status = (int) GRAD_SQ.invokeExact(t, tier, begin, end, h[0], h[1], h[2], h[3], h[4], h[5]);
+      }
     } catch (RuntimeException | Error e) {
       throw e;
     } catch (Throwable e) {
@@ -46,10 +53,5 @@ final class NativeKernels extends HeldKernels {
     if (status != spd4j_h.SPD4J_OK()) {
       throw new AssertionError("libspd4j refused our block table, status " + status);
     }
-  }
-
-  /** Comparisons fold into a constant handle; a switch would not. */
-  private static MethodHandle handle(Pass pass) {
-    return pass == Pass.UPDATE ? UPDATE : pass == Pass.PROJECT ? PROJECT : GRAD_SQ;
   }
 }
