@@ -10,76 +10,87 @@ import io.spd4j.kernel.Kernels;
 import java.lang.foreign.Arena;
 import java.nio.file.Path;
 import java.util.List;
-import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** A step at the end of the stack throws a {@link StackOverflowError}; the JVM lives on. */
 class DeepStackTest {
-  /**
-   * Steps at every depth of a recursion until the stack is full: with code that is interpreted
-   * first, then with compiled one, and with frames that grow, so that every distance from the end
-   * comes.
-   */
+  /** One step of a new optimizer at each of the last depths of the stack. */
   static final class Deep {
-    private static final int ROUNDS = 30;
+    private static final int DEPTHS = 2500;
 
-    private static int overflows;
-    private static long steps;
+    private static int reached;
 
+    /** The steps before: what is compiled by then, and so how much stack it takes, varies. */
     public static void main(String[] args) {
+      int warmUp = Integer.getInteger("steps");
       for (Kernels kernels : AllKernels.list()) {
-        overflows = 0;
-        steps = 0;
-        for (int round = 0; round < ROUNDS; round++) {
-          Arena arena =
-              Arena.ofShared(); // neither is closed: the overflow may have spared a finally
-          Parameter parameter = parameter(arena, "a", 70, 1);
-          Adam adam = adam(kernels, 1, group(new SelectiveProjectionDecay(1), List.of(parameter)));
+        Adam first = optimizer(kernels);
+        for (int i = 0; i < warmUp; i++) {
+          first.step();
+        }
+        try {
+          measure(0);
+        } catch (StackOverflowError end) {
+          // reached says where
+        }
+        int limit = reached;
+        int overflows = 0;
+        for (int i = 0; i < DEPTHS; i++) {
+          Adam adam = optimizer(kernels);
           try {
-            descend(adam, round);
+            step(limit - 1 - i, adam);
           } catch (StackOverflowError e) {
             overflows++;
           }
         }
-        System.out.println(kernels.name() + " " + kernels.detail() + ": overflows " + overflows);
-        if (steps == 0) {
-          throw new AssertionError("no step at all");
-        }
+        System.out.println(
+            "%s %s: %s"
+                .formatted(
+                    kernels.name(),
+                    kernels.detail(),
+                    overflows > 0 && overflows < DEPTHS ? "both" : overflows));
       }
     }
 
-    private static void descend(Adam adam, int frames) {
-      step(adam);
-      skip(adam, frames);
+    /** Not closed: an overflow may have spared it a finally. */
+    private static Adam optimizer(Kernels kernels) {
+      Parameter parameter = parameter(Arena.global(), "a", 70, 70);
+      return adam(kernels, 1, group(new SelectiveProjectionDecay(1), List.of(parameter)));
     }
 
-    /** Some frames more, so that another round meets the end elsewhere. */
-    private static void skip(Adam adam, int frames) {
-      if (frames > 0) {
-        skip(adam, frames - 1);
-      } else {
-        descend(adam, 7);
-      }
+    private static void measure(int depth) {
+      reached = depth;
+      measure(depth + 1);
     }
 
-    /** A step may break off half done; later ones are refused then. */
-    private static void step(Adam adam) {
-      try {
+    private static void step(int depth, Adam adam) {
+      if (depth == 0) {
         adam.step();
-        steps++;
-      } catch (IllegalStateException e) {
-        if (!e.getMessage().matches(".*(broke off half done|a step is under way).*")) {
-          throw e;
-        }
+      } else {
+        step(depth - 1, adam);
       }
     }
   }
 
-  @Test
-  void isNoCrash(@TempDir Path folder) throws Exception {
+  @ParameterizedTest
+  @ValueSource(ints = {50, 300, 600, 1000, 5000})
+  void isNoCrash(int steps, @TempDir Path folder) throws Exception {
     String out =
         FreshJvm.run(
-            folder, List.of("--add-modules", "jdk.incubator.vector", "-Xss512k"), Deep.class);
-    assertThat(out).contains("vector ", "scalar ", ": overflows 30").doesNotContain("Exception");
+            folder,
+            List.of(
+                "--add-modules",
+                "jdk.incubator.vector",
+                "-Xss1m",
+                "-Dsteps=" + steps,
+                // frames of one size, so that each depth is another distance from the end
+                "-XX:CompileCommand=exclude,*Deep::step",
+                "-XX:CompileCommand=exclude,*Deep::measure"),
+            Deep.class);
+    List<String> lines = out.lines().filter(line -> line.matches(".+ .+: (both|\\d+)")).toList();
+    assertThat(lines).hasSize(AllKernels.list().size());
+    assertThat(lines).as("some steps overflow, some do not").allMatch(l -> l.endsWith(": both"));
   }
 }

@@ -269,7 +269,7 @@ public final class BlockTable implements AutoCloseable {
     return holds;
   }
 
-  /** What native calls have to keep open from now on. */
+  /** What passes that use addresses have to keep open from now on. */
   void holds(Holds holds) {
     this.holds = holds;
   }

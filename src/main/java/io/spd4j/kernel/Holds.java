@@ -7,10 +7,10 @@ import java.util.Arrays;
 import java.util.List;
 
 /**
- * The segments that go along with a native call so that their arenas stay open while it runs: FFM
- * holds an arena only for segments among the call's arguments, and a table of addresses is not one.
- * Consecutive tensors whose arrays come from at most {@link #WIDTH} arenas share a span and thus a
- * call; usually there is one span.
+ * The segments that go along with a native call so that their arenas stay open while it runs, in C
+ * or, by {@link OpenArenas}, in Java again: FFM holds an arena only for segments among the call's
+ * arguments, and a table of addresses is not one. Consecutive tensors whose arrays come from at
+ * most {@link #WIDTH} arenas share a span and thus a call; usually there is one span.
  */
 final class Holds {
   /** Segments that a call takes along. */

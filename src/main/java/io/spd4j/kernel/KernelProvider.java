@@ -135,7 +135,7 @@ public final class KernelProvider {
           "vector",
           e.getCause() instanceof IllegalCallerException
               ? "arrays are used by their addresses, but " + NativeLibrary.denied()
-              : "the Vector API refused: " + e.getCause().getMessage());
+              : "it cannot be initialized: " + e.getCause().getMessage());
     }
   }
 

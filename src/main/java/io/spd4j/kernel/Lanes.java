@@ -1,8 +1,5 @@
 package io.spd4j.kernel;
 
-import static java.lang.foreign.ValueLayout.JAVA_DOUBLE;
-
-import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 
 /**
@@ -13,9 +10,6 @@ import java.util.Arrays;
 final class Lanes {
   private static final int LANES = BlockTable.LANES;
 
-  /** Sums in a row of the table. */
-  private static final int SUMS = (int) (TableLayout.SUMS.byteSize() / Double.BYTES);
-
   /** Room for the three sums of SPD in float, or for one in double. */
   static final long BYTES = 3L * LANES * Float.BYTES;
 
@@ -24,30 +18,11 @@ final class Lanes {
   final float[] newDevSq = new float[LANES];
   final double[] gradSq = new double[LANES];
 
-  /** Those across the blocks of a tensor. */
-  final double[] tensor = new double[BlockTable.TENSOR_LANES];
-
-  private final double[] rows = new double[BlockTable.TENSOR_LANES * SUMS];
-
   void clear() {
     Arrays.fill(dot, 0);
     Arrays.fill(devSq, 0);
     Arrays.fill(newDevSq, 0);
     Arrays.fill(gradSq, 0);
-    Arrays.fill(tensor, 0);
-  }
-
-  /**
-   * Adds a sum of consecutive blocks to the lanes across blocks, the first to lane 0.
-   *
-   * @param sums {@code spd4j_sums} rows
-   * @param field the index of the sum in a row
-   */
-  void addBlocks(MemorySegment sums, long first, int count, int field) {
-    MemorySegment.copy(sums, JAVA_DOUBLE, first * SUMS * Double.BYTES, rows, 0, count * SUMS);
-    for (int lane = 0; lane < count; lane++) {
-      tensor[lane] += rows[lane * SUMS + field];
-    }
   }
 
   /** The sum of float lanes, which are 0 afterwards. */

@@ -35,8 +35,11 @@ final class OpenArenas {
 
   private static final ThreadLocal<Run> RUNS = ThreadLocal.withInitial(Run::new);
 
-  /** Levels of {@link #probe}: together more stack than the way through native code. */
-  private static final int LEVELS = 128;
+  /**
+   * Levels of {@link #probe}: compiled, 16 KB and more, where the way through native code takes 2
+   * to 4, being interpreted at first.
+   */
+  private static final int LEVELS = 1024;
 
   private static final MethodHandle THROUGH = through();
 
@@ -96,15 +99,18 @@ final class OpenArenas {
       run.failure = null;
       if (failure instanceof RuntimeException e) {
         throw e;
+      } else if (failure instanceof Error e) {
+        throw e;
       }
-      throw (Error) failure;
+      throw new AssertionError("a run ended without a word");
     }
   }
 
   /** What native code calls. An exception that left it would end the JVM. */
   private static void called() {
+    Run run = null;
     try {
-      Run run = RUNS.get();
+      run = RUNS.get();
       switch (run.pass) {
         case UPDATE -> run.kernels.update(run.table, run.begin, run.end);
         case PROJECT -> run.kernels.project(run.table, run.begin, run.end);
@@ -112,7 +118,9 @@ final class OpenArenas {
       }
       run.done = true;
     } catch (Throwable e) {
-      RUNS.get().failure = e;
+      if (run != null) {
+        run.failure = e;
+      }
     }
   }
 

@@ -7,7 +7,7 @@ import java.lang.foreign.MemorySegment;
 /** The contract in plain Java: what every other backend is compared with. */
 final class ScalarKernels extends JavaKernels {
   private static final int LANES = BlockTable.LANES;
-  private static final int TILE = Workspace.TILE;
+  private static final int TILE = Tile.LENGTH;
 
   @Override
   public String name() {
@@ -36,26 +36,27 @@ final class ScalarKernels extends JavaKernels {
     TensorArrays a = table.arrays(tensor);
     long begin = table.begin(tensor, block);
     int end = table.length(tensor, block);
+    Tile tile = w.tile();
     for (int i = first; i < end; i += TILE) {
       int n = Math.min(TILE, end - i);
-      w.read(a, begin + i, n);
-      element(k, a.maxExpAvgSq() != null, w, n);
+      tile.read(a, begin + i, n, k.rule != Rule.ADAMW);
+      elements(k, a.maxExpAvgSq() != null, tile, n);
       if (k.rule == Rule.SPD) {
-        sums(w, i, n);
+        sums(tile, w.lanes, i, n);
       }
-      w.write(a, begin + i, n);
+      tile.write(a, begin + i, n);
     }
   }
 
-  private static void element(Scalars k, boolean amsgrad, Workspace w, int n) {
+  private static void elements(Scalars k, boolean amsgrad, Tile tile, int n) {
     final Rule rule = k.rule;
-    final float[] param = w.param;
-    final float[] grad = w.grad;
-    final float[] anchor = w.anchor;
-    final float[] expAvg = w.expAvg;
-    final float[] expAvgSq = w.expAvgSq;
-    final float[] maxExpAvgSq = w.maxExpAvgSq;
-    final float[] dev = w.dev;
+    final float[] param = tile.param;
+    final float[] grad = tile.grad;
+    final float[] anchor = tile.anchor;
+    final float[] expAvg = tile.expAvg;
+    final float[] expAvgSq = tile.expAvgSq;
+    final float[] maxExpAvgSq = tile.maxExpAvgSq;
+    final float[] dev = tile.dev;
     for (int i = 0; i < n; i++) {
       final float theta = param[i];
       final float d = theta - anchor[i];
@@ -86,15 +87,15 @@ final class ScalarKernels extends JavaKernels {
   }
 
   /** Adds what SPD sums up of a tile's elements, the first of which is a block's i-th. */
-  private static void sums(Workspace w, int first, int n) {
-    final float[] dot = w.lanes.dot;
-    final float[] devSq = w.lanes.devSq;
-    final float[] newDevSq = w.lanes.newDevSq;
+  private static void sums(Tile tile, Lanes lanes, int first, int n) {
+    final float[] dot = lanes.dot;
+    final float[] devSq = lanes.devSq;
+    final float[] newDevSq = lanes.newDevSq;
     for (int i = 0; i < n; i++) {
       final int lane = (first + i) % LANES;
-      final float dev = w.dev[i];
-      final float newDev = w.param[i] - w.anchor[i];
-      dot[lane] += w.grad[i] * dev;
+      final float dev = tile.dev[i];
+      final float newDev = tile.param[i] - tile.anchor[i];
+      dot[lane] += tile.grad[i] * dev;
       devSq[lane] += dev * dev;
       newDevSq[lane] += newDev * newDev;
     }
@@ -111,12 +112,13 @@ final class ScalarKernels extends JavaKernels {
     TensorArrays a = table.arrays(tensor);
     long begin = table.begin(tensor, block);
     int end = table.length(tensor, block);
+    Tile tile = w.tile();
     for (int i = first; i < end; i += TILE) {
       int n = Math.min(TILE, end - i);
-      Workspace.read(a.param(), begin + i, w.param, n);
-      Workspace.read(a.anchor(), begin + i, w.anchor, n);
-      project(shrink, w.param, w.anchor, n);
-      Workspace.write(w.param, a.param(), begin + i, n);
+      Tile.read(a.param(), begin + i, tile.param, n);
+      Tile.read(a.anchor(), begin + i, tile.anchor, n);
+      project(shrink, tile.param, tile.anchor, n);
+      Tile.write(tile.param, a.param(), begin + i, n);
     }
   }
 
@@ -138,10 +140,11 @@ final class ScalarKernels extends JavaKernels {
     TensorArrays a = table.arrays(tensor);
     long begin = table.begin(tensor, block);
     int end = table.length(tensor, block);
+    Tile tile = w.tile();
     for (int i = first; i < end; i += TILE) {
       int n = Math.min(TILE, end - i);
-      Workspace.read(a.grad(), begin + i, w.grad, n);
-      addSquares(w.grad, i, n, w.lanes.gradSq);
+      Tile.read(a.grad(), begin + i, tile.grad, n);
+      addSquares(tile.grad, i, n, w.lanes.gradSq);
     }
   }
 

@@ -12,7 +12,6 @@ import java.lang.foreign.MemorySegment;
  * them, too. Threads may decide on different tensors at once.
  */
 final class SpdDecisions {
-  private static final int LANES = BlockTable.TENSOR_LANES;
   private static final long ROW = TableLayout.DECISION.byteSize();
   private static final long STEP = offset(TableLayout.DECISION, "step");
   private static final long CHECKED = offset(TableLayout.DECISION, "checked");
@@ -67,27 +66,7 @@ final class SpdDecisions {
   /** The sum over a tensor's blocks of the field at an offset of {@code spd4j_sums}. */
   double sum(int tensor, long field) {
     long first = table.firstBlock(tensor);
-    return sum(table.sums(), first, table.firstBlock(tensor + 1) - first, field);
-  }
-
-  /**
-   * The sum over a tensor's blocks: block b goes to lane b mod 32, each lane adds in index order,
-   * and the lanes meet in halves.
-   *
-   * @param sums {@code spd4j_sums} rows, of one tensor or of its shards one after the other
-   * @param field the offset of the sum in a row
-   */
-  static double sum(MemorySegment sums, long first, long blocks, long field) {
-    long row = TableLayout.SUMS.byteSize();
-    if (blocks == 1) {
-      return sums.get(JAVA_DOUBLE, first * row + field);
-    }
-    Lanes lanes = Workspace.ofThread().lanes;
-    for (long b = 0; b < blocks; b += LANES) {
-      int count = (int) Math.min(LANES, blocks - b);
-      lanes.addBlocks(sums, first + b, count, (int) (field / Double.BYTES));
-    }
-    return Lanes.fold(lanes.tensor);
+    return TensorSum.of(table.sums(), first, table.firstBlock(tensor + 1) - first, field);
   }
 
   /** What was decided in the last step of a tensor with SPD, null before its first. */

@@ -12,8 +12,8 @@ import java.lang.foreign.StructLayout;
 
 /**
  * The structs of {@code spd4j.h}, once more: the generated ones call restricted methods when they
- * are initialized, so the Java backends could not use them where native access is denied. A test
- * holds both against each other.
+ * are initialized, so plain Java could not use them where native access is denied. A test holds
+ * both against each other.
  */
 final class TableLayout {
   static final StructLayout TENSOR =

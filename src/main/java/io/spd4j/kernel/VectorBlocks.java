@@ -151,6 +151,7 @@ final class VectorBlocks extends JavaKernels {
     int done = S.loopBound(n);
     if (done > 0) {
       long from = table.begin(tensor, block) * Float.BYTES;
+      // Where lanes lie is nothing to a projection.
       loops(Rule.SPD, a, IN_REGISTERS)
           .project(a.param().address() + from, address(a.anchor()) + from, shrink, done);
     }

@@ -99,13 +99,13 @@ class ShardTest {
       MemorySegment.copy(table.sums(), 0, sums, at, bytes);
       at += bytes;
     }
-    assertThat(-SpdDecisions.sum(sums, 0, blocks, TableLayout.GRAD_DOT)).isNegative();
+    assertThat(-TensorSum.of(sums, 0, blocks, TableLayout.GRAD_DOT)).isNegative();
     float shrink =
         SpdDecision.shrink(
             LAMBDA,
             SpdDecision.ratio(
-                SpdDecisions.sum(sums, 0, blocks, TableLayout.DEV_SQ),
-                SpdDecisions.sum(sums, 0, blocks, TableLayout.NEW_DEV_SQ)));
+                TensorSum.of(sums, 0, blocks, TableLayout.DEV_SQ),
+                TensorSum.of(sums, 0, blocks, TableLayout.NEW_DEV_SQ)));
     for (BlockTable table : tables) {
       table.shrink(0, shrink);
       kernels.project(table, 0, table.blockCount());

@@ -36,16 +36,22 @@ final class FirstStepsCommand implements Callable<Integer> {
   @Option(names = "--steps", required = true, converter = Count.class)
   private int steps;
 
-  /** The workload is made in confined arenas, as many programs have some. */
+  /** The workload is filled by way of confined arenas, as many programs have some. */
   @Override
   public Integer call() throws Failure, IOException {
-    try (Workload workload = new Workload(shape, rule, select, backend, threads)) {
+    try (Workload workload = workload()) {
       long[] nanos = new long[steps];
       for (int i = 0; i < steps; i++) {
         nanos[i] = (long) Timing.nanos(workload.adam()::step);
       }
       spec.commandLine().getOut().println(JsonTree.line(nanos));
       return ExitCode.OK;
+    }
+  }
+
+  private Workload workload() throws Failure {
+    try {
+      return new Workload(shape, rule, select, backend, threads);
     } catch (IllegalStateException unavailable) {
       throw Failure.ofInput(unavailable.getMessage());
     }

@@ -153,7 +153,9 @@ final class BenchJson {
               p -> new Participant(text(p, "name"), text(p, "version"), text(p, "absent"))),
           list(bench, "cases", BenchJson::caseOf),
           list(bench, "curve", BenchJson::caseOf),
-          list(bench, "first", BenchJson::firstOf),
+          bench.containsKey("first") // runs of before have none
+              ? list(bench, "first", BenchJson::firstOf)
+              : List.of(),
           list(
               bench,
               "micros",

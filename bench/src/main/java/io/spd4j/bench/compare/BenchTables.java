@@ -68,7 +68,7 @@ final class BenchTables {
   }
 
   private void targets() {
-    if (bench.cases().isEmpty()) {
+    if (bench.cases().isEmpty() && bench.first().isEmpty()) {
       return;
     }
     line("## Targets\n");

@@ -52,6 +52,17 @@ class BenchJsonTest {
         .isEqualTo(BENCH);
   }
 
+  @Test
+  void readsRunsThatHaveNoFirstSteps() throws IOException, Failure {
+    Path file = write("bench.json", BENCH);
+    Files.writeString(
+        file,
+        Files.readString(file).replaceAll("(?s)\"first\" : \\[.*?\\],\\s*(?=\"micros\")", ""));
+
+    assertThat(BenchJson.read(file).first()).isEmpty();
+    assertThat(BenchJson.read(file).micros()).hasSize(2);
+  }
+
   @ParameterizedTest
   @ValueSource(strings = {"", "{", "[]", "{}", "{\"finished\":\"yesterday\"}"})
   void refusesOtherFiles(String content) throws IOException {

@@ -15,6 +15,15 @@ final class Benches {
   private Benches() {}
 
   static Bench of(List<CaseResult> cases, List<CaseResult> curve) {
+    return of(
+        cases,
+        curve,
+        List.of(
+            first(Competitors.NATIVE, 60e6, 20e6, 20e6, 20e6),
+            first(Competitors.VECTOR, 500e6, 28e6, 22e6, 21e6)));
+  }
+
+  static Bench of(List<CaseResult> cases, List<CaseResult> curve, List<FirstSteps> first) {
     return new Bench(
         Instant.parse("2026-01-02T03:04:05Z"),
         true,
@@ -24,16 +33,13 @@ final class Benches {
             new Participant(Competitors.FUSED, null, "no torch")),
         cases,
         curve,
-        List.of(
-            first(Competitors.NATIVE, 60e6, 20e6, 20e6, 20e6),
-            first(Competitors.VECTOR, 500e6, 28e6, 22e6, 21e6)),
+        first,
         List.of(
             new Micro("downcall", 5.25, Double.NaN, 0.001),
             new Micro("step {numel=1}", 350, 12, 0)));
   }
 
-  private static FirstSteps first(
-      String name, double first, double tenth, double hundredth, double rest) {
+  static FirstSteps first(String name, double first, double tenth, double hundredth, double rest) {
     return new FirstSteps(
         new StepCase(Shape.parse("minilm"), Rule.SPD, Select.ALL, 2),
         name,

@@ -26,9 +26,29 @@ class TargetTest {
   private static final int MANY_SPD = 7;
   private static final int VECTOR = 8;
   private static final int THREADS = 9;
+  private static final int TENTH = 10;
+  private static final int REST = 11;
 
   private static Target target(int which, CaseResult... cases) {
     return Target.of(Benches.of(List.of(cases), List.of())).get(which);
+  }
+
+  /** The made-up runs: 28 ms after 20, and 21 after 20. */
+  @Test
+  void theFirstStepsOfTheVectorApi() {
+    assertThat(target(TENTH).reached()).isTrue();
+    assertThat(target(TENTH).ratio().median()).isEqualTo(1.4);
+    assertThat(target(REST).reached()).isTrue();
+    assertThat(target(REST).ratio().median()).isEqualTo(1.05);
+    Bench slow =
+        Benches.of(
+            List.of(),
+            List.of(),
+            List.of(
+                Benches.first(Competitors.NATIVE, 60e6, 20e6, 20e6, 20e6),
+                Benches.first(Competitors.VECTOR, 60e6, 31e6, 20e6, 24e6)));
+    assertThat(Target.of(slow).get(TENTH).reached()).isFalse();
+    assertThat(Target.of(slow).get(REST).reached()).isFalse();
   }
 
   private static CaseResult spd(String shape, double ours, String peer, Rule rule, double theirs) {
