@@ -82,7 +82,7 @@ help:
 	@echo "make replay    replay recorded PyTorch traces on every backend"
 	@echo "make bench     time steps side by side with plain C and other libraries (QUICK=1: for two minutes)"
 	@echo "make peers     fetch the Java libraries that make bench can compare with (1 GB)"
-	@echo "make train-step  time whole training steps"
+	@echo "make train-step  time whole training steps (ARGS=--profile: where the time goes)"
 	@echo "make jar       build and install, no tests"
 	@echo "make native    the native libraries       make cuda      the CUDA library alone"
 	@echo "make cuda-test the CUDA kernels' test for a GPU (bench/cuda.sh runs it)"
@@ -318,7 +318,7 @@ peers: jar
 	$(MVN) -q -f bench/pom.xml -P peers process-classes
 
 train-step: jar
-	$(BENCH) train-step
+	$(BENCH) train-step $(ARGS)
 
 bindings:
 	jextract/generate.sh

@@ -652,6 +652,15 @@ public class dnnl_h {
     public static int dnnl_scratchpad_mode_user() {
         return dnnl_scratchpad_mode_user;
     }
+    private static final int dnnl_query_impl_info_str = (int)8L;
+    /**
+     * {@snippet lang=c :
+     * enum <anonymous>.dnnl_query_impl_info_str = 8
+     * }
+     */
+    public static int dnnl_query_impl_info_str() {
+        return dnnl_query_impl_info_str;
+    }
     private static final int dnnl_query_scratchpad_md = (int)136L;
     /**
      * {@snippet lang=c :
@@ -660,6 +669,64 @@ public class dnnl_h {
      */
     public static int dnnl_query_scratchpad_md() {
         return dnnl_query_scratchpad_md;
+    }
+
+    private static class dnnl_primitive_desc_next_impl {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            dnnl_h.C_INT,
+            dnnl_h.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = dnnl_h.findOrThrow("dnnl_primitive_desc_next_impl");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * dnnl_status_t dnnl_primitive_desc_next_impl(dnnl_primitive_desc_t primitive_desc)
+     * }
+     */
+    public static FunctionDescriptor dnnl_primitive_desc_next_impl$descriptor() {
+        return dnnl_primitive_desc_next_impl.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * dnnl_status_t dnnl_primitive_desc_next_impl(dnnl_primitive_desc_t primitive_desc)
+     * }
+     */
+    public static MethodHandle dnnl_primitive_desc_next_impl$handle() {
+        return dnnl_primitive_desc_next_impl.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * dnnl_status_t dnnl_primitive_desc_next_impl(dnnl_primitive_desc_t primitive_desc)
+     * }
+     */
+    public static MemorySegment dnnl_primitive_desc_next_impl$address() {
+        return dnnl_primitive_desc_next_impl.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * dnnl_status_t dnnl_primitive_desc_next_impl(dnnl_primitive_desc_t primitive_desc)
+     * }
+     */
+    public static int dnnl_primitive_desc_next_impl(MemorySegment primitive_desc) {
+        var mh$ = dnnl_primitive_desc_next_impl.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("dnnl_primitive_desc_next_impl", primitive_desc);
+            }
+            return (int)mh$.invokeExact(primitive_desc);
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
     }
 
     private static class dnnl_primitive_desc_destroy {
@@ -715,6 +782,67 @@ public class dnnl_h {
                 traceDowncall("dnnl_primitive_desc_destroy", primitive_desc);
             }
             return (int)mh$.invokeExact(primitive_desc);
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class dnnl_primitive_desc_query {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            dnnl_h.C_INT,
+            dnnl_h.C_POINTER,
+            dnnl_h.C_INT,
+            dnnl_h.C_INT,
+            dnnl_h.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = dnnl_h.findOrThrow("dnnl_primitive_desc_query");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * dnnl_status_t dnnl_primitive_desc_query(const_dnnl_primitive_desc_t primitive_desc, dnnl_query_t what, int index, void *result)
+     * }
+     */
+    public static FunctionDescriptor dnnl_primitive_desc_query$descriptor() {
+        return dnnl_primitive_desc_query.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * dnnl_status_t dnnl_primitive_desc_query(const_dnnl_primitive_desc_t primitive_desc, dnnl_query_t what, int index, void *result)
+     * }
+     */
+    public static MethodHandle dnnl_primitive_desc_query$handle() {
+        return dnnl_primitive_desc_query.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * dnnl_status_t dnnl_primitive_desc_query(const_dnnl_primitive_desc_t primitive_desc, dnnl_query_t what, int index, void *result)
+     * }
+     */
+    public static MemorySegment dnnl_primitive_desc_query$address() {
+        return dnnl_primitive_desc_query.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * dnnl_status_t dnnl_primitive_desc_query(const_dnnl_primitive_desc_t primitive_desc, dnnl_query_t what, int index, void *result)
+     * }
+     */
+    public static int dnnl_primitive_desc_query(MemorySegment primitive_desc, int what, int index, MemorySegment result) {
+        var mh$ = dnnl_primitive_desc_query.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("dnnl_primitive_desc_query", primitive_desc, what, index, result);
+            }
+            return (int)mh$.invokeExact(primitive_desc, what, index, result);
         } catch (Throwable ex$) {
            throw new AssertionError("should not reach here", ex$);
         }
@@ -2307,136 +2435,6 @@ public class dnnl_h {
         }
     }
 
-    private static class dnnl_inner_product_forward_primitive_desc_create {
-        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
-            dnnl_h.C_INT,
-            dnnl_h.C_POINTER,
-            dnnl_h.C_POINTER,
-            dnnl_h.C_INT,
-            dnnl_h.C_POINTER,
-            dnnl_h.C_POINTER,
-            dnnl_h.C_POINTER,
-            dnnl_h.C_POINTER,
-            dnnl_h.C_POINTER
-        );
-
-        public static final MemorySegment ADDR = dnnl_h.findOrThrow("dnnl_inner_product_forward_primitive_desc_create");
-
-        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
-    }
-
-    /**
-     * Function descriptor for:
-     * {@snippet lang=c :
-     * dnnl_status_t dnnl_inner_product_forward_primitive_desc_create(dnnl_primitive_desc_t *primitive_desc, dnnl_engine_t engine, dnnl_prop_kind_t prop_kind, const_dnnl_memory_desc_t src_desc, const_dnnl_memory_desc_t weights_desc, const_dnnl_memory_desc_t bias_desc, const_dnnl_memory_desc_t dst_desc, const_dnnl_primitive_attr_t attr)
-     * }
-     */
-    public static FunctionDescriptor dnnl_inner_product_forward_primitive_desc_create$descriptor() {
-        return dnnl_inner_product_forward_primitive_desc_create.DESC;
-    }
-
-    /**
-     * Downcall method handle for:
-     * {@snippet lang=c :
-     * dnnl_status_t dnnl_inner_product_forward_primitive_desc_create(dnnl_primitive_desc_t *primitive_desc, dnnl_engine_t engine, dnnl_prop_kind_t prop_kind, const_dnnl_memory_desc_t src_desc, const_dnnl_memory_desc_t weights_desc, const_dnnl_memory_desc_t bias_desc, const_dnnl_memory_desc_t dst_desc, const_dnnl_primitive_attr_t attr)
-     * }
-     */
-    public static MethodHandle dnnl_inner_product_forward_primitive_desc_create$handle() {
-        return dnnl_inner_product_forward_primitive_desc_create.HANDLE;
-    }
-
-    /**
-     * Address for:
-     * {@snippet lang=c :
-     * dnnl_status_t dnnl_inner_product_forward_primitive_desc_create(dnnl_primitive_desc_t *primitive_desc, dnnl_engine_t engine, dnnl_prop_kind_t prop_kind, const_dnnl_memory_desc_t src_desc, const_dnnl_memory_desc_t weights_desc, const_dnnl_memory_desc_t bias_desc, const_dnnl_memory_desc_t dst_desc, const_dnnl_primitive_attr_t attr)
-     * }
-     */
-    public static MemorySegment dnnl_inner_product_forward_primitive_desc_create$address() {
-        return dnnl_inner_product_forward_primitive_desc_create.ADDR;
-    }
-
-    /**
-     * {@snippet lang=c :
-     * dnnl_status_t dnnl_inner_product_forward_primitive_desc_create(dnnl_primitive_desc_t *primitive_desc, dnnl_engine_t engine, dnnl_prop_kind_t prop_kind, const_dnnl_memory_desc_t src_desc, const_dnnl_memory_desc_t weights_desc, const_dnnl_memory_desc_t bias_desc, const_dnnl_memory_desc_t dst_desc, const_dnnl_primitive_attr_t attr)
-     * }
-     */
-    public static int dnnl_inner_product_forward_primitive_desc_create(MemorySegment primitive_desc, MemorySegment engine, int prop_kind, MemorySegment src_desc, MemorySegment weights_desc, MemorySegment bias_desc, MemorySegment dst_desc, MemorySegment attr) {
-        var mh$ = dnnl_inner_product_forward_primitive_desc_create.HANDLE;
-        try {
-            if (TRACE_DOWNCALLS) {
-                traceDowncall("dnnl_inner_product_forward_primitive_desc_create", primitive_desc, engine, prop_kind, src_desc, weights_desc, bias_desc, dst_desc, attr);
-            }
-            return (int)mh$.invokeExact(primitive_desc, engine, prop_kind, src_desc, weights_desc, bias_desc, dst_desc, attr);
-        } catch (Throwable ex$) {
-           throw new AssertionError("should not reach here", ex$);
-        }
-    }
-
-    private static class dnnl_inner_product_backward_weights_primitive_desc_create {
-        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
-            dnnl_h.C_INT,
-            dnnl_h.C_POINTER,
-            dnnl_h.C_POINTER,
-            dnnl_h.C_POINTER,
-            dnnl_h.C_POINTER,
-            dnnl_h.C_POINTER,
-            dnnl_h.C_POINTER,
-            dnnl_h.C_POINTER,
-            dnnl_h.C_POINTER
-        );
-
-        public static final MemorySegment ADDR = dnnl_h.findOrThrow("dnnl_inner_product_backward_weights_primitive_desc_create");
-
-        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
-    }
-
-    /**
-     * Function descriptor for:
-     * {@snippet lang=c :
-     * dnnl_status_t dnnl_inner_product_backward_weights_primitive_desc_create(dnnl_primitive_desc_t *primitive_desc, dnnl_engine_t engine, const_dnnl_memory_desc_t src_desc, const_dnnl_memory_desc_t diff_weights_desc, const_dnnl_memory_desc_t diff_bias_desc, const_dnnl_memory_desc_t diff_dst_desc, const_dnnl_primitive_desc_t hint_fwd_pd, const_dnnl_primitive_attr_t attr)
-     * }
-     */
-    public static FunctionDescriptor dnnl_inner_product_backward_weights_primitive_desc_create$descriptor() {
-        return dnnl_inner_product_backward_weights_primitive_desc_create.DESC;
-    }
-
-    /**
-     * Downcall method handle for:
-     * {@snippet lang=c :
-     * dnnl_status_t dnnl_inner_product_backward_weights_primitive_desc_create(dnnl_primitive_desc_t *primitive_desc, dnnl_engine_t engine, const_dnnl_memory_desc_t src_desc, const_dnnl_memory_desc_t diff_weights_desc, const_dnnl_memory_desc_t diff_bias_desc, const_dnnl_memory_desc_t diff_dst_desc, const_dnnl_primitive_desc_t hint_fwd_pd, const_dnnl_primitive_attr_t attr)
-     * }
-     */
-    public static MethodHandle dnnl_inner_product_backward_weights_primitive_desc_create$handle() {
-        return dnnl_inner_product_backward_weights_primitive_desc_create.HANDLE;
-    }
-
-    /**
-     * Address for:
-     * {@snippet lang=c :
-     * dnnl_status_t dnnl_inner_product_backward_weights_primitive_desc_create(dnnl_primitive_desc_t *primitive_desc, dnnl_engine_t engine, const_dnnl_memory_desc_t src_desc, const_dnnl_memory_desc_t diff_weights_desc, const_dnnl_memory_desc_t diff_bias_desc, const_dnnl_memory_desc_t diff_dst_desc, const_dnnl_primitive_desc_t hint_fwd_pd, const_dnnl_primitive_attr_t attr)
-     * }
-     */
-    public static MemorySegment dnnl_inner_product_backward_weights_primitive_desc_create$address() {
-        return dnnl_inner_product_backward_weights_primitive_desc_create.ADDR;
-    }
-
-    /**
-     * {@snippet lang=c :
-     * dnnl_status_t dnnl_inner_product_backward_weights_primitive_desc_create(dnnl_primitive_desc_t *primitive_desc, dnnl_engine_t engine, const_dnnl_memory_desc_t src_desc, const_dnnl_memory_desc_t diff_weights_desc, const_dnnl_memory_desc_t diff_bias_desc, const_dnnl_memory_desc_t diff_dst_desc, const_dnnl_primitive_desc_t hint_fwd_pd, const_dnnl_primitive_attr_t attr)
-     * }
-     */
-    public static int dnnl_inner_product_backward_weights_primitive_desc_create(MemorySegment primitive_desc, MemorySegment engine, MemorySegment src_desc, MemorySegment diff_weights_desc, MemorySegment diff_bias_desc, MemorySegment diff_dst_desc, MemorySegment hint_fwd_pd, MemorySegment attr) {
-        var mh$ = dnnl_inner_product_backward_weights_primitive_desc_create.HANDLE;
-        try {
-            if (TRACE_DOWNCALLS) {
-                traceDowncall("dnnl_inner_product_backward_weights_primitive_desc_create", primitive_desc, engine, src_desc, diff_weights_desc, diff_bias_desc, diff_dst_desc, hint_fwd_pd, attr);
-            }
-            return (int)mh$.invokeExact(primitive_desc, engine, src_desc, diff_weights_desc, diff_bias_desc, diff_dst_desc, hint_fwd_pd, attr);
-        } catch (Throwable ex$) {
-           throw new AssertionError("should not reach here", ex$);
-        }
-    }
-
     private static class dnnl_matmul_primitive_desc_create {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(
             dnnl_h.C_INT,
@@ -2677,15 +2675,6 @@ public class dnnl_h {
      */
     public static int DNNL_ARG_DIFF_DST() {
         return DNNL_ARG_DIFF_DST;
-    }
-    private static final int DNNL_ARG_DIFF_WEIGHTS = (int)161L;
-    /**
-     * {@snippet lang=c :
-     * #define DNNL_ARG_DIFF_WEIGHTS 161
-     * }
-     */
-    public static int DNNL_ARG_DIFF_WEIGHTS() {
-        return DNNL_ARG_DIFF_WEIGHTS;
     }
 }
 

@@ -2,13 +2,10 @@ package io.spd4j.onednn;
 
 import static io.spd4j.generated.dnnl.dnnl_h.DNNL_ARG_BIAS;
 import static io.spd4j.generated.dnnl.dnnl_h.DNNL_ARG_DIFF_BIAS;
-import static io.spd4j.generated.dnnl.dnnl_h.DNNL_ARG_DIFF_DST;
-import static io.spd4j.generated.dnnl.dnnl_h.DNNL_ARG_DIFF_WEIGHTS;
 import static io.spd4j.generated.dnnl.dnnl_h.DNNL_ARG_DST;
 import static io.spd4j.generated.dnnl.dnnl_h.DNNL_ARG_SRC;
 import static io.spd4j.generated.dnnl.dnnl_h.DNNL_ARG_WEIGHTS;
 
-import io.spd4j.generated.dnnl.dnnl_h;
 import java.lang.foreign.MemorySegment;
 
 /**
@@ -21,7 +18,8 @@ public final class Linear {
   private enum Then {
     NOTHING,
     GELU,
-    SUM
+    SUM,
+    ADDEND
   }
 
   private final Engine engine;
@@ -33,6 +31,9 @@ public final class Linear {
   private final Primitive[] forward = new Primitive[Then.values().length * 2];
   private final Primitive[] backwardSource = new Primitive[2];
   private final Primitive[] backwardWeights = new Primitive[2];
+
+  /** The sum of dstGrad's rows; null: not asked for yet. */
+  private Reduction biasSum;
 
   Linear(Engine engine, long rows, long in, long out) {
     this.engine = engine;
@@ -65,13 +66,28 @@ public final class Linear {
   }
 
   /**
-   * dst += src·weightᵀ + bias: a residual connection, an adapter.
+   * dst += src·weightᵀ + bias: an adapter.
    *
    * @param bias null: none
    */
   public void forwardAdd(
       MemorySegment src, MemorySegment weight, MemorySegment bias, MemorySegment dst) {
     bindForward(Then.SUM, src, weight, bias, dst).run();
+  }
+
+  /**
+   * dst = src·weightᵀ + bias + addend: a residual connection that keeps what it adds.
+   *
+   * @param bias null: none
+   * @param addend as dst
+   */
+  public void forwardAdd(
+      MemorySegment src,
+      MemorySegment weight,
+      MemorySegment bias,
+      MemorySegment addend,
+      MemorySegment dst) {
+    bindForward(Then.ADDEND, src, weight, bias, dst).bind(bias == null ? 3 : 4, addend).run();
   }
 
   private Primitive bindForward(
@@ -90,10 +106,15 @@ public final class Linear {
       MemorySegment w = recipe.reads("weight", DNNL_ARG_WEIGHTS(), weight.transpose());
       MemorySegment d = recipe.writes("dst", DNNL_ARG_DST(), dst);
       MemorySegment b = biased ? recipe.reads("bias", DNNL_ARG_BIAS(), bias) : MemorySegment.NULL;
+      recipe.flops(flops());
       switch (then) {
-        case NOTHING -> {}
+        case NOTHING -> recipe.passesOver(Recipe.BRGEMM_AVX2);
         case GELU -> recipe.gelu();
         case SUM -> recipe.accumulates();
+        case ADDEND -> {
+          recipe.adds("addend", dst);
+          recipe.passesOver(Recipe.BRGEMM_AVX512, Recipe.BRGEMM_AVX2);
+        }
       }
       return recipe.buildProduct(s, w, b, d);
     }
@@ -124,6 +145,8 @@ public final class Linear {
       MemorySegment d = recipe.reads("dstGrad", DNNL_ARG_SRC(), dst);
       MemorySegment w = recipe.reads("weight", DNNL_ARG_WEIGHTS(), weight);
       MemorySegment s = recipe.writes("srcGrad", DNNL_ARG_DST(), src);
+      recipe.flops(flops());
+      recipe.passesOver(Recipe.BRGEMM_AVX512, Recipe.BRGEMM_AVX2);
       if (accumulate) {
         recipe.accumulates();
       }
@@ -142,28 +165,34 @@ public final class Linear {
     if (backwardWeights[variant] == null) {
       backwardWeights[variant] = backwardWeights(biasGrad != null);
     }
-    Primitive primitive =
-        backwardWeights[variant].bind(0, src).bind(1, dstGrad).bind(2, weightGrad);
-    (biasGrad == null ? primitive : primitive.bind(3, biasGrad)).run();
+    Primitive product = backwardWeights[variant].bind(0, src).bind(1, dstGrad).bind(2, weightGrad);
+    if (biasGrad == null) {
+      product.run();
+      return;
+    }
+    product.bind(3, biasGrad).run();
+    if (biasSum == null) {
+      biasSum = new Reduction(engine, Reduction.Kind.SUM, dst.size(0), dst.size(1), 0);
+    }
+    biasSum.forward(dstGrad, biasGrad);
   }
 
-  /** oneDNN's inner product, which adds up the bias's gradient on its way through dstGrad. */
   private Primitive backwardWeights(boolean biased) {
     try (Recipe recipe = new Recipe(engine, "linear backward (weights)" + shape)) {
-      MemorySegment s = recipe.reads("src", DNNL_ARG_SRC(), src);
-      MemorySegment d = recipe.reads("dstGrad", DNNL_ARG_DIFF_DST(), dst);
-      MemorySegment w = recipe.writes("weightGrad", DNNL_ARG_DIFF_WEIGHTS(), weight);
-      MemorySegment b =
-          biased
-              ? recipe.writes("biasGrad", DNNL_ARG_DIFF_BIAS(), Layout.rowMajor(bias.numel()))
-              : MemorySegment.NULL;
-      return recipe.buildBackward(
-          (out, attributes) ->
-              dnnl_h.dnnl_inner_product_forward_primitive_desc_create(
-                  out, engine.handle(), dnnl_h.dnnl_forward_training(), s, w, b, d, attributes),
-          (out, hint, attributes) ->
-              dnnl_h.dnnl_inner_product_backward_weights_primitive_desc_create(
-                  out, engine.handle(), s, w, b, d, hint, attributes));
+      MemorySegment s = recipe.reads("src", DNNL_ARG_WEIGHTS(), src);
+      MemorySegment d = recipe.reads("dstGrad", DNNL_ARG_SRC(), dst.transpose());
+      MemorySegment w = recipe.writes("weightGrad", DNNL_ARG_DST(), weight);
+      if (biased) {
+        // Not the product's: oneDNN ignores it, but it is checked before anything is written.
+        recipe.writes("biasGrad", DNNL_ARG_DIFF_BIAS(), Layout.rowMajor(bias.numel()));
+      }
+      recipe.flops(flops());
+      recipe.passesOver(Recipe.BRGEMM_AVX2);
+      return recipe.buildProduct(d, s, MemorySegment.NULL, w);
     }
+  }
+
+  private long flops() {
+    return 2 * src.numel() * dst.size(1);
   }
 }

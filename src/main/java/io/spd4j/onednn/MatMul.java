@@ -129,10 +129,13 @@ public final class MatMul {
               flip ? right.transpose() : right);
       MemorySegment d =
           recipe.writes(resultName, DNNL_ARG_DST(), flip ? result.transpose() : result);
+      recipe.flops(2 * left.numel() * right.sizes().getLast());
       if (scale != 1) {
         recipe.scale(scale);
       }
-      if (added != null) {
+      if (added == null) {
+        recipe.passesOver(Recipe.BRGEMM_AVX512, Recipe.BRGEMM_AVX2);
+      } else {
         recipe.adds("addend", flip ? added.transpose() : added);
       }
       return recipe.buildProduct(flip ? r : l, flip ? l : r, MemorySegment.NULL, d);

@@ -39,9 +39,16 @@ final class Primitive {
 
   private final long[] addresses;
   private final long scratchBytes;
+  private final OperationEvent event;
   private final MemorySegment[] bound = new MemorySegment[MAX_ARGUMENTS];
 
-  Primitive(Engine engine, String what, MemorySegment descriptor, List<Recipe.Argument> arguments) {
+  Primitive(
+      Engine engine,
+      String what,
+      MemorySegment descriptor,
+      List<Recipe.Argument> arguments,
+      OperationEvent event) {
+    this.event = event;
     this.engine = engine;
     this.what = what;
     this.arguments = arguments.toArray(Recipe.Argument[]::new);
@@ -130,8 +137,11 @@ final class Primitive {
       if (scratchBytes > 0) {
         point(arguments.length, engine.scratch().address());
       }
+      event.begin();
       Engine.check(what, call());
       Engine.check(what, dnnl_h.dnnl_stream_wait(engine.stream()));
+      event.end();
+      event.commit();
     } finally {
       Arrays.fill(bound, MemorySegment.NULL);
     }

@@ -33,11 +33,22 @@ final class Recipe implements AutoCloseable {
     int create(MemorySegment out, MemorySegment hint, MemorySegment attributes);
   }
 
+  /**
+   * For float32 matrix products oneDNN offers these first. Its older one, which comes behind them,
+   * is faster: with AVX2 at everything, with AVX-512 by a tenth where neither the left matrix is
+   * transposed nor more than an addend follows.
+   */
+  static final String BRGEMM_AVX512 = "brg_matmul:avx512_core";
+
+  static final String BRGEMM_AVX2 = "brg_matmul:avx2";
+
   private final Engine engine;
   private final String what;
   private final List<Argument> arguments = new ArrayList<>();
   private final MemorySegment postOps;
   private int postOpCount;
+  private long flops;
+  private List<String> passedOver = List.of();
 
   /** what: the operation with its shapes, for messages. */
   Recipe(Engine engine, String what) {
@@ -119,6 +130,16 @@ final class Recipe implements AutoCloseable {
     postOpCount++;
   }
 
+  /** How many multiplications and additions a matrix product takes, for Flight Recorder. */
+  void flops(long count) {
+    flops = count;
+  }
+
+  /** Leaves out implementations of these names, if one other than plain loops remains. */
+  void passesOver(String... implementations) {
+    passedOver = List.of(implementations);
+  }
+
   /** The primitive. */
   Primitive build(Creator creator) {
     return buildBackward(null, (out, hint, attributes) -> creator.create(out, attributes));
@@ -151,12 +172,35 @@ final class Recipe implements AutoCloseable {
         hint = made(forward.create(engine.out(), attributes));
       }
       descriptor = made(backward.create(engine.out(), hint, attributes));
-      return new Primitive(engine, what, descriptor, arguments);
+      if (!passOver(descriptor)) {
+        destroy(descriptor, dnnl_h::dnnl_primitive_desc_destroy);
+        descriptor = MemorySegment.NULL;
+        descriptor = made(backward.create(engine.out(), hint, attributes));
+      }
+      OperationEvent event = new OperationEvent(what, implementation(descriptor), flops);
+      return new Primitive(engine, what, descriptor, arguments, event);
     } finally {
       destroy(descriptor, dnnl_h::dnnl_primitive_desc_destroy);
       destroy(hint, dnnl_h::dnnl_primitive_desc_destroy);
       destroy(attributes, dnnl_h::dnnl_primitive_attr_destroy);
     }
+  }
+
+  /** Goes on in oneDNN's list of implementations; false: there is nothing better on it. */
+  private boolean passOver(MemorySegment descriptor) {
+    while (passedOver.contains(implementation(descriptor))) {
+      if (dnnl_h.dnnl_primitive_desc_next_impl(descriptor) != dnnl_h.dnnl_success()) {
+        return false;
+      }
+    }
+    return passedOver.isEmpty() || !implementation(descriptor).startsWith("ref");
+  }
+
+  private String implementation(MemorySegment descriptor) {
+    check(
+        dnnl_h.dnnl_primitive_desc_query(
+            descriptor, dnnl_h.dnnl_query_impl_info_str(), 0, engine.out()));
+    return engine.result().reinterpret(Long.MAX_VALUE).getString(0);
   }
 
   private MemorySegment made(int status) {

@@ -23,6 +23,14 @@
  * runtime for milliseconds, and whatever runs meanwhile, such as an optimizer step, has to share
  * the processors with them: start java with {@code GOMP_SPINCOUNT=10000} in its environment.
  *
+ * <p>Each run of an operation is an event of JDK Flight Recorder, {@code
+ * io.spd4j.onednn.Operation}: what was computed with its shapes ({@code operation}), which of
+ * oneDNN's implementations ran ({@code implementation}), and the multiplications and additions of a
+ * matrix product ({@code flops}), with start and duration. {@code java
+ * -XX:StartFlightRecording:filename=trainer.jfr} writes them, {@code jfr print --events
+ * io.spd4j.onednn.Operation trainer.jfr} shows them. With the event's setting {@code
+ * stackTrace=true} they tell which line of the trainer asked, too.
+ *
  * <p>libdnnl is needed at run time only: {@link io.spd4j.onednn.OneDnn#availability} tells.
  */
 package io.spd4j.onednn;

@@ -233,7 +233,16 @@ final class Cases {
                     (l, a) -> l.forwardAdd(a[0], a[1], orNull(a, 3), a[2]))
                 .reads("src", s)
                 .reads("weight", w)
-                .addsTo("dst", addend, plus(d, addend), plus(magnitude, abs(addend)), factor));
+                .addsTo("dst", addend, plus(d, addend), plus(magnitude, abs(addend)), factor),
+            add(
+                    what,
+                    "addend" + variant,
+                    linear,
+                    (l, a) -> l.forwardAdd(a[0], a[1], orNull(a, 4), a[3], a[2]))
+                .reads("src", s)
+                .reads("weight", w)
+                .writes("dst", plus(d, addend), plus(magnitude, abs(addend)), factor)
+                .reads("addend", addend));
     if (biased) {
       all.forEach(test -> test.reads("bias", b));
     }

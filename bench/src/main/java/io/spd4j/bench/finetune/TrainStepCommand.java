@@ -19,6 +19,7 @@ import java.util.SplittableRandom;
 import java.util.concurrent.Callable;
 import java.util.function.ToDoubleFunction;
 import java.util.stream.Stream;
+import jdk.jfr.Recording;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.ExitCode;
 import picocli.CommandLine.Model.CommandSpec;
@@ -33,7 +34,8 @@ import picocli.CommandLine.Spec;
           + "tokens and prints one line of JSON.",
       "gflops counts the multiplications and additions of the matrix products; sgemm_gflops is what "
           + "oneDNN reaches on a product of 2048x2048 matrices in the same run. The same step in "
-          + "PyTorch: bench/peers/minilm_step.py."
+          + "PyTorch: bench/peers/minilm_step.py.",
+      "With --profile a table follows that tells where the time went."
     })
 public final class TrainStepCommand implements Callable<Integer> {
   /** Steps that are not counted: oneDNN and the JIT compile. */
@@ -79,6 +81,17 @@ public final class TrainStepCommand implements Callable<Integer> {
       description = "Steps that are timed; default: ${DEFAULT-VALUE}.")
   private int repeat;
 
+  @Option(
+      names = "--profile",
+      description = {
+        "Record the steps with JDK Flight Recorder and print a table by operation: calls and "
+            + "milliseconds a step (means over the middle half of the timed steps), their share, "
+            + "and the speed of matrix products. What is left of the step is the line '"
+            + StepProfile.REST
+            + "'."
+      })
+  private boolean profile;
+
   @Override
   public Integer call() throws Failure, IOException {
     TrainingOptions options = TrainingOptions.defaults();
@@ -93,6 +106,7 @@ public final class TrainStepCommand implements Callable<Integer> {
     SplittableRandom random = new SplittableRandom(1);
     List<Example> examples = Stream.generate(() -> example(random)).limit(10L * batch).toList();
     try (Arena arena = Arena.ofShared();
+        Recording recording = StepProfile.recording();
         Model model =
             new Model(
                 options,
@@ -100,6 +114,9 @@ public final class TrainStepCommand implements Callable<Integer> {
                 OnnxWeights.minilm(arena),
                 new RunSpec(rule, Lambdas.defaults(rule).getFirst(), 1),
                 random.split())) {
+      if (profile) {
+        recording.start();
+      }
       History history =
           new Trainer(options, model, examples, random.split()).train(() -> false, s -> {});
       List<History.Step> timed = history.steps().subList(WARM_UP, options.steps);
@@ -108,6 +125,12 @@ public final class TrainStepCommand implements Callable<Integer> {
       spec.commandLine()
           .getOut()
           .println(json(model, step, median(timed, History.Step::optimizerMillis), flops, sgemm));
+      if (profile) {
+        recording.stop();
+        String table = StepProfile.of(recording, WARM_UP).table(sgemm);
+        spec.commandLine().getOut().print(table);
+        spec.commandLine().getOut().flush();
+      }
     }
     return ExitCode.OK;
   }

@@ -4,6 +4,7 @@ import io.spd4j.Parameter;
 import io.spd4j.SelectiveProjectionDecay;
 import io.spd4j.bench.data.Example;
 import io.spd4j.bench.minilm.Batch;
+import io.spd4j.bench.minilm.PartEvent;
 import io.spd4j.bench.report.History;
 import java.util.BitSet;
 import java.util.List;
@@ -72,12 +73,16 @@ final class Trainer {
     List<Example> next = examples.next(options.batch);
     Batch batch = Tokens.batch(next);
 
+    PartEvent whole = StepProfile.beginStep();
     long start = System.nanoTime();
     double loss =
         model.classifier().lossAndGradients(batch, Tokens.labels(next), freezing.lowest());
     long backward = System.nanoTime();
+    PartEvent optimizer = PartEvent.begin("clipping and optimizer");
     double norm = model.adam().stepClipped(options.clip); // skips the step if it is not finite
+    optimizer.commit();
     long end = System.nanoTime();
+    whole.commit();
     return new History.Step(
         loss,
         norm,

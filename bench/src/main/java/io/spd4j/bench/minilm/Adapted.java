@@ -22,8 +22,8 @@ final class Adapted {
     }
   }
 
-  void forwardAdd(long rows, MemorySegment src, MemorySegment dst) {
-    base.forwardAdd(rows, src, dst);
+  void forwardAdd(long rows, MemorySegment src, MemorySegment addend, MemorySegment dst) {
+    base.forwardAdd(rows, src, addend, dst);
     if (lora != null) {
       lora.forwardAdd(rows, src, dst);
     }

@@ -39,6 +39,7 @@ final class Embeddings {
   }
 
   void forward(Batch batch, MemorySegment dst) {
+    PartEvent event = PartEvent.begin("embeddings forward");
     MemorySegment word = words.data();
     MemorySegment position = positions.data();
     MemorySegment type = types.data();
@@ -54,6 +55,7 @@ final class Embeddings {
         sum.setAtIndex(JAVA_FLOAT, at + i, value);
       }
     }
+    event.commit();
     norm.forward(op(batch), sum, dst);
   }
 
@@ -67,6 +69,7 @@ final class Embeddings {
     if (words.gradient() == null) {
       return;
     }
+    PartEvent event = PartEvent.begin("embeddings backward");
     for (int id : scattered) {
       row(words.gradient(), id).fill((byte) 0);
     }
@@ -81,6 +84,7 @@ final class Embeddings {
         addRow(row, types.gradient(), 0);
       }
     }
+    event.commit();
   }
 
   private MemorySegment row(MemorySegment matrix, int row) {

@@ -75,8 +75,9 @@ public final class Encoder {
       pooling.setAtIndex(JAVA_FLOAT, row, token ? 1f / length : 0);
     }
     embeddings.forward(batch, hidden.getFirst());
+    EncoderLayer.Ops ops = EncoderLayer.Ops.of(dnn, config, batch);
     for (int i = 0; i < layers.size(); i++) {
-      layers.get(i).forward(batch, hidden.get(i), mask, hidden.get(i + 1));
+      layers.get(i).forward(ops, hidden.get(i), mask, hidden.get(i + 1));
     }
     pool(batch).forward(pooling, hidden.getLast(), pooled);
   }
@@ -114,8 +115,9 @@ public final class Encoder {
    */
   public void backward(Batch batch, MemorySegment pooledGradient, int lowest) {
     pool(batch).backwardB(pooling, pooledGradient, gradient);
+    EncoderLayer.Ops ops = EncoderLayer.Ops.of(dnn, config, batch);
     for (int i = layers.size() - 1; i >= Math.max(0, lowest); i--) {
-      layers.get(i).backward(batch, hidden.get(i), gradient);
+      layers.get(i).backward(ops, hidden.get(i), gradient);
     }
     if (lowest < 0) {
       embeddings.backward(batch, gradient);

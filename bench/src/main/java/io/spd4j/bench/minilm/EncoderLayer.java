@@ -23,8 +23,6 @@ final class EncoderLayer {
   /** The linear layers that LoRA adapts. */
   static final List<String> ATTENTION_PROJECTIONS = List.of(QUERY, KEY, VALUE, ATTENTION_OUTPUT);
 
-  private final OneDnn dnn;
-  private final Config config;
   private final Adapted query;
   private final Adapted key;
   private final Adapted value;
@@ -70,8 +68,6 @@ final class EncoderLayer {
 
   EncoderLayer(
       OneDnn dnn, Config config, Weights weights, int index, Buffers buffers, Gradients gradients) {
-    this.dnn = dnn;
-    this.config = config;
     this.gradients = gradients;
     String name = Weights.layer(index);
     query = new Adapted(dnn, weights, name + QUERY, buffers);
@@ -94,36 +90,34 @@ final class EncoderLayer {
     outputSum = buffers.tokens(config.hidden());
   }
 
-  /** The operations for a batch's shape. */
-  private record Ops(
-      long rows, LayerNorm norm, MatMul scores, Softmax softmax, MatMul context, Gelu gelu) {}
-
-  private Ops ops(Batch batch) {
-    long size = batch.size();
-    long length = batch.length();
-    long heads = config.heads();
-    // The heads lie side by side within a token's row; the products see them as a batch.
-    Layout tokens = Layout.rowMajor(size, length, heads, config.headSize()).permute(0, 2, 1, 3);
-    Layout scores = Layout.rowMajor(size, heads, length, length);
-    return new Ops(
-        batch.rows(),
-        dnn.layerNorm(batch.rows(), config.hidden(), Config.EPSILON),
-        dnn.matMul(
-            tokens,
-            tokens.transpose(),
-            scores,
-            (float) (1 / Math.sqrt(config.headSize())),
-            Layout.rowMajor(size, 1, 1, length)),
-        dnn.softmax(size * heads * length, length),
-        dnn.matMul(scores, tokens, tokens),
-        dnn.gelu((long) batch.rows() * config.intermediate()));
+  /** The operations for a batch's shape, the same for every layer. */
+  record Ops(long rows, LayerNorm norm, MatMul scores, Softmax softmax, MatMul context, Gelu gelu) {
+    static Ops of(OneDnn dnn, Config config, Batch batch) {
+      long size = batch.size();
+      long length = batch.length();
+      long heads = config.heads();
+      // The heads lie side by side within a token's row; the products see them as a batch.
+      Layout tokens = Layout.rowMajor(size, length, heads, config.headSize()).permute(0, 2, 1, 3);
+      Layout scores = Layout.rowMajor(size, heads, length, length);
+      return new Ops(
+          batch.rows(),
+          dnn.layerNorm(batch.rows(), config.hidden(), Config.EPSILON),
+          dnn.matMul(
+              tokens,
+              tokens.transpose(),
+              scores,
+              (float) (1 / Math.sqrt(config.headSize())),
+              Layout.rowMajor(size, 1, 1, length)),
+          dnn.softmax(size * heads * length, length),
+          dnn.matMul(scores, tokens, tokens),
+          dnn.gelu((long) batch.rows() * config.intermediate()));
+    }
   }
 
   /**
    * @param mask [size, length], added to the scores: 0 for a token, hugely negative for padding
    */
-  void forward(Batch batch, MemorySegment src, MemorySegment mask, MemorySegment dst) {
-    Ops ops = ops(batch);
+  void forward(Ops ops, MemorySegment src, MemorySegment mask, MemorySegment dst) {
     long rows = ops.rows;
     query.forward(rows, src, q);
     key.forward(rows, src, k);
@@ -131,19 +125,13 @@ final class EncoderLayer {
     ops.scores.forward(q, k, mask, probabilities);
     ops.softmax.forward(probabilities, probabilities);
     ops.context.forward(probabilities, v, context);
-    copy(rows, src, attentionSum);
-    attentionOutput.forwardAdd(rows, context, attentionSum);
+    attentionOutput.forwardAdd(rows, context, src, attentionSum);
     attentionNorm.forward(ops.norm, attentionSum, attended);
 
     intermediate.forward(rows, attended, beforeGelu);
     ops.gelu.forward(beforeGelu, afterGelu);
-    copy(rows, attended, outputSum);
-    output.forwardAdd(rows, afterGelu, outputSum);
+    output.forwardAdd(rows, afterGelu, attended, outputSum);
     outputNorm.forward(ops.norm, outputSum, dst);
-  }
-
-  private void copy(long rows, MemorySegment src, MemorySegment dst) {
-    MemorySegment.copy(src, 0, dst, 0, rows * config.hidden() * Float.BYTES);
   }
 
   /**
@@ -152,8 +140,7 @@ final class EncoderLayer {
    * @param src as in the forward pass
    * @param grad the gradient of dst, replaced by that of src
    */
-  void backward(Batch batch, MemorySegment src, MemorySegment grad) {
-    Ops ops = ops(batch);
+  void backward(Ops ops, MemorySegment src, MemorySegment grad) {
     long rows = ops.rows;
     MemorySegment sumGrad = gradients.hidden;
     outputNorm.backward(ops.norm, outputSum, grad, sumGrad);

@@ -34,9 +34,14 @@ final class Projection {
     linear(rows).forward(src, weight.data(), biasData(), dst);
   }
 
-  /** Adds to dst: a residual connection. */
+  /** Adds to dst: an adapter. */
   void forwardAdd(long rows, MemorySegment src, MemorySegment dst) {
     linear(rows).forwardAdd(src, weight.data(), biasData(), dst);
+  }
+
+  /** With something added: a residual connection. */
+  void forwardAdd(long rows, MemorySegment src, MemorySegment addend, MemorySegment dst) {
+    linear(rows).forwardAdd(src, weight.data(), biasData(), addend, dst);
   }
 
   /** The gradients of the weights, where they are wanted. */
