@@ -80,7 +80,7 @@ help:
 	@echo "make test      build everything and run every test"
 	@echo "make cpu-caps  run what computes with oneDNN as on lesser CPUs, and our kernels in each tier that this CPU has"
 	@echo "make replay    replay recorded PyTorch traces on every backend"
-	@echo "make bench     time steps side by side with plain C and other libraries (QUICK=1: for two minutes)"
+	@echo "make bench     time steps side by side with plain C and other libraries (QUICK=1: for three minutes)"
 	@echo "make peers     fetch the Java libraries that make bench can compare with (1 GB)"
 	@echo "make train-step  time whole training steps (ARGS=--profile: where the time goes)"
 	@echo "make jar       build and install, no tests"
@@ -309,7 +309,7 @@ replay: jar
 finetune: jar
 	$(BENCH) finetune $(ARGS)
 
-# QUICK=1: under two minutes. PYTHON: one that has torch. ARGS=--help: everything else.
+# QUICK=1: under three minutes. PYTHON: one that has torch. ARGS=--help: everything else.
 PYTHON ?= python3
 bench: jar limits
 	$(BENCH) compare $(if $(QUICK),--quick) --python '$(PYTHON)' $(ARGS)

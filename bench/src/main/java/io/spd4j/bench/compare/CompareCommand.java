@@ -50,7 +50,7 @@ public final class CompareCommand implements Callable<Integer> {
 
   @Option(
       names = "--quick",
-      description = "Fewer cases, rounds and competitors: about a minute and a half.")
+      description = "Fewer cases, rounds and competitors: under three minutes.")
   private boolean quick;
 
   @Option(
