@@ -9,11 +9,11 @@
 #     PYTHON    with PyTorch for CUDA; default: python3      SHAPES   default: vit-b16 lora many:10000x64 one:1G
 #
 # The test is built where nvcc is; elsewhere it is the one that `make cuda-test` has left in target/cuda-test. So a
-# machine without a JDK, Maven and nvcc needs the sources and 50 MB (25 when packed) from another of its architecture:
+# machine without a JDK, Maven and nvcc needs the sources and 60 MB (30 when packed) from another of its architecture:
 #
 #     make jar cuda-test
 #     mkdir -p target/gpu/lib
-#     jlink --add-modules java.base,java.management,jdk.incubator.vector --strip-debug --no-header-files \
+#     jlink --add-modules java.base,java.management,jdk.incubator.vector,jdk.jfr --strip-debug --no-header-files \
 #       --no-man-pages --compress zip-9 --output target/gpu/java
 #     cp target/spd4j-*.jar bench/target/spd4j-bench-*.jar ~/.m2/repository/info/picocli/picocli/4.7.7/*.jar \
 #       ~/.m2/repository/com/fasterxml/jackson/core/jackson-core/2.22.4/*.jar target/gpu/lib
