@@ -3,14 +3,16 @@ package io.spd4j.onednn;
 import static io.spd4j.generated.dnnl.dnnl_h.DNNL_ARG_FROM;
 import static io.spd4j.generated.dnnl.dnnl_h.DNNL_ARG_TO;
 
+import io.spd4j.ElementType;
 import io.spd4j.generated.dnnl.dnnl_h;
 import java.lang.foreign.MemorySegment;
 
 /**
- * Converts each element to another {@link ElementType}. BF16 to F16 and back are refused: oneDNN
- * has them on some processors only; convert to F32 in between. A zero may lose its sign, and what
- * is subnormal in float32 may become 0. The gradient of a conversion is the conversion back. Made
- * by {@link OneDnn#conversion}; confined to its thread.
+ * Converts each element to another type: FLOAT32, BFLOAT16 or FLOAT16. It rounds to nearest, ties
+ * to even. BFLOAT16 to FLOAT16 and back are refused, since oneDNN has them on some processors only:
+ * convert to FLOAT32 in between. A zero may lose its sign, and what is subnormal in float32 may
+ * become 0. The gradient of a conversion is the conversion back. Made by {@link OneDnn#conversion};
+ * confined to its thread.
  */
 public final class Conversion {
   private final Engine engine;
@@ -20,13 +22,15 @@ public final class Conversion {
   private Primitive primitive;
 
   Conversion(Engine engine, long numel, ElementType from, ElementType to) {
+    Recipe.code("from", from); // refuses the other types
+    Recipe.code("to", to);
     this.engine = engine;
     vector = Layout.rowMajor(Check.size("numel", numel));
-    this.from = Check.notNull("from", from);
-    this.to = Check.notNull("to", to);
-    if (from != to && from != ElementType.F32 && to != ElementType.F32) {
+    this.from = from;
+    this.to = to;
+    if (from != to && from != ElementType.FLOAT32 && to != ElementType.FLOAT32) {
       throw new IllegalArgumentException(
-          "there is no conversion from " + from + " to " + to + ": convert to F32 in between");
+          "there is no conversion from " + from + " to " + to + ": convert to FLOAT32 in between");
     }
   }
 

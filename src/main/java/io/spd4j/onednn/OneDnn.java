@@ -1,5 +1,6 @@
 package io.spd4j.onednn;
 
+import io.spd4j.ElementType;
 import io.spd4j.generated.dnnl.dnnl_h;
 import io.spd4j.generated.dnnl.dnnl_version_t;
 import io.spd4j.nativelib.NativeLibrary;
@@ -173,8 +174,10 @@ public final class OneDnn implements AutoCloseable {
    * A conversion of each element to another type.
    *
    * @param numel the number of elements, 1 to 2³¹ − 1
-   * @throws IllegalArgumentException if numel is out of range, or if one type is BF16 and the other
-   *     F16: convert to F32 in between
+   * @param from FLOAT32, BFLOAT16 or FLOAT16
+   * @param to FLOAT32, BFLOAT16 or FLOAT16
+   * @throws IllegalArgumentException if numel is out of range, a type is another one, or one is
+   *     BFLOAT16 and the other FLOAT16: convert to FLOAT32 in between
    */
   public Conversion conversion(long numel, ElementType from, ElementType to) {
     return kept(

@@ -1,5 +1,6 @@
 package io.spd4j.onednn;
 
+import io.spd4j.ElementType;
 import io.spd4j.generated.dnnl.dnnl_h;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -64,36 +65,45 @@ final class Recipe implements AutoCloseable {
   }
 
   MemorySegment reads(String name, int id, Layout layout) {
-    return argument(name, id, layout, ElementType.F32, false, null);
+    return argument(name, id, layout, ElementType.FLOAT32, false, null);
   }
 
   MemorySegment writes(String name, int id, Layout layout) {
-    return argument(name, id, layout, ElementType.F32, true, null);
+    return argument(name, id, layout, ElementType.FLOAT32, true, null);
   }
 
   /** An argument that is written and may be the same segment as another one. */
   MemorySegment writesOver(String name, int id, Layout layout, String over) {
-    return argument(name, id, layout, ElementType.F32, true, over);
+    return argument(name, id, layout, ElementType.FLOAT32, true, over);
   }
 
   MemorySegment argument(
       String name, int id, Layout layout, ElementType type, boolean written, String over) {
-    MemorySegment descriptor = descriptor(layout, type);
-    long bytes = layout.numel() * type.byteSize();
-    arguments.add(new Argument(name, id, descriptor, bytes, type.byteSize(), written, over));
-    return descriptor;
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment descriptor =
+          made(
+              dnnl_h.dnnl_memory_desc_create_with_strides(
+                  engine.out(),
+                  layout.rank(),
+                  longs(arena, layout.sizes()),
+                  code(name, type),
+                  longs(arena, layout.strides())));
+      long bytes = layout.numel() * type.byteSize();
+      arguments.add(new Argument(name, id, descriptor, bytes, type.byteSize(), written, over));
+      return descriptor;
+    }
   }
 
-  private MemorySegment descriptor(Layout layout, ElementType type) {
-    try (Arena arena = Arena.ofConfined()) {
-      return made(
-          dnnl_h.dnnl_memory_desc_create_with_strides(
-              engine.out(),
-              layout.rank(),
-              longs(arena, layout.sizes()),
-              type.dnnl(),
-              longs(arena, layout.strides())));
-    }
+  /** oneDNN's code of a type. name: the argument that has it, for messages. */
+  static int code(String name, ElementType type) {
+    return switch (Check.notNull(name, type)) {
+      case FLOAT32 -> dnnl_h.dnnl_f32();
+      case BFLOAT16 -> dnnl_h.dnnl_bf16();
+      case FLOAT16 -> dnnl_h.dnnl_f16();
+      default ->
+          throw new IllegalArgumentException(
+              name + " must be FLOAT32, BFLOAT16 or FLOAT16, not " + type);
+    };
   }
 
   private static MemorySegment longs(Arena arena, List<Long> values) {

@@ -1,5 +1,6 @@
 package io.spd4j.safetensors;
 
+import io.spd4j.ElementType;
 import java.util.List;
 import java.util.Map;
 
@@ -19,5 +20,5 @@ record Header(Map<String, String> metadata, List<Entry> entries) {
   static final String DATA_OFFSETS = "data_offsets";
 
   /** One tensor. Its bytes are [begin, end), counted from the end of the header. */
-  record Entry(String name, Dtype dtype, List<Long> shape, long begin, long end) {}
+  record Entry(String name, ElementType dtype, List<Long> shape, long begin, long end) {}
 }

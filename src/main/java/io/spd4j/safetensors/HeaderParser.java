@@ -8,6 +8,7 @@ import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.core.JsonToken;
 import com.fasterxml.jackson.core.StreamReadConstraints;
+import io.spd4j.ElementType;
 import io.spd4j.safetensors.Header.Entry;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
@@ -133,7 +134,7 @@ final class HeaderParser {
     if (json.nextToken() != JsonToken.START_OBJECT) {
       throw fault("its entry is not an object");
     }
-    Dtype dtype = null;
+    ElementType dtype = null;
     List<Long> shape = null;
     List<Long> offsets = null;
     while (json.nextToken() != JsonToken.END_OBJECT) {
@@ -164,7 +165,7 @@ final class HeaderParser {
     return entry(dtype, shape, offsets.get(0), offsets.get(1));
   }
 
-  private Entry entry(Dtype dtype, List<Long> shape, long begin, long end)
+  private Entry entry(ElementType dtype, List<Long> shape, long begin, long end)
       throws SafetensorsException {
     if (begin > end) {
       throw fault("data_offsets begin at " + begin + ", after their end at " + end);
@@ -178,12 +179,12 @@ final class HeaderParser {
     if (needed != end - begin) {
       throw fault(
           "%s of shape %s takes %d bytes, data_offsets [%d, %d] hold %d"
-              .formatted(dtype, shape, needed, begin, end, end - begin));
+              .formatted(dtype.safetensorsName(), shape, needed, begin, end, end - begin));
     }
     return new Entry(tensor, dtype, List.copyOf(shape), begin, end);
   }
 
-  private Dtype dtype() throws IOException {
+  private ElementType dtype() throws IOException {
     if (json.currentToken() != JsonToken.VALUE_STRING) {
       throw fault("dtype is not a string");
     }
@@ -192,12 +193,8 @@ final class HeaderParser {
       throw fault(
           "dtype " + name + " packs its elements into less than a byte, which is not supported");
     }
-    for (Dtype dtype : Dtype.values()) {
-      if (dtype.name().equals(name)) {
-        return dtype;
-      }
-    }
-    throw fault("unknown dtype " + quoted(name));
+    return ElementType.ofSafetensorsName(name)
+        .orElseThrow(() -> fault("unknown dtype " + quoted(name)));
   }
 
   /** An array of at most {@code most} integers, each from 0 to 2^63-1. */

@@ -139,7 +139,7 @@ public final class SafetensorsWriter {
       for (Tensor tensor : inOrder) {
         long end = begin + tensor.data().byteSize();
         generator.writeObjectFieldStart(tensor.name());
-        generator.writeStringField(Header.DTYPE, tensor.dtype().name());
+        generator.writeStringField(Header.DTYPE, tensor.dtype().safetensorsName());
         generator.writeArrayFieldStart(Header.SHAPE);
         for (long dimension : tensor.shape()) {
           generator.writeNumber(dimension);

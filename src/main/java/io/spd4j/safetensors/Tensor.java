@@ -3,6 +3,7 @@ package io.spd4j.safetensors;
 import static io.spd4j.safetensors.SafetensorsException.quoted;
 import static java.util.Objects.requireNonNull;
 
+import io.spd4j.ElementType;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
 
@@ -17,7 +18,7 @@ import java.util.List;
  * @param data its elements, row-major and little-endian, and nothing else: as many bytes as the
  *     elements take
  */
-public record Tensor(String name, Dtype dtype, List<Long> shape, MemorySegment data) {
+public record Tensor(String name, ElementType dtype, List<Long> shape, MemorySegment data) {
   /** The most dimensions that a tensor can have, NumPy's limit. */
   public static final int MAX_RANK = 64;
 
@@ -55,7 +56,7 @@ public record Tensor(String name, Dtype dtype, List<Long> shape, MemorySegment d
     if (data.byteSize() != needed) {
       throw new IllegalArgumentException(
           "tensor %s: %s of shape %s takes %d bytes, data has %d"
-              .formatted(quoted(name), dtype, shape, needed, data.byteSize()));
+              .formatted(quoted(name), dtype.safetensorsName(), shape, needed, data.byteSize()));
     }
   }
 
@@ -68,9 +69,9 @@ public record Tensor(String name, Dtype dtype, List<Long> shape, MemorySegment d
 
   /**
    * Whether the data are off-heap and start at a multiple of the element's size, so that the
-   * aligned layouts can read them, such as {@code ValueLayout.JAVA_FLOAT} for {@link Dtype#F32}. It
-   * is so in files of {@link SafetensorsWriter}. In others the header can have any length, and then
-   * it takes an unaligned layout or a copy.
+   * aligned layouts can read them, such as {@code ValueLayout.JAVA_FLOAT} for {@link
+   * ElementType#FLOAT32}. It is so in files of {@link SafetensorsWriter}. In others the header can
+   * have any length, and then it takes an unaligned layout or a copy.
    */
   public boolean isAligned() {
     return data.isNative() && data.address() % dtype.byteSize() == 0;
@@ -80,7 +81,7 @@ public record Tensor(String name, Dtype dtype, List<Long> shape, MemorySegment d
    * Throws ArithmeticException on overflow, also where a later dimension is 0, as the reference
    * implementation does.
    */
-  static long byteSize(Dtype dtype, List<Long> shape) {
+  static long byteSize(ElementType dtype, List<Long> shape) {
     long numel = 1;
     for (long dimension : shape) {
       numel = Math.multiplyExact(numel, dimension);

@@ -6,6 +6,7 @@ import static java.lang.foreign.ValueLayout.JAVA_SHORT;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.fail;
 
+import io.spd4j.ElementType;
 import io.spd4j.onednn.Case.Argument;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -67,18 +68,20 @@ final class Buffers {
 
   static double get(MemorySegment segment, ElementType type, long i) {
     return switch (type) {
-      case F32 -> segment.getAtIndex(JAVA_FLOAT, i);
-      case BF16 -> Float.intBitsToFloat(segment.getAtIndex(JAVA_SHORT, i) << 16);
-      case F16 -> Float.float16ToFloat(segment.getAtIndex(JAVA_SHORT, i));
+      case FLOAT32 -> segment.getAtIndex(JAVA_FLOAT, i);
+      case BFLOAT16 -> Float.intBitsToFloat(segment.getAtIndex(JAVA_SHORT, i) << 16);
+      case FLOAT16 -> Float.float16ToFloat(segment.getAtIndex(JAVA_SHORT, i));
+      default -> throw new AssertionError(type);
     };
   }
 
   private static void set(MemorySegment segment, ElementType type, long i, double value) {
     float f = (float) value;
     switch (type) {
-      case F32 -> segment.setAtIndex(JAVA_FLOAT, i, f);
-      case BF16 -> segment.setAtIndex(JAVA_SHORT, i, (short) (Float.floatToRawIntBits(f) >> 16));
-      case F16 -> segment.setAtIndex(JAVA_SHORT, i, Float.floatToFloat16(f));
+      case FLOAT32 -> segment.setAtIndex(JAVA_FLOAT, i, f);
+      case BFLOAT16 ->
+          segment.setAtIndex(JAVA_SHORT, i, (short) (Float.floatToRawIntBits(f) >> 16));
+      case FLOAT16 -> segment.setAtIndex(JAVA_SHORT, i, Float.floatToFloat16(f));
     }
   }
 

@@ -1,5 +1,6 @@
 package io.spd4j.onednn;
 
+import io.spd4j.ElementType;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
@@ -65,7 +66,7 @@ final class Case {
   }
 
   Case reads(String name, double[] in) {
-    return reads(name, ElementType.F32, in);
+    return reads(name, ElementType.FLOAT32, in);
   }
 
   Case reads(String name, ElementType type, double[] in) {
@@ -79,11 +80,11 @@ final class Case {
   }
 
   Case writesOver(String over, String name, double[] expected, double[] magnitude, double factor) {
-    return writes(name, ElementType.F32, null, expected, scaled(magnitude, factor), over);
+    return writes(name, ElementType.FLOAT32, null, expected, scaled(magnitude, factor), over);
   }
 
   Case addsTo(String name, double[] in, double[] expected, double[] magnitude, double factor) {
-    return writes(name, ElementType.F32, in, expected, scaled(magnitude, factor), null);
+    return writes(name, ElementType.FLOAT32, in, expected, scaled(magnitude, factor), null);
   }
 
   Case writesExactly(String name, ElementType type, double[] expected) {

@@ -1,12 +1,13 @@
 package io.spd4j.onednn;
 
-import static io.spd4j.onednn.ElementType.BF16;
-import static io.spd4j.onednn.ElementType.F16;
-import static io.spd4j.onednn.ElementType.F32;
+import static io.spd4j.ElementType.BFLOAT16;
+import static io.spd4j.ElementType.FLOAT16;
+import static io.spd4j.ElementType.FLOAT32;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_SHORT;
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.spd4j.ElementType;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
@@ -32,7 +33,7 @@ class ConversionTest {
       MemorySegment src = arena.allocate((long) n * from.byteSize(), from.byteSize());
       MemorySegment dst = arena.allocate((long) n * to.byteSize(), to.byteSize());
       for (int i = 0; i < n; i++) {
-        if (from == F32) {
+        if (from == FLOAT32) {
           src.setAtIndex(JAVA_INT, i, patterns[i]);
         } else {
           src.setAtIndex(JAVA_SHORT, i, (short) patterns[i]);
@@ -42,7 +43,7 @@ class ConversionTest {
       int[] converted = new int[n];
       for (int i = 0; i < n; i++) {
         converted[i] =
-            to == F32
+            to == FLOAT32
                 ? dst.getAtIndex(JAVA_INT, i)
                 : Short.toUnsignedInt(dst.getAtIndex(JAVA_SHORT, i));
       }
@@ -75,8 +76,8 @@ class ConversionTest {
     for (int n : new int[] {1, 37}) {
       int[] patterns = new int[n];
       Arrays.fill(patterns, Integer.parseUnsignedInt(f32, 16));
-      assertThat(convert(F32, BF16, patterns)).containsOnly(Integer.parseInt(bf16, 16));
-      assertThat(convert(F32, F16, patterns)).containsOnly(Integer.parseInt(f16, 16));
+      assertThat(convert(FLOAT32, BFLOAT16, patterns)).containsOnly(Integer.parseInt(bf16, 16));
+      assertThat(convert(FLOAT32, FLOAT16, patterns)).containsOnly(Integer.parseInt(f16, 16));
     }
   }
 
@@ -85,7 +86,7 @@ class ConversionTest {
     SplittableRandom random = new SplittableRandom(1);
     int[] patterns =
         random.ints(10_000).filter(i -> Float.isFinite(Float.intBitsToFloat(i))).toArray();
-    int[] halves = convert(F32, F16, patterns);
+    int[] halves = convert(FLOAT32, FLOAT16, patterns);
     for (int i = 0; i < patterns.length; i++) {
       short expected = Float.floatToFloat16(Float.intBitsToFloat(patterns[i]));
       assertThat(halves[i]).isEqualTo(Short.toUnsignedInt(expected));
@@ -97,14 +98,14 @@ class ConversionTest {
    * some zero, and what is subnormal in float32, too, perhaps as zero.
    */
   @ParameterizedTest
-  @CsvSource({"BF16", "F16"})
+  @CsvSource({"BFLOAT16", "FLOAT16"})
   void everyPatternSurvivesTheWayThroughF32(ElementType type) {
     int[] all = IntStream.range(0, 1 << 16).toArray();
-    int[] wide = convert(type, F32, all);
-    int[] back = convert(F32, type, wide);
+    int[] wide = convert(type, FLOAT32, all);
+    int[] back = convert(FLOAT32, type, wide);
     for (int i = 0; i < all.length; i++) {
       float expected =
-          type == F16 ? Float.float16ToFloat((short) i) : Float.intBitsToFloat(i << 16);
+          type == FLOAT16 ? Float.float16ToFloat((short) i) : Float.intBitsToFloat(i << 16);
       if (Float.isNaN(expected)) {
         assertThat(Float.intBitsToFloat(wide[i])).isNaN();
         assertThat(isNan(type, back[i])).isTrue();
@@ -119,14 +120,14 @@ class ConversionTest {
   }
 
   private static boolean isNan(ElementType type, int pattern) {
-    return (pattern & 0x7fff) > (type == F16 ? 0x7c00 : 0x7f80);
+    return (pattern & 0x7fff) > (type == FLOAT16 ? 0x7c00 : 0x7f80);
   }
 
   @Test
   void aNanStaysANan() {
     for (int pattern : new int[] {0x7fc00000, 0xffc00000, 0x7f800001, 0x7fffffff, 0xff812345}) {
-      for (ElementType type : new ElementType[] {BF16, F16}) {
-        assertThat(isNan(type, convert(F32, type, pattern)[0]))
+      for (ElementType type : new ElementType[] {BFLOAT16, FLOAT16}) {
+        assertThat(isNan(type, convert(FLOAT32, type, pattern)[0]))
             .as("%x to %s", pattern, type)
             .isTrue();
       }

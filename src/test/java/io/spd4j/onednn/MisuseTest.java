@@ -8,6 +8,7 @@ import static org.assertj.core.api.Assertions.assertThatNullPointerException;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.junit.jupiter.params.provider.Arguments.arguments;
 
+import io.spd4j.ElementType;
 import io.spd4j.generated.dnnl.dnnl_h;
 import io.spd4j.onednn.Case.Argument;
 import java.lang.foreign.Arena;
@@ -22,6 +23,7 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /** What is refused: the message names operation, shape and argument, and nothing is written. */
@@ -275,13 +277,13 @@ class MisuseTest {
         bad("axis must be 0 or 1, not -1", d -> d.reduction(Reduction.Kind.MEAN, 1, 1, -1)),
         bad(
             "numel must be 1 to 2147483647, not 0",
-            d -> d.conversion(0, ElementType.F32, ElementType.F16)),
+            d -> d.conversion(0, ElementType.FLOAT32, ElementType.FLOAT16)),
         bad(
-            "there is no conversion from BF16 to F16: convert to F32 in between",
-            d -> d.conversion(3, ElementType.BF16, ElementType.F16)),
+            "there is no conversion from BFLOAT16 to FLOAT16: convert to FLOAT32 in between",
+            d -> d.conversion(3, ElementType.BFLOAT16, ElementType.FLOAT16)),
         bad(
-            "there is no conversion from F16 to BF16: convert to F32 in between",
-            d -> d.conversion(3, ElementType.F16, ElementType.BF16)));
+            "there is no conversion from FLOAT16 to BFLOAT16: convert to FLOAT32 in between",
+            d -> d.conversion(3, ElementType.FLOAT16, ElementType.BFLOAT16)));
   }
 
   @ParameterizedTest
@@ -291,14 +293,28 @@ class MisuseTest {
     Cases.ofEveryMethod().forEach(this::works);
   }
 
+  @ParameterizedTest
+  @EnumSource(
+      mode = EnumSource.Mode.EXCLUDE,
+      names = {"FLOAT32", "BFLOAT16", "FLOAT16"})
+  void otherTypesAreRefusedFirst(ElementType type) {
+    String refusal = " must be FLOAT32, BFLOAT16 or FLOAT16, not " + type;
+    assertThatIllegalArgumentException()
+        .isThrownBy(() -> oneDnn.conversion(0, type, type))
+        .withMessage("from" + refusal);
+    assertThatIllegalArgumentException()
+        .isThrownBy(() -> oneDnn.conversion(0, ElementType.FLOAT32, type))
+        .withMessage("to" + refusal);
+  }
+
   static Stream<Arguments> operationsOfNull() {
     return Stream.of(
         bad("a is null", d -> d.matMul(null, of(3, 5), of(2, 5))),
         bad("b is null", d -> d.matMul(of(2, 3), null, of(2, 5))),
         bad("c is null", d -> d.matMul(of(2, 3), of(3, 5), null)),
         bad("kind is null", d -> d.reduction(null, 1, 1, 0)),
-        bad("from is null", d -> d.conversion(1, null, ElementType.F32)),
-        bad("to is null", d -> d.conversion(1, ElementType.F32, null)));
+        bad("from is null", d -> d.conversion(1, null, ElementType.FLOAT32)),
+        bad("to is null", d -> d.conversion(1, ElementType.FLOAT32, null)));
   }
 
   @ParameterizedTest

@@ -4,6 +4,7 @@ import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.spd4j.ElementType;
 import io.spd4j.onednn.Case.Argument;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -121,9 +122,9 @@ class OperationsTest {
           .isSameAs(oneDnn.reduction(Reduction.Kind.SUM, 1, 2, 0))
           .isNotSameAs(oneDnn.reduction(Reduction.Kind.SUM, 1, 2, 1))
           .isNotSameAs(oneDnn.reduction(Reduction.Kind.MEAN, 1, 2, 0));
-      assertThat(oneDnn.conversion(1, ElementType.F32, ElementType.BF16))
-          .isSameAs(oneDnn.conversion(1, ElementType.F32, ElementType.BF16))
-          .isNotSameAs(oneDnn.conversion(1, ElementType.BF16, ElementType.F32));
+      assertThat(oneDnn.conversion(1, ElementType.FLOAT32, ElementType.BFLOAT16))
+          .isSameAs(oneDnn.conversion(1, ElementType.FLOAT32, ElementType.BFLOAT16))
+          .isNotSameAs(oneDnn.conversion(1, ElementType.BFLOAT16, ElementType.FLOAT32));
     }
   }
 

@@ -2,6 +2,7 @@ package io.spd4j.safetensors;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.spd4j.ElementType;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.ValueLayout;
@@ -78,7 +79,7 @@ class ReferenceFilesTest {
       assertThat(file.tensor("p0.init").data().get(FLOAT, 0)).isEqualTo(-0x1.a33918p-7f);
       assertThat(file.tensor("p0.grad.1").data().get(FLOAT, 0)).isEqualTo(0x1.2df88cp+0f);
       assertThat(file.tensor("p0.param.8").data().get(FLOAT, 0)).isEqualTo(-0x1.08db66p-6f);
-      assertThat(file.tensor("p0.condition.1").dtype()).isEqualTo(Dtype.F64);
+      assertThat(file.tensor("p0.condition.1").dtype()).isEqualTo(ElementType.FLOAT64);
     }
   }
 
@@ -94,13 +95,13 @@ class ReferenceFilesTest {
               "texts", texts -> assertThat(texts).contains("\"hi\"", "na\\u00efve caf\\u00e9"));
 
       Tensor ids = file.tensor("input_ids");
-      assertThat(ids.dtype()).isEqualTo(Dtype.I64);
+      assertThat(ids.dtype()).isEqualTo(ElementType.INT64);
       assertThat(ids.shape()).containsExactly(4L, 32L);
       assertThat(ids.data().getAtIndex(LONG, 1)).isEqualTo(23156);
       assertThat(ids.data().getAtIndex(LONG, 127)).isEqualTo(102);
 
       Tensor head = file.tensor("head.weight");
-      assertThat(head.dtype()).isEqualTo(Dtype.F32);
+      assertThat(head.dtype()).isEqualTo(ElementType.FLOAT32);
       assertThat(head.shape()).containsExactly(2L, 384L);
       assertThat(head.data().getAtIndex(FLOAT, 0)).isEqualTo(6.15076714893803e-05f);
       assertThat(head.data().getAtIndex(FLOAT, 767)).isEqualTo(0.00609770230948925f);

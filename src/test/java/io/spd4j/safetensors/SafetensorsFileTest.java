@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 import static org.assertj.core.api.Assertions.assertThatIllegalStateException;
 import static org.assertj.core.api.Assertions.assertThatNullPointerException;
 
+import io.spd4j.ElementType;
 import java.io.IOException;
 import java.io.RandomAccessFile;
 import java.lang.foreign.Arena;
@@ -43,7 +44,7 @@ class SafetensorsFileTest {
 
       Tensor first = file.tensor("first");
       assertThat(first.name()).isEqualTo("first");
-      assertThat(first.dtype()).isEqualTo(Dtype.F32);
+      assertThat(first.dtype()).isEqualTo(ElementType.FLOAT32);
       assertThat(first.shape()).containsExactly(1L, 2L);
       assertThat(bytes(first)).containsExactly(0, 1, 2, 3, 4, 5, 6, 7);
       assertThat(file.tensor("empty").shape()).containsExactly(3L, 0L);
@@ -56,9 +57,9 @@ class SafetensorsFileTest {
 
   @Test
   void everyDtypeOfTheFormatIsRead() throws IOException {
-    for (Dtype dtype : Dtype.values()) {
+    for (ElementType dtype : ElementType.values()) {
       int size = 3 * dtype.byteSize();
-      String header = entry(dtype.name(), "[3]", 0, size);
+      String header = entry(dtype.safetensorsName(), "[3]", 0, size);
       try (Arena arena = Arena.ofConfined()) {
         Tensor tensor = SafetensorsFile.map(RawFile.write(folder, header, size), arena).tensor("a");
         assertThat(tensor.dtype()).isEqualTo(dtype);

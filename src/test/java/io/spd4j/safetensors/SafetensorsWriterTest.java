@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException
 import static org.assertj.core.api.Assertions.assertThatIllegalStateException;
 import static org.assertj.core.api.Assertions.assertThatNullPointerException;
 
+import io.spd4j.ElementType;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.lang.foreign.Arena;
@@ -54,7 +55,7 @@ class SafetensorsWriterTest {
   void whatIsWrittenIsReadAgain() throws IOException {
     Random random = new Random(11);
     Map<String, Tensor> written = new LinkedHashMap<>();
-    for (Dtype dtype : Dtype.values()) {
+    for (ElementType dtype : ElementType.values()) {
       for (List<Long> shape :
           List.of(List.<Long>of(), List.of(3L), List.of(2L, 0L), List.of(5L, 1L, 7L))) {
         String name = dtype + "." + shape + " \"é😀\\\n";
@@ -83,8 +84,8 @@ class SafetensorsWriterTest {
 
   @Test
   void widerElementsComeFirstAndOtherwiseTheOrderIsKept() throws IOException {
-    Tensor half = tensor("half", Dtype.F16, 2);
-    Tensor single = tensor("single", Dtype.F32, 4);
+    Tensor half = tensor("half", ElementType.FLOAT16, 2);
+    Tensor single = tensor("single", ElementType.FLOAT32, 4);
     SafetensorsWriter.write(target, List.of(bytes("z", 1), half, bytes("a", 2), single), Map.of());
     try (Arena arena = Arena.ofConfined()) {
       assertThat(SafetensorsFile.map(target, arena).tensors().keySet())
@@ -126,8 +127,8 @@ class SafetensorsWriterTest {
       SafetensorsWriter.write(
           target,
           List.of(
-              new Tensor("heap", Dtype.I64, shape, heap),
-              new Tensor("offHeap", Dtype.I64, shape, offHeap)),
+              new Tensor("heap", ElementType.INT64, shape, heap),
+              new Tensor("offHeap", ElementType.INT64, shape, offHeap)),
           Map.of());
       SafetensorsFile file = SafetensorsFile.map(target, arena);
       assertThat(file.tensor("heap").data().mismatch(heap)).isEqualTo(-1);
@@ -153,14 +154,14 @@ class SafetensorsWriterTest {
     SafetensorsWriter.write(target, List.of(bytes("a", 1)), Map.of());
     byte[] old = Files.readAllBytes(target);
     Arena closed = Arena.ofConfined();
-    Tensor gone = new Tensor("gone", Dtype.U8, List.of(4L), closed.allocate(4));
+    Tensor gone = new Tensor("gone", ElementType.UINT8, List.of(4L), closed.allocate(4));
     closed.close();
     assertThatIllegalStateException()
         .isThrownBy(() -> SafetensorsWriter.write(target, List.of(bytes("a", 2), gone), Map.of()));
     assertThat(target).hasBinaryContent(old);
 
     try (Arena arena = Arena.ofConfined()) {
-      Tensor confined = new Tensor("confined", Dtype.U8, List.of(4L), arena.allocate(4));
+      Tensor confined = new Tensor("confined", ElementType.UINT8, List.of(4L), arena.allocate(4));
       CompletableFuture<Void> elsewhere =
           CompletableFuture.runAsync(() -> {
             try {
@@ -267,10 +268,11 @@ class SafetensorsWriterTest {
     for (int i = 0; i < values.length; i++) {
       data[i] = (byte) values[i];
     }
-    return new Tensor(name, Dtype.U8, List.of((long) data.length), MemorySegment.ofArray(data));
+    return new Tensor(
+        name, ElementType.UINT8, List.of((long) data.length), MemorySegment.ofArray(data));
   }
 
-  private static Tensor tensor(String name, Dtype dtype, int byteSize) {
+  private static Tensor tensor(String name, ElementType dtype, int byteSize) {
     List<Long> shape = List.of((long) byteSize / dtype.byteSize());
     return new Tensor(name, dtype, shape, MemorySegment.ofArray(new byte[byteSize]));
   }

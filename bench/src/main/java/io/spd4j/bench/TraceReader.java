@@ -1,7 +1,7 @@
 package io.spd4j.bench;
 
+import io.spd4j.ElementType;
 import io.spd4j.bench.Trace.Step;
-import io.spd4j.safetensors.Dtype;
 import io.spd4j.safetensors.SafetensorsFile;
 import java.io.IOException;
 import java.lang.foreign.Arena;
@@ -64,22 +64,22 @@ final class TraceReader {
     List<Trace.Tensor> tensors = new ArrayList<>();
     for (int i = 0; i < count; i++) {
       String p = "p" + i + ".";
-      MemorySegment init = data(p + "init", Dtype.F32);
+      MemorySegment init = data(p + "init", ElementType.FLOAT32);
       long bytes = init.byteSize();
       boolean anchored = file.tensors().containsKey(p + "anchor");
-      MemorySegment anchor = anchored ? data(p + "anchor", Dtype.F32, bytes) : null;
+      MemorySegment anchor = anchored ? data(p + "anchor", ElementType.FLOAT32, bytes) : null;
       List<Step> taken = new ArrayList<>();
       for (int k = 1; k <= steps; k++) {
         taken.add(
             new Step(
-                data(p + "grad." + k, Dtype.F32, bytes),
+                data(p + "grad." + k, ElementType.FLOAT32, bytes),
                 new StepOutput(
-                    data(p + "param." + k, Dtype.F32, bytes),
-                    data(p + "exp_avg." + k, Dtype.F32, bytes),
-                    data(p + "exp_avg_sq." + k, Dtype.F32, bytes),
+                    data(p + "param." + k, ElementType.FLOAT32, bytes),
+                    data(p + "exp_avg." + k, ElementType.FLOAT32, bytes),
+                    data(p + "exp_avg_sq." + k, ElementType.FLOAT32, bytes),
                     null,
                     rule == Rule.SPD
-                        ? data(p + "condition." + k, Dtype.F64, Double.BYTES)
+                        ? data(p + "condition." + k, ElementType.FLOAT64, Double.BYTES)
                             .get(ValueLayout.JAVA_DOUBLE, 0)
                         : 0)));
       }
@@ -88,7 +88,7 @@ final class TraceReader {
     return tensors;
   }
 
-  private MemorySegment data(String name, Dtype dtype, long bytes) throws Failure {
+  private MemorySegment data(String name, ElementType dtype, long bytes) throws Failure {
     MemorySegment data = data(name, dtype);
     if (data.byteSize() != bytes) {
       throw notTrace("the tensor " + name + " has " + data.byteSize() + " bytes, not " + bytes);
@@ -96,7 +96,7 @@ final class TraceReader {
     return data;
   }
 
-  private MemorySegment data(String name, Dtype dtype) throws Failure {
+  private MemorySegment data(String name, ElementType dtype) throws Failure {
     io.spd4j.safetensors.Tensor tensor = file.tensors().get(name);
     if (tensor == null) {
       throw notTrace("the tensor " + name + " is missing");

@@ -1,12 +1,12 @@
 package io.spd4j.bench.finetune;
 
+import io.spd4j.ElementType;
 import io.spd4j.bench.Failure;
 import io.spd4j.bench.minilm.Classifier;
 import io.spd4j.bench.minilm.Config;
 import io.spd4j.bench.minilm.Lora;
 import io.spd4j.bench.minilm.Weight;
 import io.spd4j.bench.minilm.Weights;
-import io.spd4j.safetensors.Dtype;
 import io.spd4j.safetensors.SafetensorsFile;
 import io.spd4j.safetensors.SafetensorsWriter;
 import io.spd4j.safetensors.Tensor;
@@ -34,7 +34,7 @@ final class SavedModel {
   static void write(Path file, Weights weights, Map<String, String> metadata) throws IOException {
     List<Tensor> tensors =
         weights.all().stream()
-            .map(w -> new Tensor(w.name(), Dtype.F32, w.shape(), w.data()))
+            .map(w -> new Tensor(w.name(), ElementType.FLOAT32, w.shape(), w.data()))
             .toList();
     SafetensorsWriter.write(file, tensors, metadata);
   }
@@ -86,7 +86,7 @@ final class SavedModel {
   private static Weight weight(Path file, String name, List<Long> shape, Tensor tensor)
       throws Failure {
     if (tensor == null
-        || tensor.dtype() != Dtype.F32
+        || tensor.dtype() != ElementType.FLOAT32
         || !tensor.shape().equals(shape)
         || !tensor.isAligned()) {
       throw Failure.ofInput(
