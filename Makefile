@@ -128,17 +128,19 @@ $(CUDA_LIBRARY): $(CUDA_KERNELS:%=target/cuda-obj/%.o) target/cuda-obj/runtime.o
 	@mkdir -p $(@D)
 	@echo "nvcc $@"
 	@$(NVCC) -shared -cudart none $^ -o $@ -lpthread -ldl -lrt \
-	  -Xcompiler -static-libstdc++,-static-libgcc -Xlinker -Bsymbolic,--version-script=native/cuda/exports.map
+	  -Xcompiler -static-libstdc++,-static-libgcc -Xlinker -Bsymbolic,--exclude-libs,ALL
 
-# See runtime.cpp.
-target/cuda-obj/libcudart.a: native/cuda/exports.map $(COMPILER)
+# The static CUDA runtime's symbols are hidden and cannot be exported. Those that Java calls are renamed in a copy of it
+# (cudaMalloc becomes runtime_cudaMalloc), and each name is given to a jump there instead.
+target/cuda-obj/libcudart.a: jextract/cudart.includes $(COMPILER) Makefile
 	@mkdir -p $(@D)
-	@sed -n 's/^ *\(cuda[A-Za-z]*\);/\1 runtime_\1/p' $< > target/cuda-obj/renamed
+	@sed -n 's/^--include-function \(.*\)/\1 runtime_\1/p' $< > target/cuda-obj/renamed
 	@objcopy --redefine-syms=target/cuda-obj/renamed $(CUDA_RUNTIME) $@
 
-target/cuda-obj/runtime.o: native/cuda/runtime.cpp Makefile
+JUMP := $(if $(filter x86_64,$(ARCH)),jmp,b)
+target/cuda-obj/runtime.o: jextract/cudart.includes Makefile
 	@mkdir -p $(@D)
-	@$(NVCC) -std=c++17 -O2 -Xcompiler -fPIC,-Wall,-Wextra,-Werror -c $< -o $@
+	@sed -n 's/^--include-function \(.*\)/.globl \1; .type \1, %function; \1: $(JUMP) runtime_\1/p' $< | as --noexecstack -o $@
 
 target/cuda-obj/%.o: native/cuda/%.cu $(CUDA_HEADERS) $(COMPILER) Makefile
 	@mkdir -p $(@D)

@@ -37,11 +37,7 @@ final class Spd4jAbi {
     if (version != SPD4J_ABI_VERSION()) {
       return Optional.of("ABI version " + version + ", these bindings need " + SPD4J_ABI_VERSION());
     }
-    // Each throws here, and not within the first step.
-    spd4j_h.spd4j_best_isa$address();
-    spd4j_h.spd4j_update$address();
-    spd4j_h.spd4j_project$address();
-    spd4j_h.spd4j_grad_sq$address();
+    BoundFunctions.find(spd4j_h.class);
     return StructLayouts.mismatch(STRUCTS, spd4j_h::spd4j_layout);
   }
 }

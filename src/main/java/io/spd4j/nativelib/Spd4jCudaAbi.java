@@ -17,58 +17,12 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.List;
 import java.util.Optional;
-import java.util.function.Supplier;
 
 /**
  * Whether the loaded libspd4j_cuda and the generated bindings are of the same header, and the CUDA
  * runtime in it of the bindings' major version.
  */
 final class Spd4jCudaAbi {
-  /** All that are called; each throws if the library lacks the function. */
-  static final List<Supplier<MemorySegment>> FUNCTIONS =
-      List.of(
-          spd4j_cuda_h::spd4j_cuda_layout$address,
-          spd4j_cuda_h::spd4j_cuda_device_name$address,
-          spd4j_cuda_h::spd4j_cuda_copy$address,
-          spd4j_cuda_h::spd4j_cuda_resident$address,
-          spd4j_cuda_h::spd4j_cuda_norm$address,
-          spd4j_cuda_h::spd4j_cuda_step$address,
-          cudart_h::cudaDriverGetVersion$address,
-          cudart_h::cudaRuntimeGetVersion$address,
-          cudart_h::cudaGetDeviceCount$address,
-          cudart_h::cudaGetDevice$address,
-          cudart_h::cudaSetDevice$address,
-          cudart_h::cudaDeviceSynchronize$address,
-          cudart_h::cudaDeviceGetAttribute$address,
-          cudart_h::cudaMemGetInfo$address,
-          cudart_h::cudaMalloc$address,
-          cudart_h::cudaFree$address,
-          cudart_h::cudaHostAlloc$address,
-          cudart_h::cudaFreeHost$address,
-          cudart_h::cudaPointerGetAttributes$address,
-          cudart_h::cudaMemcpyAsync$address,
-          cudart_h::cudaMemsetAsync$address,
-          cudart_h::cudaStreamCreateWithFlags$address,
-          cudart_h::cudaStreamDestroy$address,
-          cudart_h::cudaStreamSynchronize$address,
-          cudart_h::cudaStreamGetDevice$address,
-          cudart_h::cudaStreamIsCapturing$address,
-          cudart_h::cudaStreamBeginCapture$address,
-          cudart_h::cudaStreamEndCapture$address,
-          cudart_h::cudaStreamWaitEvent$address,
-          cudart_h::cudaEventCreateWithFlags$address,
-          cudart_h::cudaEventRecord$address,
-          cudart_h::cudaEventSynchronize$address,
-          cudart_h::cudaEventElapsedTime$address,
-          cudart_h::cudaEventDestroy$address,
-          cudart_h::cudaGraphInstantiate$address,
-          cudart_h::cudaGraphLaunch$address,
-          cudart_h::cudaGraphExecDestroy$address,
-          cudart_h::cudaGraphDestroy$address,
-          cudart_h::cudaGetLastError$address,
-          cudart_h::cudaGetErrorName$address,
-          cudart_h::cudaGetErrorString$address);
-
   private static final List<GroupLayout> STRUCTS =
       List.of(
           spd4j_cuda_group.layout(),
@@ -92,7 +46,8 @@ final class Spd4jCudaAbi {
       return Optional.of(
           "ABI version " + version + ", these bindings need " + SPD4J_CUDA_ABI_VERSION());
     }
-    FUNCTIONS.forEach(Supplier::get);
+    BoundFunctions.find(spd4j_cuda_h.class);
+    BoundFunctions.find(cudart_h.class);
     int runtime = runtimeMajor();
     if (runtime != major(CUDART_VERSION())) {
       return Optional.of(
