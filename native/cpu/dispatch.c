@@ -1,23 +1,22 @@
 /* From a run of blocks to the kernels of one tier. */
 #include "kernels.h"
 
-/* Blocks that are projected forwards before those in front of them: newest first, but not against all prefetching. */
+/*
+ * Projects 32 blocks at a time: the newest stretch first, as it is still cached; forwards inside it, so that prefetching
+ * works.
+ */
 enum { STRETCH = 32 };
 
-/* Elements of small tensors that SPD updates before it decides on them, so that no decision is waited for. */
+/* Elements of small tensors that are updated before they are decided on, so that no decision is waited for. */
 enum { BATCH = SPD4J_BLOCK };
 
 typedef struct kernels {
-  spd4j_update_kernel *update[4]; /* by spd4j_rule */
+  spd4j_update_kernel *const *update; /* by spd4j_rule */
   spd4j_project_kernel *project;
   spd4j_grad_sq_kernel *grad_sq;
 } kernels;
 
-#define KERNELS(tier)                                                                           \
-  {                                                                                             \
-    {spd4j_adamw_##tier, spd4j_l2sp_##tier, spd4j_l2sp_coupled_##tier, spd4j_spd_##tier},       \
-        spd4j_spd_project_##tier, spd4j_grad_sq_##tier                                          \
-  }
+#define KERNELS(tier) {spd4j_update_##tier, spd4j_project_##tier, spd4j_grad_sq_##tier}
 
 /* By spd4j_isa. */
 static const kernels tiers[] = {
@@ -31,6 +30,8 @@ static const kernels tiers[] = {
 static const int32_t tier_count = sizeof tiers / sizeof tiers[0];
 
 int32_t spd4j_abi_version(void) { return SPD4J_ABI_VERSION; }
+
+const char *spd4j_rule_name(int32_t rule) { return spd4j_name_of_rule(rule); }
 
 /* What a pass uses besides the blocks and the tensors. */
 enum { PARAM = 1, GRAD = 2, MOMENTS = 4, SCALARS = 8, SUMS = 16 };
@@ -54,7 +55,7 @@ static int32_t check(const spd4j_table *table, int32_t isa, int64_t begin, int64
       return SPD4J_ERROR_NULL;
     if ((t->param_type | t->grad_type | t->anchor_type | t->moment_type) != SPD4J_TYPE_FLOAT32)
       return SPD4J_ERROR_TYPE;
-    if ((uses & SCALARS) && (uint32_t)table->scalars[t->scalars].rule > SPD4J_RULE_SPD) return SPD4J_ERROR_RULE;
+    if ((uses & SCALARS) && (uint32_t)table->scalars[t->scalars].rule >= SPD4J_RULE_COUNT) return SPD4J_ERROR_RULE;
   }
   return SPD4J_OK;
 }
@@ -96,20 +97,18 @@ static void complete(const kernels *tier, const spd4j_table *table, int64_t begi
   }
 }
 
-/* SPD over blocks with one row of scalars, some tensors at a time: they are projected while in the nearest cache. */
-static void update_spd(const kernels *tier, const spd4j_table *table, int64_t begin, int64_t end) {
+/* Updates blocks with one row of scalars and decides, some tensors at a time: they are projected while they are cached. */
+static void update_and_decide(const kernels *tier, int32_t rule, const spd4j_table *table, int64_t begin, int64_t end) {
   for (int64_t first = begin, last; first < end; first = last) {
     int64_t numel = 0;
     for (last = first; last < end && numel < BATCH; last = tensor_end(table, last, end))
       numel += tensor_of(table, last)->numel;
-    tier->update[SPD4J_RULE_SPD](table, first, last);
+    tier->update[rule](table, first, last);
     complete(tier, table, first, last);
   }
 }
 
-int32_t spd4j_update(const spd4j_table *table, int32_t isa, int64_t begin, int64_t end, const void *hold0,
-                     const void *hold1, const void *hold2, const void *hold3, const void *hold4, const void *hold5) {
-  (void)hold0, (void)hold1, (void)hold2, (void)hold3, (void)hold4, (void)hold5;
+int32_t spd4j_update(const spd4j_table *table, int32_t isa, int64_t begin, int64_t end, SPD4J_HOLDS) {
   const int32_t status = check(table, isa, begin, end, PARAM | GRAD | MOMENTS | SCALARS | SUMS);
   if (status != SPD4J_OK) return status;
   const kernels *tier = &tiers[isa];
@@ -118,17 +117,15 @@ int32_t spd4j_update(const spd4j_table *table, int32_t isa, int64_t begin, int64
     const int64_t row = tensor_of(table, first)->scalars;
     if (row < 0) continue;
     const int32_t rule = table->scalars[row].rule;
-    if (rule == SPD4J_RULE_SPD && table->decisions)
-      update_spd(tier, table, first, last);
+    if (table->decisions && spd4j_rule_decides(rule))
+      update_and_decide(tier, rule, table, first, last);
     else
       tier->update[rule](table, first, last);
   }
   return SPD4J_OK;
 }
 
-int32_t spd4j_project(const spd4j_table *table, int32_t isa, int64_t begin, int64_t end, const void *hold0,
-                      const void *hold1, const void *hold2, const void *hold3, const void *hold4, const void *hold5) {
-  (void)hold0, (void)hold1, (void)hold2, (void)hold3, (void)hold4, (void)hold5;
+int32_t spd4j_project(const spd4j_table *table, int32_t isa, int64_t begin, int64_t end, SPD4J_HOLDS) {
   const int32_t status = check(table, isa, begin, end, PARAM);
   if (status != SPD4J_OK) return status;
   for (int64_t stop = end; stop > begin; stop -= STRETCH)
@@ -140,9 +137,7 @@ int32_t spd4j_project(const spd4j_table *table, int32_t isa, int64_t begin, int6
   return SPD4J_OK;
 }
 
-int32_t spd4j_grad_sq(const spd4j_table *table, int32_t isa, int64_t begin, int64_t end, const void *hold0,
-                      const void *hold1, const void *hold2, const void *hold3, const void *hold4, const void *hold5) {
-  (void)hold0, (void)hold1, (void)hold2, (void)hold3, (void)hold4, (void)hold5;
+int32_t spd4j_grad_sq(const spd4j_table *table, int32_t isa, int64_t begin, int64_t end, SPD4J_HOLDS) {
   const int32_t status = check(table, isa, begin, end, GRAD | SUMS);
   if (status != SPD4J_OK) return status;
   for (int64_t i = begin; i < end; i++) {

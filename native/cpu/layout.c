@@ -6,9 +6,8 @@
 
 int64_t spd4j_layout(int64_t *values, int64_t capacity) {
   static const int64_t layout[] = {
-      sizeof(spd4j_tensor), AT(tensor, param), AT(tensor, grad), AT(tensor, anchor), AT(tensor, exp_avg),
-      AT(tensor, exp_avg_sq), AT(tensor, max_exp_avg_sq), AT(tensor, exp_avg_scale), AT(tensor, exp_avg_sq_scale),
-      AT(tensor, numel), AT(tensor, offset), AT(tensor, scalars), AT(tensor, param_type), AT(tensor, grad_type),
+      sizeof(spd4j_tensor), AT(tensor, param), AT(tensor, param_low), AT(tensor, grad), AT(tensor, anchor),
+      AT(tensor, exp_avg), AT(tensor, exp_avg_sq), AT(tensor, max_exp_avg_sq), AT(tensor, numel), AT(tensor, offset), AT(tensor, scalars), AT(tensor, param_type), AT(tensor, grad_type),
       AT(tensor, anchor_type), AT(tensor, moment_type), AT(tensor, shrink), AT(tensor, reserved),
 
       sizeof(spd4j_scalars), AT(scalars, beta1), AT(scalars, one_minus_beta1), AT(scalars, beta2),

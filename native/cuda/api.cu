@@ -2,8 +2,11 @@
 #include <stddef.h>
 
 #include "launch.h"
+#include "rules.h"
 
 int32_t spd4j_cuda_abi_version(void) { return SPD4J_CUDA_ABI_VERSION; }
+
+const char *spd4j_cuda_rule_name(int32_t rule) { return spd4j_name_of_rule(rule); }
 
 int32_t spd4j_cuda_device_name(int32_t device, char *name, int64_t capacity) {
   cudaDeviceProp properties;

@@ -114,40 +114,30 @@ static __device__ inline quad_in read_quad(const block_arrays &a, int i) {
   return q;
 }
 
-/* What a quad contributes to SPD's sums, an element each. */
+/* What a quad adds to the sums, element by element. */
 struct quad_sums {
   quad grad_dot, dev_sq, new_dev_sq;
 };
 
-/* Steps the quad at i; sums is used if SPD. Elements beyond the block compute something, but store and add nothing. */
-template <bool SPD>
+/* Steps the quad at i. Elements beyond the block compute something, but store and add nothing. sums: if it DECIDES. */
+template <bool DECIDES>
 static __device__ inline void step_quad(const block_arrays &a, const spd4j_scalars &k, int i, quad_in &q,
                                         quad_sums *sums) {
+  const int32_t rule = DECIDES ? SPD4J_RULE_SPD : k.rule;
   SPD4J_UNROLL
   for (int c = 0; c < 4; c++) {
-    const float param = q.param.x[c], dev = spd4j_sub(param, q.anchor.x[c]);
-    float g = spd4j_mul(q.grad.x[c], k.grad_scale);
-    if (!SPD && k.rule == SPD4J_RULE_L2SP_COUPLED) g = spd4j_l2sp_coupled_grad(&k, g, dev);
-    const float m = spd4j_exp_avg(&k, q.exp_avg.x[c], g), v = spd4j_exp_avg_sq(&k, q.exp_avg_sq.x[c], g);
-    q.exp_avg.x[c] = m;
-    q.exp_avg_sq.x[c] = v;
-    float s = v;
-    if (a.max_exp_avg_sq) q.max_exp_avg_sq.x[c] = s = spd4j_max_exp_avg_sq(q.max_exp_avg_sq.x[c], v);
-    const float u = spd4j_adam_update(&k, m, s);
-    float updated;
-    if (!SPD && k.rule == SPD4J_RULE_ADAMW)
-      updated = spd4j_adamw_param(&k, param, u);
-    else if (!SPD && k.rule == SPD4J_RULE_L2SP)
-      updated = spd4j_l2sp_param(&k, param, dev, u);
-    else
-      updated = spd4j_sub(param, u);
-    q.param.x[c] = updated;
-    if (SPD) {
+    spd4j_element e = {q.param.x[c],   q.grad.x[c],       q.anchor.x[c],
+                       q.exp_avg.x[c], q.exp_avg_sq.x[c], a.max_exp_avg_sq ? q.max_exp_avg_sq.x[c] : 0.0f};
+    const spd4j_terms terms = spd4j_step_element(rule, a.max_exp_avg_sq != NULL, &k, &e);
+    q.param.x[c] = e.param;
+    q.exp_avg.x[c] = e.exp_avg;
+    q.exp_avg_sq.x[c] = e.exp_avg_sq;
+    if (a.max_exp_avg_sq) q.max_exp_avg_sq.x[c] = e.max_exp_avg_sq;
+    if (DECIDES) {
       const bool there = i + c < a.n;
-      const float new_dev = spd4j_sub(updated, q.anchor.x[c]);
-      sums->grad_dot.x[c] = there ? spd4j_mul(g, dev) : 0.0f;
-      sums->dev_sq.x[c] = there ? spd4j_mul(dev, dev) : 0.0f;
-      sums->new_dev_sq.x[c] = there ? spd4j_mul(new_dev, new_dev) : 0.0f;
+      sums->grad_dot.x[c] = there ? terms.grad_dot : 0.0f;
+      sums->dev_sq.x[c] = there ? terms.dev_sq : 0.0f;
+      sums->new_dev_sq.x[c] = there ? terms.new_dev_sq : 0.0f;
     }
   }
   store<AGAIN>(a, a.param, i, q.param);
@@ -165,9 +155,9 @@ static __device__ inline int rows_of(const block_arrays &a, int tile) {
   return ((left < TILE ? left : (int)TILE) + SPD4J_LANES - 1) / SPD4J_LANES;
 }
 
-/* AdamW and L2-SP of a block. */
+/* A step of a block with a rule that does not decide. */
 static __device__ inline void update_block(block_arrays a, const spd4j_scalars &k) {
-  if (k.rule == SPD4J_RULE_ADAMW) a.anchor = NULL; /* not read */
+  if (!spd4j_rule_is_anchored(k.rule)) a.anchor = NULL;
   for (int tile = 0; tile < a.n; tile += TILE) {
     quad_in q = read_quad(a, tile + quad_at());
     step_quad<false>(a, k, tile + quad_at(), q, NULL);

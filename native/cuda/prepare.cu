@@ -15,7 +15,7 @@ static __global__ void __launch_bounds__(THREADS)
   const int64_t step = state.step + 1;
   state.step = step;
   spd4j_scalars_of(&group, clip ? table.control->grad_scale : grad_scale, step, &table.scalars[t.scalars]);
-  if (group.rule != SPD4J_RULE_SPD || !spd) return; /* without the SPD kernel there is no decision to report */
+  if (!spd4j_rule_decides(group.rule) || !spd) return; /* without the SPD kernel there is no decision to report */
   state.spd_step = step;
   state.checked++;
   state.shrink = 0;

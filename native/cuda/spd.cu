@@ -120,7 +120,7 @@ static __device__ inline void update_item(const spd4j_cuda_table &table, int64_t
   if (t.scalars < 0) return;
   const spd4j_scalars k = table.scalars[t.scalars];
   const block_arrays a = arrays_of(t, b);
-  if (k.rule == SPD4J_RULE_SPD) {
+  if (spd4j_rule_decides(k.rule)) {
     spd_block(a, k, &table.sums[block], w);
     decide(table, b.tensor, w);
   } else {
@@ -135,8 +135,7 @@ static __device__ inline void project_block(const block_arrays &a, float shrink)
     if (a.anchor) anchor = load<AGAIN>(a, a.anchor, i);
     SPD4J_UNROLL
     for (int c = 0; c < 4; c++) {
-      const float x = param.x[c];
-      param.x[c] = spd4j_spd_projected(shrink, x, a.anchor ? spd4j_sub(x, anchor.x[c]) : x);
+      param.x[c] = spd4j_project_element(shrink, param.x[c], a.anchor ? anchor.x[c] : 0.0f);
     }
     store<AGAIN>(a, a.param, i, param);
   }
@@ -147,7 +146,7 @@ static __device__ inline void project_item(const spd4j_cuda_table &table, const 
   for (int i = 0; i < item.count; i++) {
     const spd4j_block b = table.blocks[item.block - i];
     const spd4j_tensor &t = table.tensors[b.tensor];
-    if (t.scalars < 0 || table.scalars[t.scalars].rule != SPD4J_RULE_SPD) continue;
+    if (t.scalars < 0 || !spd4j_rule_decides(table.scalars[t.scalars].rule)) continue;
     const spd4j_cuda_state &state = table.states[b.tensor];
     if (decided != b.tensor) {
       if (threadIdx.x == 0)

@@ -1,7 +1,6 @@
 /*
- * AdamW, theta' = theta (1 - lr lambda) - u, and L2-SP, theta' = (theta - lr lambda (theta - theta0)) - u, or coupled with
- * g + lambda (theta - theta0) in the place of g: where no tensor is stepped with SPD. A thread block has one item.
- * Loshchilov, Hutter, ICLR 2019; Li, Grandvalet, Davoine, ICML 2018.
+ * Adam's step with the rules that do not decide: the equations stand in element.h and rules.h. It runs where no tensor is
+ * stepped with SPD. A thread block has one item.
  */
 #include "block.cuh"
 #include "launch.h"

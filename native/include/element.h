@@ -1,53 +1,62 @@
 /*
- * The arithmetic of one element, shared by every kernel in C and in CUDA. Each operation is rounded on its own, in the
- * order written (native/NUMERICS.md).
+ * A step of one element, the one definition for every kernel in C and in CUDA. Each operation is rounded on its own, in
+ * the order written (native/NUMERICS.md).
  *
- * Adam: Kingma, Ba, ICLR 2015. Decoupled decay: Loshchilov, Hutter, ICLR 2019. AMSGrad: Reddi, Kale, Kumar, ICLR 2018,
- * with the maximum of the uncorrected second moment, as PyTorch does it. L2-SP: Li, Grandvalet, Davoine, ICML 2018. SPD:
- * Tian, Huang, Kira, NeurIPS 2024.
+ *   m = beta1 m + (1 - beta1) g
+ *   v = beta2 v + ((1 - beta2) g) g
+ *   s = v, with AMSGrad the maximum of v so far; NaN where either is
+ *   u = ((lr / (1 - beta1^t)) m) / (sqrt(s) / sqrt(1 - beta2^t) + eps)
+ *
+ * What a rule does to g and theta: rules.h. Adam: Kingma, Ba, ICLR 2015. AMSGrad: Reddi, Kale, Kumar, ICLR 2018, with the
+ * maximum of the uncorrected second moment, as PyTorch does it.
  */
 #ifndef SPD4J_ELEMENT_H
 #define SPD4J_ELEMENT_H
 
-#include "rounding.h"
-#include "spd4j.h"
+#include "rules.h"
 
-/* m = beta1 m + (1 - beta1) g */
-SPD4J_FN float spd4j_exp_avg(const spd4j_scalars *k, float m, float g) {
-  return spd4j_add(spd4j_mul(k->beta1, m), spd4j_mul(k->one_minus_beta1, g));
+/* One element of each array. */
+typedef struct spd4j_element {
+  float param;
+  float grad;
+  float anchor; /* 0: the origin */
+  float exp_avg;
+  float exp_avg_sq;
+  float max_exp_avg_sq; /* read and written with AMSGrad only */
+} spd4j_element;
+
+/* What an element adds to the sums of a rule that decides. */
+typedef struct spd4j_terms {
+  float grad_dot;
+  float dev_sq;
+  float new_dev_sq;
+} spd4j_terms;
+
+/* Steps an element. Where rule and amsgrad are constants nothing is left of them. */
+SPD4J_FN spd4j_terms spd4j_step_element(int32_t rule, bool amsgrad, const spd4j_scalars *k, spd4j_element *e) {
+  const float dev = spd4j_sub(e->param, e->anchor);
+  const float scaled = spd4j_mul(e->grad, k->grad_scale);
+  const float g = spd4j_rule_grad(rule, k->decay, dev, scaled);
+  const float m = spd4j_add(spd4j_mul(k->beta1, e->exp_avg), spd4j_mul(k->one_minus_beta1, g));
+  const float v = spd4j_add(spd4j_mul(k->beta2, e->exp_avg_sq), spd4j_mul(spd4j_mul(k->one_minus_beta2, g), g));
+  float s = v;
+  if (amsgrad) {
+    const float max = e->max_exp_avg_sq;
+    e->max_exp_avg_sq = s = v > max || v != v ? v : max;
+  }
+  const float divisor = spd4j_add(spd4j_mul(spd4j_sqrt(s), k->inv_sqrt_bias2), k->eps);
+  const float u = spd4j_div(spd4j_mul(k->step_size, m), divisor);
+  e->exp_avg = m;
+  e->exp_avg_sq = v;
+  e->param = spd4j_rule_param(rule, k->decay, e->param, dev, u);
+  const float new_dev = spd4j_sub(e->param, e->anchor);
+  const spd4j_terms terms = {spd4j_mul(g, dev), spd4j_mul(dev, dev), spd4j_mul(new_dev, new_dev)};
+  return terms;
 }
 
-/* v = beta2 v + ((1 - beta2) g) g */
-SPD4J_FN float spd4j_exp_avg_sq(const spd4j_scalars *k, float v, float g) {
-  return spd4j_add(spd4j_mul(k->beta2, v), spd4j_mul(spd4j_mul(k->one_minus_beta2, g), g));
-}
-
-/* The maximum of both; NaN where either is. */
-SPD4J_FN float spd4j_max_exp_avg_sq(float max, float v) { return v > max || v != v ? v : max; }
-
-/* u = ((lr / (1 - beta1^t)) m) / (sqrt(s) / sqrt(1 - beta2^t) + eps) */
-SPD4J_FN float spd4j_adam_update(const spd4j_scalars *k, float m, float s) {
-  return spd4j_div(spd4j_mul(k->step_size, m), spd4j_add(spd4j_mul(spd4j_sqrt(s), k->inv_sqrt_bias2), k->eps));
-}
-
-/* theta' = theta (1 - lr lambda) - u */
-SPD4J_FN float spd4j_adamw_param(const spd4j_scalars *k, float param, float u) {
-  return spd4j_sub(spd4j_mul(param, k->decay), u);
-}
-
-/* theta' = (theta - lr lambda (theta - theta0)) - u; dev = theta - theta0 */
-SPD4J_FN float spd4j_l2sp_param(const spd4j_scalars *k, float param, float dev, float u) {
-  return spd4j_sub(spd4j_sub(param, spd4j_mul(k->decay, dev)), u);
-}
-
-/* g + lambda (theta - theta0) */
-SPD4J_FN float spd4j_l2sp_coupled_grad(const spd4j_scalars *k, float g, float dev) {
-  return spd4j_add(g, spd4j_mul(k->decay, dev));
-}
-
-/* theta' = theta~ - (lambda r) (theta~ - theta0) */
-SPD4J_FN float spd4j_spd_projected(float shrink, float param, float dev) {
-  return spd4j_sub(param, spd4j_mul(shrink, dev));
+/* SPD's projection: theta' = theta~ - (lambda r) (theta~ - theta0); shrink = lambda r */
+SPD4J_FN float spd4j_project_element(float shrink, float param, float anchor) {
+  return spd4j_sub(param, spd4j_mul(shrink, spd4j_sub(param, anchor)));
 }
 
 #endif

@@ -10,7 +10,7 @@
 #if defined(__CUDACC__)
 #define SPD4J_FN static __host__ __device__ __forceinline__
 #else
-#define SPD4J_FN static inline
+#define SPD4J_FN static inline __attribute__((always_inline, unused))
 #endif
 
 #if defined(__CUDA_ARCH__)

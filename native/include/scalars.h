@@ -2,7 +2,7 @@
 #ifndef SPD4J_SCALARS_H
 #define SPD4J_SCALARS_H
 
-#include "rounding.h"
+#include "rules.h"
 #include "spd4j_cuda.h"
 
 /* base^exponent by repeated squaring: the same bits everywhere, which no library's pow promises. */
@@ -17,7 +17,6 @@ SPD4J_FN double spd4j_power(double base, int64_t exponent) {
 
 /* The scalars of a group at step count t = 1, 2, ... */
 SPD4J_FN void spd4j_scalars_of(const spd4j_cuda_group *g, double grad_scale, int64_t t, spd4j_scalars *k) {
-  const double lr_lambda = spd4j_dmul(g->lr, g->lambda);
   k->beta1 = spd4j_round(g->beta1);
   k->one_minus_beta1 = spd4j_round(spd4j_dsub(1, g->beta1));
   k->beta2 = spd4j_round(g->beta2);
@@ -25,10 +24,7 @@ SPD4J_FN void spd4j_scalars_of(const spd4j_cuda_group *g, double grad_scale, int
   k->eps = spd4j_round(g->eps);
   k->step_size = spd4j_round(spd4j_ddiv(g->lr, spd4j_dsub(1, spd4j_power(g->beta1, t))));
   k->inv_sqrt_bias2 = spd4j_round(spd4j_ddiv(1, spd4j_dsqrt(spd4j_dsub(1, spd4j_power(g->beta2, t)))));
-  k->decay = g->rule == SPD4J_RULE_ADAMW          ? spd4j_round(spd4j_dsub(1, lr_lambda))
-             : g->rule == SPD4J_RULE_L2SP         ? spd4j_round(lr_lambda)
-             : g->rule == SPD4J_RULE_L2SP_COUPLED ? spd4j_round(g->lambda)
-                                                  : 0;
+  k->decay = spd4j_round(spd4j_rule_decay(g->rule, g->lr, g->lambda));
   k->grad_scale = spd4j_round(g->maximize ? -grad_scale : grad_scale);
   k->rule = g->rule;
   k->lambda = g->lambda;

@@ -21,7 +21,7 @@ extern "C" {
 #define SPD4J_API
 #endif
 
-#define SPD4J_ABI_VERSION 2
+#define SPD4J_ABI_VERSION 3
 
 /* The numerics contract: float lanes within a block, elements of a block, double lanes across the blocks of a tensor. */
 #define SPD4J_LANES 64
@@ -44,27 +44,24 @@ typedef enum spd4j_isa {
   SPD4J_ISA_X86_64_V4 = 2
 } spd4j_isa;
 
-typedef enum spd4j_rule {
-  SPD4J_RULE_ADAMW = 0, /* no decay is a decay factor of 1 */
-  SPD4J_RULE_L2SP = 1,
-  SPD4J_RULE_L2SP_COUPLED = 2,
-  SPD4J_RULE_SPD = 3
-} spd4j_rule;
-
 typedef enum spd4j_type {
   SPD4J_TYPE_FLOAT32 = 0 /* every other value is refused with SPD4J_ERROR_TYPE */
 } spd4j_type;
 
-/* One parameter tensor, or one shard of it. In a device's table the pointers are device pointers. */
+/*
+ * One parameter tensor, or one shard of it. In a device's table the pointers are device pointers.
+ *
+ * Seven arrays at the most. A moment that needs scales keeps them in its own array, behind the elements; AMSGrad's
+ * maximum has the type and the layout of the second moment.
+ */
 typedef struct spd4j_tensor {
   void *param;
+  void *param_low; /* the lower halves of parameters that are kept in two; NULL for the types of this version */
   const void *grad;
   const void *anchor; /* NULL: the origin */
   void *exp_avg;
   void *exp_avg_sq;
-  void *max_exp_avg_sq;   /* NULL: not AMSGrad */
-  void *exp_avg_scale;    /* scales of blockwise-quantized moments; NULL for the types of this version */
-  void *exp_avg_sq_scale; /* the same */
+  void *max_exp_avg_sq; /* NULL: not AMSGrad */
   int64_t numel;
   int64_t offset;  /* a shard's place: the index of its first element in the whole tensor, a multiple of SPD4J_BLOCK */
   int64_t scalars; /* row of spd4j_table.scalars; -1: this tensor is not stepped, its blocks are passed over */
@@ -72,7 +69,7 @@ typedef struct spd4j_tensor {
   int32_t grad_type;
   int32_t anchor_type;
   int32_t moment_type;
-  float shrink; /* set by who decides: lambda times r; not above 0: spd4j_project passes the tensor over */
+  float shrink; /* lambda times r, set by who decides; spd4j_project leaves the tensor alone unless it is above 0 */
   int32_t reserved[3];
 } spd4j_tensor;
 
@@ -85,9 +82,9 @@ typedef struct spd4j_scalars {
   float eps;
   float step_size;      /* lr / (1 - beta1^t) */
   float inv_sqrt_bias2; /* 1 / sqrt(1 - beta2^t) */
-  float decay;          /* AdamW: 1 - lr lambda. L2-SP: lr lambda. L2-SP coupled: lambda. SPD: not read */
+  float decay;          /* what the rule makes of lr and lambda: spd4j_rule_decay in rules.h */
   float grad_scale;     /* multiplies every gradient; negative to maximize */
-  int32_t rule;         /* spd4j_rule */
+  int32_t rule;         /* spd4j_rule, in rules.h */
   double lambda;        /* SPD: its strength, for the decision */
   int64_t step;         /* t */
   int32_t reserved[2];
@@ -144,32 +141,37 @@ SPD4J_API int64_t spd4j_layout(int64_t *values, int64_t capacity);
 /* The best tier that this library holds and this machine, CPU and operating system, can run. */
 SPD4J_API int32_t spd4j_best_isa(void);
 
+/* The name of a rule, as the library knows it; NULL if it does not. */
+SPD4J_API const char *spd4j_rule_name(int32_t rule);
+
 /*
  * The three passes. Each returns a spd4j_status; after anything but SPD4J_OK nothing has been written.
  * isa is a spd4j_isa, not above spd4j_best_isa().
  *
- * hold0 to hold5 are never read: Java's FFM keeps an arena open during a call only for segments among the call's
- * arguments, and a table of addresses is not one. A block has six arrays, so six arguments always suffice.
+ * hold0 to hold6 are never read: Java's FFM keeps an arena open during a call only for segments among the call's
+ * arguments, and a table of addresses is not one. A tensor has seven arrays at the most, so seven arguments suffice.
  */
+#if defined(__GNUC__)
+#define SPD4J_HOLD __attribute__((unused)) const void
+#else
+#define SPD4J_HOLD const void
+#endif
+#define SPD4J_HOLDS                                                                                      \
+  SPD4J_HOLD *hold0, SPD4J_HOLD *hold1, SPD4J_HOLD *hold2, SPD4J_HOLD *hold3, SPD4J_HOLD *hold4, SPD4J_HOLD *hold5, \
+      SPD4J_HOLD *hold6
 
 /*
  * Moments and parameters of the run's blocks; for SPD also their sums. If the table has decisions, a tensor that the
  * run holds whole, its blocks one after the other in order, is also decided on and projected; on any other the caller
  * decides, sets its shrink and calls spd4j_project for its blocks.
  */
-SPD4J_API int32_t spd4j_update(const spd4j_table *table, int32_t isa, int64_t begin, int64_t end,
-                               const void *hold0, const void *hold1, const void *hold2, const void *hold3,
-                               const void *hold4, const void *hold5);
+SPD4J_API int32_t spd4j_update(const spd4j_table *table, int32_t isa, int64_t begin, int64_t end, SPD4J_HOLDS);
 
 /* SPD's projection of the tensors whose shrink is above 0, the last ones first: the newest are still in cache. */
-SPD4J_API int32_t spd4j_project(const spd4j_table *table, int32_t isa, int64_t begin, int64_t end,
-                                const void *hold0, const void *hold1, const void *hold2, const void *hold3,
-                                const void *hold4, const void *hold5);
+SPD4J_API int32_t spd4j_project(const spd4j_table *table, int32_t isa, int64_t begin, int64_t end, SPD4J_HOLDS);
 
 /* The sum of squares of the gradients; it is finite exactly when all of them are. */
-SPD4J_API int32_t spd4j_grad_sq(const spd4j_table *table, int32_t isa, int64_t begin, int64_t end,
-                                const void *hold0, const void *hold1, const void *hold2, const void *hold3,
-                                const void *hold4, const void *hold5);
+SPD4J_API int32_t spd4j_grad_sq(const spd4j_table *table, int32_t isa, int64_t begin, int64_t end, SPD4J_HOLDS);
 
 #ifdef __cplusplus
 }

@@ -15,7 +15,7 @@
 extern "C" {
 #endif
 
-#define SPD4J_CUDA_ABI_VERSION 1
+#define SPD4J_CUDA_ABI_VERSION 2
 
 /* Blocks that one item of the projection covers at the most. */
 #define SPD4J_CUDA_PROJECT_BLOCKS 8
@@ -93,6 +93,9 @@ typedef struct spd4j_cuda_run {
 } spd4j_cuda_run;
 
 SPD4J_API int32_t spd4j_cuda_abi_version(void);
+
+/* As spd4j_rule_name. */
+SPD4J_API const char *spd4j_cuda_rule_name(int32_t rule);
 
 /*
  * As spd4j_layout: the sizes and offsets of spd4j_cuda_group, spd4j_cuda_state, spd4j_cuda_control, spd4j_cuda_item,

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "reference.h"
+
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer)
 #define SANITIZED
@@ -189,7 +191,6 @@ static double power(double base, int exponent) {
 
 void model_scalars(model *m, int t, float grad_scale) {
   const double lr = 0.01, lambda = 0.3, beta1 = 0.9, beta2 = 0.999;
-  const double decays[ROWS] = {1 - lr * lambda, lr * lambda, lambda, 0};
   for (int r = 0; r < ROWS; r++)
     m->scalars[r] = (spd4j_scalars){
         .beta1 = (float)beta1,
@@ -199,7 +200,7 @@ void model_scalars(model *m, int t, float grad_scale) {
         .eps = 1e-8f,
         .step_size = (float)(lr / (1 - power(beta1, t))),
         .inv_sqrt_bias2 = (float)(1 / sqrt(1 - power(beta2, t))),
-        .decay = (float)decays[r],
+        .decay = (float)reference_decay(r, lr, lambda),
         .grad_scale = grad_scale,
         .rule = r,
         .lambda = lambda,

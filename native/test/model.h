@@ -5,12 +5,15 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "spd4j.h"
+#include "rules.h"
 
 enum { PARAM, GRAD, ANCHOR, EXP_AVG, EXP_AVG_SQ, MAX_EXP_AVG_SQ, ARRAYS };
 
-/* Four rows of scalars, one for each rule: row r holds rule r. */
-enum { ROWS = 4 };
+/* A row of scalars for each rule: row r holds rule r. */
+enum { ROWS = SPD4J_RULE_COUNT };
+
+/* What the passes are called with in the place of arrays to be kept open. */
+#define NO_HOLDS NULL, NULL, NULL, NULL, NULL, NULL, NULL
 
 typedef struct guarded {
   unsigned char *base, *data;

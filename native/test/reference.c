@@ -4,6 +4,16 @@
 #include <math.h>
 #include <stddef.h>
 
+#include "rules.h"
+
+double reference_decay(int32_t rule, double lr, double lambda) {
+  const double product = lr * lambda;
+  if (rule == SPD4J_RULE_ADAMW) return 1 - product;
+  if (rule == SPD4J_RULE_L2SP) return product;
+  if (rule == SPD4J_RULE_L2SP_COUPLED) return lambda;
+  return 0;
+}
+
 static float fold(float *lanes) {
   for (int width = SPD4J_LANES / 2; width > 0; width /= 2)
     for (int l = 0; l < width; l++) lanes[l] = lanes[l] + lanes[l + width];

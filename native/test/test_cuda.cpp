@@ -220,9 +220,7 @@ spd4j_scalars scalars_at(const spd4j_cuda_group &g, double grad_scale, int64_t s
   const double bias1 = 1 - power(g.beta1, step), bias2 = 1 - power(g.beta2, step);
   k.step_size = (float)(g.lr / bias1);
   k.inv_sqrt_bias2 = (float)(1 / sqrt(bias2));
-  const double product = g.lr * g.lambda;
-  const double decays[] = {1 - product, product, g.lambda, 0};
-  k.decay = (float)decays[g.rule];
+  k.decay = (float)reference_decay(g.rule, g.lr, g.lambda);
   k.grad_scale = (float)(g.maximize ? -grad_scale : grad_scale);
   k.rule = g.rule;
   k.lambda = g.lambda;

@@ -8,8 +8,6 @@
 #include "reference.h"
 #include "testing.h"
 
-#define NO_HOLDS NULL, NULL, NULL, NULL, NULL, NULL
-
 enum { B = SPD4J_BLOCK };
 static const int64_t sizes[] = {0, 1, 2, 15, 16, 17, 63, 64, 65, 127, 128, 129, B - 1, B, B + 1, 3 * B + 7};
 enum { SIZES = sizeof sizes / sizeof sizes[0], STEPS = 3 };
@@ -143,8 +141,12 @@ static void first_step_by_hand(void) {
   const double lr = 0.01, lambda = 0.3, param = 1.5, anchor = 0.7, grad = 0.2;
   const double pulled = grad + lambda * (param - anchor);
   /* At the first step the update is lr times the gradient's sign. */
-  const double expected[ROWS] = {param * (1 - lr * lambda) - lr, param - lr * lambda * (param - anchor) - lr,
-                                 param - lr, param - lr};
+  const double expected[ROWS] = {
+      [SPD4J_RULE_ADAMW] = param * (1 - lr * lambda) - lr,
+      [SPD4J_RULE_L2SP] = param - lr * lambda * (param - anchor) - lr,
+      [SPD4J_RULE_L2SP_COUPLED] = param - lr,
+      [SPD4J_RULE_SPD] = param - lr,
+  };
   for (int rule = 0; rule < ROWS; rule++) {
     const spec one = {1, rule, true, true};
     model *m = model_new(&one, 1, 0, 1);

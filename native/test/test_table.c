@@ -11,10 +11,8 @@
 #include "reference.h"
 #include "testing.h"
 
-#define NO_HOLDS NULL, NULL, NULL, NULL, NULL, NULL
-
 typedef int32_t pass_function(const spd4j_table *, int32_t, int64_t, int64_t, const void *, const void *, const void *,
-                              const void *, const void *, const void *);
+                              const void *, const void *, const void *, const void *);
 enum { UPDATE = 1, PROJECT = 2, GRAD_SQ = 4, EVERY = 7, PASSES = 3 };
 static pass_function *const passes[PASSES] = {spd4j_update, spd4j_project, spd4j_grad_sq};
 static const char *const pass_names[PASSES] = {"update", "project", "grad_sq"};
@@ -61,7 +59,7 @@ FAULT(param_type, c->m->tensors[LAST_TENSOR].param_type = 1)
 FAULT(grad_type, c->m->tensors[LAST_TENSOR].grad_type = 2)
 FAULT(anchor_type, c->m->tensors[LAST_TENSOR].anchor_type = -1)
 FAULT(moment_type, c->m->tensors[LAST_TENSOR].moment_type = INT32_MIN)
-FAULT(rule_unknown, c->m->scalars[2].rule = 4)
+FAULT(rule_unknown, c->m->scalars[2].rule = SPD4J_RULE_COUNT)
 FAULT(rule_negative, c->m->scalars[2].rule = -1)
 FAULT(isa_negative, c->m->isa = -1)
 FAULT(isa_beyond, c->m->isa = 3)
@@ -216,8 +214,8 @@ static void layout_is_that_of_the_header(void) {
 #define SIZE(type) (int64_t)sizeof(spd4j_##type)
 #define AT(type, field) (int64_t)offsetof(spd4j_##type, field)
   const int64_t expected[] = {
-      SIZE(tensor), AT(tensor, param), AT(tensor, grad), AT(tensor, anchor), AT(tensor, exp_avg),
-      AT(tensor, exp_avg_sq), AT(tensor, max_exp_avg_sq), AT(tensor, exp_avg_scale), AT(tensor, exp_avg_sq_scale),
+      SIZE(tensor), AT(tensor, param), AT(tensor, param_low), AT(tensor, grad), AT(tensor, anchor), AT(tensor, exp_avg),
+      AT(tensor, exp_avg_sq), AT(tensor, max_exp_avg_sq),
       AT(tensor, numel), AT(tensor, offset), AT(tensor, scalars), AT(tensor, param_type), AT(tensor, grad_type),
       AT(tensor, anchor_type), AT(tensor, moment_type), AT(tensor, shrink), AT(tensor, reserved),
 

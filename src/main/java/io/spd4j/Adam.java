@@ -1,17 +1,14 @@
 package io.spd4j;
 
-import io.spd4j.cuda.CudaDevice;
 import io.spd4j.cuda.CudaException;
 import io.spd4j.cuda.CudaStream;
-import io.spd4j.cuda.DeviceArena;
-import io.spd4j.kernel.CpuStepper;
-import io.spd4j.kernel.CudaStepper;
-import io.spd4j.kernel.KernelProvider;
+import io.spd4j.kernel.HostPlace;
 import io.spd4j.kernel.Kernels;
+import io.spd4j.kernel.Place;
+import io.spd4j.kernel.Settings;
 import io.spd4j.kernel.SpdDecision;
+import io.spd4j.kernel.SteppedTensor;
 import io.spd4j.kernel.Stepper;
-import io.spd4j.kernel.Tensor;
-import io.spd4j.kernel.TensorArrays;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
@@ -20,6 +17,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.Executor;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.function.Supplier;
 
 /**
  * Adam over off-heap float32 arrays, with a decay rule per parameter group: none, {@link
@@ -57,12 +55,9 @@ public final class Adam implements AutoCloseable {
   private final Backend backend;
   private final int threads;
 
-  /** Where the arrays lie; null: in the host's memory. */
-  private final CudaDevice device;
-
   private final Arena momentsArena;
   private final Stepper stepper;
-  private final WrittenMemory written;
+  private final ArrayChecks arrays;
   private final AtomicBoolean busy = new AtomicBoolean();
   private boolean closed;
 
@@ -70,28 +65,17 @@ public final class Adam implements AutoCloseable {
     groups = b.groups.toArray(ParameterGroup[]::new);
     parameters = b.groups.stream().flatMap(g -> g.parameters().stream()).toArray(Parameter[]::new);
     threads = b.threads;
-    written = new WrittenMemory(parameters, groups);
-    CudaStream stream = null;
-    Kernels kernels = b.kernels;
-    if (kernels != null) {
-      backend = Backend.of(kernels.name());
-    } else {
-      KernelProvider.Candidate chosen = KernelProvider.select(b.backendId(), b.onDevice());
-      backend = Backend.of(chosen.name());
-      kernels = chosen.kernels();
-      stream = b.stream(backend);
-    }
-    device = stream == null ? null : stream.device();
-    written.checkPlace(device);
-    momentsArena = device == null ? Arena.ofShared() : DeviceArena.open(device);
-    List<Tensor> tensors;
+    arrays = new ArrayChecks(parameters, groups);
+    Place place = b.place();
+    backend = Backend.of(place.backend());
+    arrays.checkPlace(place);
+    momentsArena = place.openArena();
+    List<SteppedTensor> tensors;
     try {
       tensors = Moments.complete(groups, momentsArena);
-      List<LiveSettings> settings = b.groups.stream().map(LiveSettings::new).toList();
-      stepper =
-          stream != null
-              ? new CudaStepper(stream, tensors, settings, written::describe)
-              : new CpuStepper(kernels, tensors, settings, threads, b.executor, written::describe);
+      List<Supplier<Settings>> settings = new ArrayList<>();
+      b.groups.forEach(group -> settings.add(group::settings));
+      stepper = place.stepper(tensors, List.copyOf(settings), arrays::describe);
     } catch (RuntimeException | Error e) {
       try {
         momentsArena.close();
@@ -101,10 +85,10 @@ public final class Adam implements AutoCloseable {
       throw e;
     }
     for (int i = 0; i < parameters.length; i++) {
-      TensorArrays a = tensors.get(i).arrays();
-      parameters[i].adopt(this, i, a.expAvg(), a.expAvgSq(), a.maxExpAvgSq());
+      SteppedTensor t = tensors.get(i);
+      parameters[i].adopt(this, i, t.expAvg(), t.expAvgSq(), t.maxExpAvgSq());
     }
-    written.addMoments();
+    arrays.addMoments();
   }
 
   /** An optimizer in steps. */
@@ -374,7 +358,7 @@ public final class Adam implements AutoCloseable {
     enter();
     try {
       if (gradient != null) {
-        written.checkGradient(parameter, gradient, device);
+        arrays.checkGradient(parameter, gradient);
       }
       stepper.gradient(parameter.index(), gradient);
     } finally {
@@ -508,27 +492,10 @@ public final class Adam implements AutoCloseable {
           .orElse(MemorySegment.NULL);
     }
 
-    private boolean onDevice() {
-      return DeviceArena.isDevice(first());
-    }
-
-    /** The stream of the steps; null: the backend has none. */
-    private CudaStream stream(Backend chosen) {
-      if (chosen != Backend.CUDA) {
-        if (stream != null) {
-          throw new IllegalArgumentException(
-              "a stream is given, but "
-                  + (backendId() != null || onDevice()
-                      ? "the backend asked for is " + chosen.id()
-                      : "the parameters lie in host memory: allocate them from a DeviceArena"));
-        }
-        return null;
-      }
-      if (stream != null) {
-        return stream;
-      }
-      CudaDevice device = onDevice() ? CudaDevice.of(first()) : CudaDevice.of(0);
-      return CudaStream.ofHandle(device, 0);
+    private Place place() {
+      return kernels != null
+          ? new HostPlace(kernels, threads, executor)
+          : Place.of(backendId(), first(), stream, threads, executor);
     }
 
     private String backendId() {

@@ -5,6 +5,12 @@ package io.spd4j;
  * rule may be replaced between steps.
  */
 public sealed interface DecayRule permits NoDecay, WeightDecay, L2SP, SelectiveProjectionDecay {
+  /**
+   * The rule's name in files and on command lines: {@code none}, {@code adamw}, {@code l2sp},
+   * {@code l2sp-coupled} or {@code spd}. The kernels know it by this name, too.
+   */
+  String id();
+
   /** The strength λ; 0 is plain Adam. */
   double lambda();
 

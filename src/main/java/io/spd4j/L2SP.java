@@ -30,6 +30,11 @@ public record L2SP(double lambda, boolean coupled) implements DecayRule {
   }
 
   @Override
+  public String id() {
+    return coupled ? "l2sp-coupled" : "l2sp";
+  }
+
+  @Override
   public L2SP withLambda(double lambda) {
     return new L2SP(lambda, coupled);
   }

@@ -1,7 +1,6 @@
 package io.spd4j;
 
-import io.spd4j.kernel.Tensor;
-import io.spd4j.kernel.TensorArrays;
+import io.spd4j.kernel.SteppedTensor;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.SegmentAllocator;
@@ -17,7 +16,7 @@ record Moments(SegmentAllocator allocator) {
   private static final long ALIGNMENT = 64;
 
   /** The arrays of all parameters; what is missing is allocated in the arena. */
-  static List<Tensor> complete(ParameterGroup[] groups, Arena arena) {
+  static List<SteppedTensor> complete(ParameterGroup[] groups, Arena arena) {
     long bytes = 0;
     for (ParameterGroup g : groups) {
       for (Parameter p : g.parameters()) {
@@ -31,18 +30,20 @@ record Moments(SegmentAllocator allocator) {
     return new Moments(SegmentAllocator.slicingAllocator(all)).complete(groups);
   }
 
-  private List<Tensor> complete(ParameterGroup[] groups) {
-    List<Tensor> all = new ArrayList<>();
+  private List<SteppedTensor> complete(ParameterGroup[] groups) {
+    List<SteppedTensor> all = new ArrayList<>();
     for (int g = 0; g < groups.length; g++) {
       for (Parameter p : groups[g].parameters()) {
-        all.add(new Tensor(complete(p, groups[g].amsgrad()), g, p.step()));
+        all.add(complete(p, g, groups[g].amsgrad()));
       }
     }
     return all;
   }
 
-  private TensorArrays complete(Parameter p, boolean amsgrad) {
-    return new TensorArrays(
+  private SteppedTensor complete(Parameter p, int group, boolean amsgrad) {
+    return new SteppedTensor(
+        group,
+        p.step(),
         p.data(),
         p.gradient(),
         p.anchor(),

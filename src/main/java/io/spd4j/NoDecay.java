@@ -3,6 +3,11 @@ package io.spd4j;
 /** Plain Adam. */
 public record NoDecay() implements DecayRule {
   @Override
+  public String id() {
+    return "none";
+  }
+
+  @Override
   public double lambda() {
     return 0;
   }

@@ -1,5 +1,7 @@
 package io.spd4j;
 
+import io.spd4j.kernel.Rule;
+import io.spd4j.kernel.Settings;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
@@ -11,25 +13,17 @@ import java.util.List;
  */
 public final class ParameterGroup {
   private final List<Parameter> parameters;
-  private final double beta1;
-  private final double beta2;
-  private final double eps;
   private final boolean amsgrad;
-  private final boolean maximize;
-  private double lr;
   private DecayRule decay;
-  private boolean frozen;
+
+  /** What steps read. A change makes another record. */
+  private Settings settings;
 
   private ParameterGroup(Builder b) {
     parameters = List.copyOf(b.parameters);
-    beta1 = b.beta1;
-    beta2 = b.beta2;
-    eps = b.eps;
     amsgrad = b.amsgrad;
-    maximize = b.maximize;
-    lr = b.lr;
-    decay = b.decay;
-    frozen = b.frozen;
+    settings = b.settings;
+    decay(b.decay);
   }
 
   /**
@@ -46,7 +40,7 @@ public final class ParameterGroup {
 
   /** The learning rate η. */
   public double lr() {
-    return lr;
+    return settings.lr();
   }
 
   /**
@@ -55,7 +49,7 @@ public final class ParameterGroup {
    * @throws IllegalArgumentException if lr is negative, NaN, or infinite in float32
    */
   public void lr(double lr) {
-    this.lr = Checks.nonNegative("lr", lr);
+    settings = settings.withLr(Checks.nonNegative("lr", lr));
   }
 
   /** The decay rule. */
@@ -70,31 +64,32 @@ public final class ParameterGroup {
    */
   public void decay(DecayRule decay) {
     this.decay = Checks.notNull("decay", decay);
+    settings = settings.withDecay(Rule.of(decay.id()), decay.lambda());
   }
 
   /** Whether steps leave this group alone. */
   public boolean frozen() {
-    return frozen;
+    return settings.frozen();
   }
 
   /** Freezes or unfreezes the group from the next step on; frozen parameters keep their counts. */
   public void frozen(boolean frozen) {
-    this.frozen = frozen;
+    settings = settings.withFrozen(frozen);
   }
 
   /** β1, the decay of the first moment. */
   public double beta1() {
-    return beta1;
+    return settings.beta1();
   }
 
   /** β2, the decay of the second moment. */
   public double beta2() {
-    return beta2;
+    return settings.beta2();
   }
 
   /** ε, added to the denominator. */
   public double eps() {
-    return eps;
+    return settings.eps();
   }
 
   /** Whether the denominator uses the running maximum of the second moment. */
@@ -104,20 +99,19 @@ public final class ParameterGroup {
 
   /** Whether steps go up the gradient. */
   public boolean maximize() {
-    return maximize;
+    return settings.maximize();
+  }
+
+  Settings settings() {
+    return settings;
   }
 
   /** Collects what a group has. Not thread-safe. */
   public static final class Builder {
     private final List<Parameter> parameters = new ArrayList<>();
-    private double lr = 1e-3;
-    private double beta1 = 0.9;
-    private double beta2 = 0.999;
-    private double eps = 1e-8;
+    private Settings settings = Settings.DEFAULTS;
     private boolean amsgrad;
-    private boolean maximize;
     private DecayRule decay = new NoDecay();
-    private boolean frozen;
 
     private Builder() {}
 
@@ -147,7 +141,7 @@ public final class ParameterGroup {
      * @throws IllegalArgumentException if lr is negative, NaN, or infinite in float32
      */
     public Builder lr(double lr) {
-      this.lr = Checks.nonNegative("lr", lr);
+      settings = settings.withLr(Checks.nonNegative("lr", lr));
       return this;
     }
 
@@ -157,8 +151,7 @@ public final class ParameterGroup {
      * @throws IllegalArgumentException if one is not, or is 1 in float32
      */
     public Builder betas(double beta1, double beta2) {
-      this.beta1 = Checks.beta("beta1", beta1);
-      this.beta2 = Checks.beta("beta2", beta2);
+      settings = settings.withBetas(Checks.beta("beta1", beta1), Checks.beta("beta2", beta2));
       return this;
     }
 
@@ -168,7 +161,7 @@ public final class ParameterGroup {
      * @throws IllegalArgumentException if eps is negative, NaN, or infinite in float32
      */
     public Builder eps(double eps) {
-      this.eps = Checks.nonNegative("eps", eps);
+      settings = settings.withEps(Checks.nonNegative("eps", eps));
       return this;
     }
 
@@ -180,7 +173,7 @@ public final class ParameterGroup {
 
     /** Go up the gradient instead of down. */
     public Builder maximize(boolean maximize) {
-      this.maximize = maximize;
+      settings = settings.withMaximize(maximize);
       return this;
     }
 
@@ -196,7 +189,7 @@ public final class ParameterGroup {
 
     /** Start frozen. */
     public Builder frozen(boolean frozen) {
-      this.frozen = frozen;
+      settings = settings.withFrozen(frozen);
       return this;
     }
 

@@ -26,6 +26,11 @@ public record SelectiveProjectionDecay(double lambda) implements DecayRule {
   }
 
   @Override
+  public String id() {
+    return "spd";
+  }
+
+  @Override
   public SelectiveProjectionDecay withLambda(double lambda) {
     return new SelectiveProjectionDecay(lambda);
   }

@@ -17,6 +17,11 @@ public record WeightDecay(double lambda) implements DecayRule {
   }
 
   @Override
+  public String id() {
+    return "adamw";
+  }
+
+  @Override
   public WeightDecay withLambda(double lambda) {
     return new WeightDecay(lambda);
   }

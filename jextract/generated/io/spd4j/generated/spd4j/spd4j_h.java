@@ -68,10 +68,10 @@ public class spd4j_h {
     public static final AddressLayout C_POINTER = ValueLayout.ADDRESS
             .withTargetLayout(MemoryLayout.sequenceLayout(java.lang.Long.MAX_VALUE, JAVA_BYTE));
     public static final ValueLayout.OfLong C_LONG = ValueLayout.JAVA_LONG;
-    private static final int SPD4J_ABI_VERSION = (int)2L;
+    private static final int SPD4J_ABI_VERSION = (int)3L;
     /**
      * {@snippet lang=c :
-     * #define SPD4J_ABI_VERSION 2
+     * #define SPD4J_ABI_VERSION 3
      * }
      */
     public static int SPD4J_ABI_VERSION() {
@@ -184,42 +184,6 @@ public class spd4j_h {
      */
     public static int SPD4J_ISA_X86_64_V4() {
         return SPD4J_ISA_X86_64_V4;
-    }
-    private static final int SPD4J_RULE_ADAMW = (int)0L;
-    /**
-     * {@snippet lang=c :
-     * enum spd4j_rule.SPD4J_RULE_ADAMW = 0
-     * }
-     */
-    public static int SPD4J_RULE_ADAMW() {
-        return SPD4J_RULE_ADAMW;
-    }
-    private static final int SPD4J_RULE_L2SP = (int)1L;
-    /**
-     * {@snippet lang=c :
-     * enum spd4j_rule.SPD4J_RULE_L2SP = 1
-     * }
-     */
-    public static int SPD4J_RULE_L2SP() {
-        return SPD4J_RULE_L2SP;
-    }
-    private static final int SPD4J_RULE_L2SP_COUPLED = (int)2L;
-    /**
-     * {@snippet lang=c :
-     * enum spd4j_rule.SPD4J_RULE_L2SP_COUPLED = 2
-     * }
-     */
-    public static int SPD4J_RULE_L2SP_COUPLED() {
-        return SPD4J_RULE_L2SP_COUPLED;
-    }
-    private static final int SPD4J_RULE_SPD = (int)3L;
-    /**
-     * {@snippet lang=c :
-     * enum spd4j_rule.SPD4J_RULE_SPD = 3
-     * }
-     */
-    public static int SPD4J_RULE_SPD() {
-        return SPD4J_RULE_SPD;
     }
     private static final int SPD4J_TYPE_FLOAT32 = (int)0L;
     /**
@@ -402,6 +366,64 @@ public class spd4j_h {
         }
     }
 
+    private static class spd4j_rule_name {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            spd4j_h.C_POINTER,
+            spd4j_h.C_INT
+        );
+
+        public static final MemorySegment ADDR = spd4j_h.findOrThrow("spd4j_rule_name");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * const char *spd4j_rule_name(int32_t rule)
+     * }
+     */
+    public static FunctionDescriptor spd4j_rule_name$descriptor() {
+        return spd4j_rule_name.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * const char *spd4j_rule_name(int32_t rule)
+     * }
+     */
+    public static MethodHandle spd4j_rule_name$handle() {
+        return spd4j_rule_name.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * const char *spd4j_rule_name(int32_t rule)
+     * }
+     */
+    public static MemorySegment spd4j_rule_name$address() {
+        return spd4j_rule_name.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * const char *spd4j_rule_name(int32_t rule)
+     * }
+     */
+    public static MemorySegment spd4j_rule_name(int rule) {
+        var mh$ = spd4j_rule_name.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("spd4j_rule_name", rule);
+            }
+            return (MemorySegment)mh$.invokeExact(rule);
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
     private static class spd4j_update {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(
             spd4j_h.C_INT,
@@ -409,6 +431,7 @@ public class spd4j_h {
             spd4j_h.C_INT,
             spd4j_h.C_LONG,
             spd4j_h.C_LONG,
+            spd4j_h.C_POINTER,
             spd4j_h.C_POINTER,
             spd4j_h.C_POINTER,
             spd4j_h.C_POINTER,
@@ -425,7 +448,7 @@ public class spd4j_h {
     /**
      * Function descriptor for:
      * {@snippet lang=c :
-     * int32_t spd4j_update(const spd4j_table *table, int32_t isa, int64_t begin, int64_t end, const void *hold0, const void *hold1, const void *hold2, const void *hold3, const void *hold4, const void *hold5)
+     * int32_t spd4j_update(const spd4j_table *table, int32_t isa, int64_t begin, int64_t end, const void *hold0, const void *hold1, const void *hold2, const void *hold3, const void *hold4, const void *hold5, const void *hold6)
      * }
      */
     public static FunctionDescriptor spd4j_update$descriptor() {
@@ -435,7 +458,7 @@ public class spd4j_h {
     /**
      * Downcall method handle for:
      * {@snippet lang=c :
-     * int32_t spd4j_update(const spd4j_table *table, int32_t isa, int64_t begin, int64_t end, const void *hold0, const void *hold1, const void *hold2, const void *hold3, const void *hold4, const void *hold5)
+     * int32_t spd4j_update(const spd4j_table *table, int32_t isa, int64_t begin, int64_t end, const void *hold0, const void *hold1, const void *hold2, const void *hold3, const void *hold4, const void *hold5, const void *hold6)
      * }
      */
     public static MethodHandle spd4j_update$handle() {
@@ -445,7 +468,7 @@ public class spd4j_h {
     /**
      * Address for:
      * {@snippet lang=c :
-     * int32_t spd4j_update(const spd4j_table *table, int32_t isa, int64_t begin, int64_t end, const void *hold0, const void *hold1, const void *hold2, const void *hold3, const void *hold4, const void *hold5)
+     * int32_t spd4j_update(const spd4j_table *table, int32_t isa, int64_t begin, int64_t end, const void *hold0, const void *hold1, const void *hold2, const void *hold3, const void *hold4, const void *hold5, const void *hold6)
      * }
      */
     public static MemorySegment spd4j_update$address() {
@@ -454,16 +477,16 @@ public class spd4j_h {
 
     /**
      * {@snippet lang=c :
-     * int32_t spd4j_update(const spd4j_table *table, int32_t isa, int64_t begin, int64_t end, const void *hold0, const void *hold1, const void *hold2, const void *hold3, const void *hold4, const void *hold5)
+     * int32_t spd4j_update(const spd4j_table *table, int32_t isa, int64_t begin, int64_t end, const void *hold0, const void *hold1, const void *hold2, const void *hold3, const void *hold4, const void *hold5, const void *hold6)
      * }
      */
-    public static int spd4j_update(MemorySegment table, int isa, long begin, long end, MemorySegment hold0, MemorySegment hold1, MemorySegment hold2, MemorySegment hold3, MemorySegment hold4, MemorySegment hold5) {
+    public static int spd4j_update(MemorySegment table, int isa, long begin, long end, MemorySegment hold0, MemorySegment hold1, MemorySegment hold2, MemorySegment hold3, MemorySegment hold4, MemorySegment hold5, MemorySegment hold6) {
         var mh$ = spd4j_update.HANDLE;
         try {
             if (TRACE_DOWNCALLS) {
-                traceDowncall("spd4j_update", table, isa, begin, end, hold0, hold1, hold2, hold3, hold4, hold5);
+                traceDowncall("spd4j_update", table, isa, begin, end, hold0, hold1, hold2, hold3, hold4, hold5, hold6);
             }
-            return (int)mh$.invokeExact(table, isa, begin, end, hold0, hold1, hold2, hold3, hold4, hold5);
+            return (int)mh$.invokeExact(table, isa, begin, end, hold0, hold1, hold2, hold3, hold4, hold5, hold6);
         } catch (Throwable ex$) {
            throw new AssertionError("should not reach here", ex$);
         }
@@ -481,6 +504,7 @@ public class spd4j_h {
             spd4j_h.C_POINTER,
             spd4j_h.C_POINTER,
             spd4j_h.C_POINTER,
+            spd4j_h.C_POINTER,
             spd4j_h.C_POINTER
         );
 
@@ -492,7 +516,7 @@ public class spd4j_h {
     /**
      * Function descriptor for:
      * {@snippet lang=c :
-     * int32_t spd4j_project(const spd4j_table *table, int32_t isa, int64_t begin, int64_t end, const void *hold0, const void *hold1, const void *hold2, const void *hold3, const void *hold4, const void *hold5)
+     * int32_t spd4j_project(const spd4j_table *table, int32_t isa, int64_t begin, int64_t end, const void *hold0, const void *hold1, const void *hold2, const void *hold3, const void *hold4, const void *hold5, const void *hold6)
      * }
      */
     public static FunctionDescriptor spd4j_project$descriptor() {
@@ -502,7 +526,7 @@ public class spd4j_h {
     /**
      * Downcall method handle for:
      * {@snippet lang=c :
-     * int32_t spd4j_project(const spd4j_table *table, int32_t isa, int64_t begin, int64_t end, const void *hold0, const void *hold1, const void *hold2, const void *hold3, const void *hold4, const void *hold5)
+     * int32_t spd4j_project(const spd4j_table *table, int32_t isa, int64_t begin, int64_t end, const void *hold0, const void *hold1, const void *hold2, const void *hold3, const void *hold4, const void *hold5, const void *hold6)
      * }
      */
     public static MethodHandle spd4j_project$handle() {
@@ -512,7 +536,7 @@ public class spd4j_h {
     /**
      * Address for:
      * {@snippet lang=c :
-     * int32_t spd4j_project(const spd4j_table *table, int32_t isa, int64_t begin, int64_t end, const void *hold0, const void *hold1, const void *hold2, const void *hold3, const void *hold4, const void *hold5)
+     * int32_t spd4j_project(const spd4j_table *table, int32_t isa, int64_t begin, int64_t end, const void *hold0, const void *hold1, const void *hold2, const void *hold3, const void *hold4, const void *hold5, const void *hold6)
      * }
      */
     public static MemorySegment spd4j_project$address() {
@@ -521,16 +545,16 @@ public class spd4j_h {
 
     /**
      * {@snippet lang=c :
-     * int32_t spd4j_project(const spd4j_table *table, int32_t isa, int64_t begin, int64_t end, const void *hold0, const void *hold1, const void *hold2, const void *hold3, const void *hold4, const void *hold5)
+     * int32_t spd4j_project(const spd4j_table *table, int32_t isa, int64_t begin, int64_t end, const void *hold0, const void *hold1, const void *hold2, const void *hold3, const void *hold4, const void *hold5, const void *hold6)
      * }
      */
-    public static int spd4j_project(MemorySegment table, int isa, long begin, long end, MemorySegment hold0, MemorySegment hold1, MemorySegment hold2, MemorySegment hold3, MemorySegment hold4, MemorySegment hold5) {
+    public static int spd4j_project(MemorySegment table, int isa, long begin, long end, MemorySegment hold0, MemorySegment hold1, MemorySegment hold2, MemorySegment hold3, MemorySegment hold4, MemorySegment hold5, MemorySegment hold6) {
         var mh$ = spd4j_project.HANDLE;
         try {
             if (TRACE_DOWNCALLS) {
-                traceDowncall("spd4j_project", table, isa, begin, end, hold0, hold1, hold2, hold3, hold4, hold5);
+                traceDowncall("spd4j_project", table, isa, begin, end, hold0, hold1, hold2, hold3, hold4, hold5, hold6);
             }
-            return (int)mh$.invokeExact(table, isa, begin, end, hold0, hold1, hold2, hold3, hold4, hold5);
+            return (int)mh$.invokeExact(table, isa, begin, end, hold0, hold1, hold2, hold3, hold4, hold5, hold6);
         } catch (Throwable ex$) {
            throw new AssertionError("should not reach here", ex$);
         }
@@ -548,6 +572,7 @@ public class spd4j_h {
             spd4j_h.C_POINTER,
             spd4j_h.C_POINTER,
             spd4j_h.C_POINTER,
+            spd4j_h.C_POINTER,
             spd4j_h.C_POINTER
         );
 
@@ -559,7 +584,7 @@ public class spd4j_h {
     /**
      * Function descriptor for:
      * {@snippet lang=c :
-     * int32_t spd4j_grad_sq(const spd4j_table *table, int32_t isa, int64_t begin, int64_t end, const void *hold0, const void *hold1, const void *hold2, const void *hold3, const void *hold4, const void *hold5)
+     * int32_t spd4j_grad_sq(const spd4j_table *table, int32_t isa, int64_t begin, int64_t end, const void *hold0, const void *hold1, const void *hold2, const void *hold3, const void *hold4, const void *hold5, const void *hold6)
      * }
      */
     public static FunctionDescriptor spd4j_grad_sq$descriptor() {
@@ -569,7 +594,7 @@ public class spd4j_h {
     /**
      * Downcall method handle for:
      * {@snippet lang=c :
-     * int32_t spd4j_grad_sq(const spd4j_table *table, int32_t isa, int64_t begin, int64_t end, const void *hold0, const void *hold1, const void *hold2, const void *hold3, const void *hold4, const void *hold5)
+     * int32_t spd4j_grad_sq(const spd4j_table *table, int32_t isa, int64_t begin, int64_t end, const void *hold0, const void *hold1, const void *hold2, const void *hold3, const void *hold4, const void *hold5, const void *hold6)
      * }
      */
     public static MethodHandle spd4j_grad_sq$handle() {
@@ -579,7 +604,7 @@ public class spd4j_h {
     /**
      * Address for:
      * {@snippet lang=c :
-     * int32_t spd4j_grad_sq(const spd4j_table *table, int32_t isa, int64_t begin, int64_t end, const void *hold0, const void *hold1, const void *hold2, const void *hold3, const void *hold4, const void *hold5)
+     * int32_t spd4j_grad_sq(const spd4j_table *table, int32_t isa, int64_t begin, int64_t end, const void *hold0, const void *hold1, const void *hold2, const void *hold3, const void *hold4, const void *hold5, const void *hold6)
      * }
      */
     public static MemorySegment spd4j_grad_sq$address() {
@@ -588,16 +613,16 @@ public class spd4j_h {
 
     /**
      * {@snippet lang=c :
-     * int32_t spd4j_grad_sq(const spd4j_table *table, int32_t isa, int64_t begin, int64_t end, const void *hold0, const void *hold1, const void *hold2, const void *hold3, const void *hold4, const void *hold5)
+     * int32_t spd4j_grad_sq(const spd4j_table *table, int32_t isa, int64_t begin, int64_t end, const void *hold0, const void *hold1, const void *hold2, const void *hold3, const void *hold4, const void *hold5, const void *hold6)
      * }
      */
-    public static int spd4j_grad_sq(MemorySegment table, int isa, long begin, long end, MemorySegment hold0, MemorySegment hold1, MemorySegment hold2, MemorySegment hold3, MemorySegment hold4, MemorySegment hold5) {
+    public static int spd4j_grad_sq(MemorySegment table, int isa, long begin, long end, MemorySegment hold0, MemorySegment hold1, MemorySegment hold2, MemorySegment hold3, MemorySegment hold4, MemorySegment hold5, MemorySegment hold6) {
         var mh$ = spd4j_grad_sq.HANDLE;
         try {
             if (TRACE_DOWNCALLS) {
-                traceDowncall("spd4j_grad_sq", table, isa, begin, end, hold0, hold1, hold2, hold3, hold4, hold5);
+                traceDowncall("spd4j_grad_sq", table, isa, begin, end, hold0, hold1, hold2, hold3, hold4, hold5, hold6);
             }
-            return (int)mh$.invokeExact(table, isa, begin, end, hold0, hold1, hold2, hold3, hold4, hold5);
+            return (int)mh$.invokeExact(table, isa, begin, end, hold0, hold1, hold2, hold3, hold4, hold5, hold6);
         } catch (Throwable ex$) {
            throw new AssertionError("should not reach here", ex$);
         }

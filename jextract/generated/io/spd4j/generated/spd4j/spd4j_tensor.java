@@ -16,13 +16,12 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
  * {@snippet lang=c :
  * struct spd4j_tensor {
  *     void *param;
+ *     void *param_low;
  *     const void *grad;
  *     const void *anchor;
  *     void *exp_avg;
  *     void *exp_avg_sq;
  *     void *max_exp_avg_sq;
- *     void *exp_avg_scale;
- *     void *exp_avg_sq_scale;
  *     int64_t numel;
  *     int64_t offset;
  *     int64_t scalars;
@@ -43,13 +42,12 @@ public class spd4j_tensor {
 
     private static final GroupLayout $LAYOUT = MemoryLayout.structLayout(
         spd4j_h.C_POINTER.withName("param"),
+        spd4j_h.C_POINTER.withName("param_low"),
         spd4j_h.C_POINTER.withName("grad"),
         spd4j_h.C_POINTER.withName("anchor"),
         spd4j_h.C_POINTER.withName("exp_avg"),
         spd4j_h.C_POINTER.withName("exp_avg_sq"),
         spd4j_h.C_POINTER.withName("max_exp_avg_sq"),
-        spd4j_h.C_POINTER.withName("exp_avg_scale"),
-        spd4j_h.C_POINTER.withName("exp_avg_sq_scale"),
         spd4j_h.C_LONG.withName("numel"),
         spd4j_h.C_LONG.withName("offset"),
         spd4j_h.C_LONG.withName("scalars"),
@@ -110,6 +108,50 @@ public class spd4j_tensor {
      */
     public static void param(MemorySegment struct, MemorySegment fieldValue) {
         struct.set(param$LAYOUT, param$OFFSET, fieldValue);
+    }
+
+    private static final AddressLayout param_low$LAYOUT = (AddressLayout)$LAYOUT.select(groupElement("param_low"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * void *param_low
+     * }
+     */
+    public static final AddressLayout param_low$layout() {
+        return param_low$LAYOUT;
+    }
+
+    private static final long param_low$OFFSET = $LAYOUT.byteOffset(groupElement("param_low"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * void *param_low
+     * }
+     */
+    public static final long param_low$offset() {
+        return param_low$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * void *param_low
+     * }
+     */
+    public static MemorySegment param_low(MemorySegment struct) {
+        return struct.get(param_low$LAYOUT, param_low$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * void *param_low
+     * }
+     */
+    public static void param_low(MemorySegment struct, MemorySegment fieldValue) {
+        struct.set(param_low$LAYOUT, param_low$OFFSET, fieldValue);
     }
 
     private static final AddressLayout grad$LAYOUT = (AddressLayout)$LAYOUT.select(groupElement("grad"));
@@ -330,94 +372,6 @@ public class spd4j_tensor {
      */
     public static void max_exp_avg_sq(MemorySegment struct, MemorySegment fieldValue) {
         struct.set(max_exp_avg_sq$LAYOUT, max_exp_avg_sq$OFFSET, fieldValue);
-    }
-
-    private static final AddressLayout exp_avg_scale$LAYOUT = (AddressLayout)$LAYOUT.select(groupElement("exp_avg_scale"));
-
-    /**
-     * Layout for field:
-     * {@snippet lang=c :
-     * void *exp_avg_scale
-     * }
-     */
-    public static final AddressLayout exp_avg_scale$layout() {
-        return exp_avg_scale$LAYOUT;
-    }
-
-    private static final long exp_avg_scale$OFFSET = $LAYOUT.byteOffset(groupElement("exp_avg_scale"));
-
-    /**
-     * Offset for field:
-     * {@snippet lang=c :
-     * void *exp_avg_scale
-     * }
-     */
-    public static final long exp_avg_scale$offset() {
-        return exp_avg_scale$OFFSET;
-    }
-
-    /**
-     * Getter for field:
-     * {@snippet lang=c :
-     * void *exp_avg_scale
-     * }
-     */
-    public static MemorySegment exp_avg_scale(MemorySegment struct) {
-        return struct.get(exp_avg_scale$LAYOUT, exp_avg_scale$OFFSET);
-    }
-
-    /**
-     * Setter for field:
-     * {@snippet lang=c :
-     * void *exp_avg_scale
-     * }
-     */
-    public static void exp_avg_scale(MemorySegment struct, MemorySegment fieldValue) {
-        struct.set(exp_avg_scale$LAYOUT, exp_avg_scale$OFFSET, fieldValue);
-    }
-
-    private static final AddressLayout exp_avg_sq_scale$LAYOUT = (AddressLayout)$LAYOUT.select(groupElement("exp_avg_sq_scale"));
-
-    /**
-     * Layout for field:
-     * {@snippet lang=c :
-     * void *exp_avg_sq_scale
-     * }
-     */
-    public static final AddressLayout exp_avg_sq_scale$layout() {
-        return exp_avg_sq_scale$LAYOUT;
-    }
-
-    private static final long exp_avg_sq_scale$OFFSET = $LAYOUT.byteOffset(groupElement("exp_avg_sq_scale"));
-
-    /**
-     * Offset for field:
-     * {@snippet lang=c :
-     * void *exp_avg_sq_scale
-     * }
-     */
-    public static final long exp_avg_sq_scale$offset() {
-        return exp_avg_sq_scale$OFFSET;
-    }
-
-    /**
-     * Getter for field:
-     * {@snippet lang=c :
-     * void *exp_avg_sq_scale
-     * }
-     */
-    public static MemorySegment exp_avg_sq_scale(MemorySegment struct) {
-        return struct.get(exp_avg_sq_scale$LAYOUT, exp_avg_sq_scale$OFFSET);
-    }
-
-    /**
-     * Setter for field:
-     * {@snippet lang=c :
-     * void *exp_avg_sq_scale
-     * }
-     */
-    public static void exp_avg_sq_scale(MemorySegment struct, MemorySegment fieldValue) {
-        struct.set(exp_avg_sq_scale$LAYOUT, exp_avg_sq_scale$OFFSET, fieldValue);
     }
 
     private static final OfLong numel$LAYOUT = (OfLong)$LAYOUT.select(groupElement("numel"));

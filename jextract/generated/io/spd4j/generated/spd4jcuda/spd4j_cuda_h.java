@@ -68,10 +68,10 @@ public class spd4j_cuda_h {
     public static final AddressLayout C_POINTER = ValueLayout.ADDRESS
             .withTargetLayout(MemoryLayout.sequenceLayout(java.lang.Long.MAX_VALUE, JAVA_BYTE));
     public static final ValueLayout.OfLong C_LONG = ValueLayout.JAVA_LONG;
-    private static final int SPD4J_CUDA_ABI_VERSION = (int)1L;
+    private static final int SPD4J_CUDA_ABI_VERSION = (int)2L;
     /**
      * {@snippet lang=c :
-     * #define SPD4J_CUDA_ABI_VERSION 1
+     * #define SPD4J_CUDA_ABI_VERSION 2
      * }
      */
     public static int SPD4J_CUDA_ABI_VERSION() {
@@ -138,6 +138,64 @@ public class spd4j_cuda_h {
                 traceDowncall("spd4j_cuda_abi_version");
             }
             return (int)mh$.invokeExact();
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class spd4j_cuda_rule_name {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            spd4j_cuda_h.C_POINTER,
+            spd4j_cuda_h.C_INT
+        );
+
+        public static final MemorySegment ADDR = spd4j_cuda_h.findOrThrow("spd4j_cuda_rule_name");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * const char *spd4j_cuda_rule_name(int32_t rule)
+     * }
+     */
+    public static FunctionDescriptor spd4j_cuda_rule_name$descriptor() {
+        return spd4j_cuda_rule_name.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * const char *spd4j_cuda_rule_name(int32_t rule)
+     * }
+     */
+    public static MethodHandle spd4j_cuda_rule_name$handle() {
+        return spd4j_cuda_rule_name.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * const char *spd4j_cuda_rule_name(int32_t rule)
+     * }
+     */
+    public static MemorySegment spd4j_cuda_rule_name$address() {
+        return spd4j_cuda_rule_name.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * const char *spd4j_cuda_rule_name(int32_t rule)
+     * }
+     */
+    public static MemorySegment spd4j_cuda_rule_name(int rule) {
+        var mh$ = spd4j_cuda_rule_name.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("spd4j_cuda_rule_name", rule);
+            }
+            return (MemorySegment)mh$.invokeExact(rule);
         } catch (Throwable ex$) {
            throw new AssertionError("should not reach here", ex$);
         }

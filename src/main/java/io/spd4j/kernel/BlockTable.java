@@ -2,16 +2,13 @@ package io.spd4j.kernel;
 
 import static io.spd4j.kernel.TableLayout.offset;
 import static java.lang.foreign.ValueLayout.ADDRESS;
-import static java.lang.foreign.ValueLayout.JAVA_DOUBLE;
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
-import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.StructLayout;
 import java.util.List;
-import java.util.stream.Stream;
 
 /**
  * The tensors of an optimizer cut into blocks, as rows in off-heap memory laid out as {@code
@@ -33,18 +30,6 @@ public final class BlockTable implements AutoCloseable {
   private static final long TENSOR_SHRINK = offset(TableLayout.TENSOR, "shrink");
   private static final long TENSOR_GRAD = offset(TableLayout.TENSOR, "grad");
   private static final long SCALARS = TableLayout.SCALARS.byteSize();
-  private static final long BETA1 = offset(TableLayout.SCALARS, "beta1");
-  private static final long ONE_MINUS_BETA1 = offset(TableLayout.SCALARS, "one_minus_beta1");
-  private static final long BETA2 = offset(TableLayout.SCALARS, "beta2");
-  private static final long ONE_MINUS_BETA2 = offset(TableLayout.SCALARS, "one_minus_beta2");
-  private static final long EPS = offset(TableLayout.SCALARS, "eps");
-  private static final long STEP_SIZE = offset(TableLayout.SCALARS, "step_size");
-  private static final long INV_SQRT_BIAS2 = offset(TableLayout.SCALARS, "inv_sqrt_bias2");
-  private static final long DECAY = offset(TableLayout.SCALARS, "decay");
-  private static final long GRAD_SCALE = offset(TableLayout.SCALARS, "grad_scale");
-  private static final long RULE = offset(TableLayout.SCALARS, "rule");
-  private static final long LAMBDA = offset(TableLayout.SCALARS, "lambda");
-  private static final long STEP = offset(TableLayout.SCALARS, "step");
   private static final long BLOCK_ROW = TableLayout.BLOCK.byteSize();
   private static final long BLOCK_TENSOR = offset(TableLayout.BLOCK, "tensor");
   private static final long BLOCK_BEGIN = offset(TableLayout.BLOCK, "begin");
@@ -56,7 +41,7 @@ public final class BlockTable implements AutoCloseable {
   private final MemorySegment blocks;
   private final MemorySegment sums;
   private final MemorySegment header;
-  private final TensorArrays[] arrays;
+  private final SteppedTensor[] stepped;
   private final long[] firstBlock;
   private final Scalars[] rows;
 
@@ -68,17 +53,20 @@ public final class BlockTable implements AutoCloseable {
   private Holds holds = Holds.NONE;
 
   /** A table in which no tensor is stepped yet. */
-  BlockTable(List<TensorArrays> tensorArrays) {
-    arrays = tensorArrays.toArray(TensorArrays[]::new);
-    firstBlock = new long[arrays.length + 1];
-    for (int t = 0; t < arrays.length; t++) {
-      firstBlock[t + 1] = firstBlock[t] + Math.ceilDiv(arrays[t].numel(), BLOCK);
+  public BlockTable(List<SteppedTensor> steppedTensors) {
+    stepped = steppedTensors.toArray(SteppedTensor[]::new);
+    firstBlock = new long[stepped.length + 1];
+    for (int t = 0; t < stepped.length; t++) {
+      firstBlock[t + 1] = firstBlock[t] + Math.ceilDiv(stepped[t].numel(), BLOCK);
     }
-    scalarsOf = new int[arrays.length];
-    shrink = new float[arrays.length];
-    rows = Stream.generate(Scalars::new).limit(arrays.length).toArray(Scalars[]::new);
-    tensors = rows(TableLayout.TENSOR, arrays.length);
-    scalars = rows(TableLayout.SCALARS, arrays.length);
+    scalarsOf = new int[stepped.length];
+    shrink = new float[stepped.length];
+    tensors = rows(TableLayout.TENSOR, stepped.length);
+    scalars = rows(TableLayout.SCALARS, stepped.length);
+    rows = new Scalars[stepped.length];
+    for (int row = 0; row < rows.length; row++) {
+      rows[row] = new Scalars(scalars.asSlice(row * SCALARS, SCALARS));
+    }
     blocks = rows(TableLayout.BLOCK, blockCount());
     sums = rows(TableLayout.SUMS, blockCount());
     header = arena.allocate(TableLayout.TABLE);
@@ -87,9 +75,9 @@ public final class BlockTable implements AutoCloseable {
     header.set(ADDRESS, offset(TableLayout.TABLE, "blocks"), blocks);
     header.set(ADDRESS, offset(TableLayout.TABLE, "sums"), sums);
     header.set(JAVA_LONG, offset(TableLayout.TABLE, "block_count"), blockCount());
-    header.set(JAVA_LONG, offset(TableLayout.TABLE, "tensor_count"), arrays.length);
-    header.set(JAVA_LONG, offset(TableLayout.TABLE, "scalars_count"), arrays.length);
-    for (int t = 0; t < arrays.length; t++) {
+    header.set(JAVA_LONG, offset(TableLayout.TABLE, "tensor_count"), stepped.length);
+    header.set(JAVA_LONG, offset(TableLayout.TABLE, "scalars_count"), stepped.length);
+    for (int t = 0; t < stepped.length; t++) {
       writeTensor(t);
     }
   }
@@ -100,7 +88,7 @@ public final class BlockTable implements AutoCloseable {
   }
 
   private void writeTensor(int t) {
-    TensorArrays a = arrays[t];
+    SteppedTensor a = stepped[t];
     long row = t * TENSOR;
     address(row + offset(TableLayout.TENSOR, "param"), a.param());
     address(row + TENSOR_GRAD, a.grad());
@@ -129,52 +117,50 @@ public final class BlockTable implements AutoCloseable {
   }
 
   /** The tensors, as {@code spd4j_tensor} rows. */
-  MemorySegment tensors() {
+  public MemorySegment tensors() {
     return tensors;
   }
 
   /** The blocks, as {@code spd4j_block} rows. */
-  MemorySegment blocks() {
+  public MemorySegment blocks() {
     return blocks;
   }
 
   /** The scalars, as {@code spd4j_scalars} rows. */
-  MemorySegment scalars() {
+  public MemorySegment scalars() {
     return scalars;
   }
 
   /** The number of tensors. */
-  int tensorCount() {
-    return arrays.length;
+  public int tensorCount() {
+    return stepped.length;
   }
 
   /** The number of blocks of all tensors. */
   long blockCount() {
-    return firstBlock[arrays.length];
+    return firstBlock[stepped.length];
   }
 
   /** The first block of a tensor; that of the next tensor is its end. */
-  long firstBlock(int tensor) {
+  public long firstBlock(int tensor) {
     return firstBlock[tensor];
   }
 
-  /** The arrays of a tensor. */
-  TensorArrays arrays(int tensor) {
-    return arrays[tensor];
+  /** A tensor with its stepped. */
+  public SteppedTensor tensor(int tensor) {
+    return stepped[tensor];
   }
 
-  /** Another gradient for a tensor, or none (null). */
-  void grad(int tensor, MemorySegment grad) {
-    TensorArrays a = arrays[tensor];
-    arrays[tensor] =
-        new TensorArrays(a.param(), grad, a.anchor(), a.expAvg(), a.expAvgSq(), a.maxExpAvgSq());
+  /** Replaces a tensor's gradient; null: it has none. */
+  public void grad(int tensor, MemorySegment grad) {
+    stepped[tensor] = stepped[tensor].withGrad(grad);
     address(tensor * TENSOR + TENSOR_GRAD, grad);
   }
 
   /** The tensor that a block belongs to. */
   int tensorOf(long block) {
     int low = 0;
-    for (int high = arrays.length; high - low > 1; ) {
+    for (int high = stepped.length; high - low > 1; ) {
       int middle = (low + high) >>> 1;
       if (firstBlock[middle] <= block) {
         low = middle;
@@ -192,23 +178,23 @@ public final class BlockTable implements AutoCloseable {
 
   /** The number of elements of a tensor's block. */
   int length(int tensor, long block) {
-    return (int) Math.min(BLOCK, arrays[tensor].numel() - begin(tensor, block));
+    return (int) Math.min(BLOCK, stepped[tensor].numel() - begin(tensor, block));
   }
 
   /** The row of scalars that a tensor is stepped with; -1: its blocks are passed over. */
-  int scalarsOf(int tensor) {
+  public int scalarsOf(int tensor) {
     return scalarsOf[tensor];
   }
 
   /** Sets the row of scalars that a tensor is stepped with; -1: its blocks are passed over. */
-  void scalarsOf(int tensor, int row) {
+  public void scalarsOf(int tensor, int row) {
     if (scalarsOf[tensor] != row) { // a write would take the line from the core that reads it
       scalarsOf[tensor] = row;
       tensors.set(JAVA_LONG, tensor * TENSOR + TENSOR_SCALARS, row);
     }
   }
 
-  /** What {@link Kernels#project} projects a tensor by; not above 0: not at all. */
+  /** What {@link Kernels#project} projects a tensor by; not above 0: not at stepped. */
   float shrink(int tensor) {
     return shrink[tensor];
   }
@@ -221,35 +207,14 @@ public final class BlockTable implements AutoCloseable {
     }
   }
 
-  /**
-   * Writes a row of scalars.
-   *
-   * @param gradScale multiplies every gradient
-   * @param t the step count after this step: 1, 2, …
-   */
-  void scalars(int row, GroupSettings group, double gradScale, long t) {
-    Scalars k = rows[row];
-    k.set(group, gradScale, t);
-    long at = row * SCALARS;
-    scalars.set(JAVA_FLOAT, at + BETA1, k.beta1);
-    scalars.set(JAVA_FLOAT, at + ONE_MINUS_BETA1, k.oneMinusBeta1);
-    scalars.set(JAVA_FLOAT, at + BETA2, k.beta2);
-    scalars.set(JAVA_FLOAT, at + ONE_MINUS_BETA2, k.oneMinusBeta2);
-    scalars.set(JAVA_FLOAT, at + EPS, k.eps);
-    scalars.set(JAVA_FLOAT, at + STEP_SIZE, k.stepSize);
-    scalars.set(JAVA_FLOAT, at + INV_SQRT_BIAS2, k.invSqrtBias2);
-    scalars.set(JAVA_FLOAT, at + DECAY, k.decay);
-    scalars.set(JAVA_FLOAT, at + GRAD_SCALE, k.gradScale);
-    scalars.set(JAVA_INT, at + RULE, k.rule.ordinal());
-    scalars.set(JAVA_DOUBLE, at + LAMBDA, k.lambda);
-    scalars.set(JAVA_LONG, at + STEP, k.step);
-  }
-
+  /** A row of scalars. */
   Scalars scalars(int row) {
     return rows[row];
   }
 
-  /** What is decided on tensors that a run of blocks holds whole; null: others decide on all. */
+  /**
+   * What is decided on tensors that a run of blocks holds whole; null: others decide on stepped.
+   */
   SpdDecisions decisions() {
     return decisions;
   }
@@ -261,7 +226,7 @@ public final class BlockTable implements AutoCloseable {
   }
 
   /** The blocks' sums, as {@code spd4j_sums} rows. */
-  MemorySegment sums() {
+  public MemorySegment sums() {
     return sums;
   }
 

@@ -4,15 +4,16 @@ import java.lang.foreign.MemorySegment;
 import java.util.List;
 import java.util.concurrent.Executor;
 import java.util.function.Function;
+import java.util.function.Supplier;
 
 /** Steps on the CPU, whichever backend runs them: which tensors, with which scalars. */
 public final class CpuStepper implements Stepper {
   private final BlockTable table;
-  private final StepDriver driver;
+  private final PassRunner passes;
   private final int threads;
   private final Function<MemorySegment.Scope, String> describe;
-  private final List<? extends GroupSettings> groups;
-  private final GroupSettings[] groupOf;
+  private final List<Supplier<Settings>> groups;
+  private final int[] groupOf;
 
   /** A tensor's count is its own here, and if it is scheduled {@link #together} on top. */
   private final long[] steps;
@@ -26,8 +27,8 @@ public final class CpuStepper implements Stepper {
   private Schedule schedule;
   private final Schedule[] alone;
 
-  /** What the schedule was made for: which groups are frozen. */
-  private final boolean[] frozen;
+  /** The groups' settings that the schedule was made for. */
+  private final Settings[] scheduledSettings;
 
   /** The first tensor that is stepped with each row of scalars. */
   private final int[] rowTensors;
@@ -40,30 +41,30 @@ public final class CpuStepper implements Stepper {
   private Throwable broken;
 
   /**
-   * @param groups the settings that the tensors' group indices mean
+   * @param groups the groups' settings of the moment, by the tensors' group index
    * @param threads threads that work on a step, the caller's among them
    * @param executor runs the helpers; null: own daemon threads
    * @param describe names an array that lies in an arena, for messages
    */
   public CpuStepper(
       Kernels kernels,
-      List<Tensor> tensors,
-      List<? extends GroupSettings> groups,
+      List<SteppedTensor> tensors,
+      List<Supplier<Settings>> groups,
       int threads,
       Executor executor,
       Function<MemorySegment.Scope, String> describe) {
     this.threads = threads;
     this.describe = describe;
     this.groups = groups;
-    groupOf = tensors.stream().map(t -> groups.get(t.group())).toArray(GroupSettings[]::new);
-    steps = tensors.stream().mapToLong(Tensor::step).toArray();
+    groupOf = tensors.stream().mapToInt(SteppedTensor::group).toArray();
+    steps = tensors.stream().mapToLong(SteppedTensor::step).toArray();
     scheduled = new boolean[steps.length];
     alone = new Schedule[steps.length];
-    frozen = new boolean[groups.size()];
+    scheduledSettings = new Settings[groups.size()];
     rowTensors = new int[steps.length];
-    table = new BlockTable(tensors.stream().map(Tensor::arrays).toList());
+    table = new BlockTable(tensors);
     try {
-      driver = new StepDriver(kernels, table, threads, executor);
+      passes = new PassRunner(kernels, table, threads, executor);
     } catch (RuntimeException | Error e) {
       table.close();
       throw e;
@@ -73,7 +74,7 @@ public final class CpuStepper implements Stepper {
   @Override
   public void gradient(int tensor, MemorySegment gradient) {
     checkSound();
-    MemorySegment old = table.arrays(tensor).grad();
+    MemorySegment old = table.tensor(tensor).grad();
     table.grad(tensor, gradient);
     if (old == null || gradient == null || !old.scope().equals(gradient.scope())) {
       schedule = null;
@@ -119,7 +120,7 @@ public final class CpuStepper implements Stepper {
     if (rowsValid) {
       separate();
     }
-    table.scalars(tensor, groupOf[tensor], gradScale, steps[tensor] + 1);
+    table.scalars(tensor).set(settings(tensor), gradScale, steps[tensor] + 1);
     table.scalarsOf(tensor, tensor);
     if (alone[tensor] == null) {
       alone[tensor] = Schedule.of(table, tensor, tensor + 1, threads);
@@ -137,7 +138,7 @@ public final class CpuStepper implements Stepper {
 
   @Override
   public SpdDecision decision(int tensor) {
-    return driver.decisions().of(tensor);
+    return passes.decisions().of(tensor);
   }
 
   @Override
@@ -151,39 +152,46 @@ public final class CpuStepper implements Stepper {
     }
   }
 
+  private Settings settings(int tensor) {
+    return groups.get(groupOf[tensor]).get();
+  }
+
   private boolean active(int tensor) {
-    return !groupOf[tensor].frozen() && table.arrays(tensor).grad() != null;
+    return !settings(tensor).frozen() && table.tensor(tensor).grad() != null;
   }
 
   /** Everything that can be refused, and the scalars of this step. */
   private void prepare(double gradScale) {
     checkSound();
-    if (schedule == null || groupsChanged()) {
+    if (schedule == null || frozenGroupsChanged()) {
       schedule();
     } else if (!rowsValid) {
       assignRows();
     }
     for (int row = 0; row < rows; row++) {
       int tensor = rowTensors[row];
-      table.scalars(row, groupOf[tensor], gradScale, stepCount(tensor) + 1);
+      table.scalars(row).set(settings(tensor), gradScale, stepCount(tensor) + 1);
     }
     checkAccess(schedule);
   }
 
-  private boolean groupsChanged() {
-    for (int g = 0; g < groups.size(); g++) {
-      if (frozen[g] != groups.get(g).frozen()) {
-        return true;
+  private boolean frozenGroupsChanged() {
+    boolean changed = false;
+    for (int g = 0; g < scheduledSettings.length; g++) {
+      Settings now = groups.get(g).get();
+      if (now != scheduledSettings[g]) {
+        changed |= now.frozen() != scheduledSettings[g].frozen();
+        scheduledSettings[g] = now;
       }
     }
-    return false;
+    return changed;
   }
 
   private void schedule() {
     separate();
     schedule = null;
-    for (int g = 0; g < groups.size(); g++) {
-      frozen[g] = groups.get(g).frozen();
+    for (int g = 0; g < scheduledSettings.length; g++) {
+      scheduledSettings[g] = groups.get(g).get();
     }
     for (int i = 0; i < steps.length; i++) {
       scheduled[i] = active(i);
@@ -232,7 +240,7 @@ public final class CpuStepper implements Stepper {
   }
 
   private double norm() {
-    return Math.sqrt(driver.gradSq(schedule));
+    return Math.sqrt(passes.gradSq(schedule));
   }
 
   private void run() {
@@ -241,9 +249,9 @@ public final class CpuStepper implements Stepper {
   }
 
   private void drive(Schedule schedule) {
-    driver.begin(schedule);
+    passes.begin(schedule);
     try {
-      driver.step(schedule);
+      passes.step(schedule);
     } catch (RuntimeException | Error e) {
       broken = e;
       throw e;
@@ -252,7 +260,7 @@ public final class CpuStepper implements Stepper {
 
   @Override
   public void close() {
-    driver.close();
+    passes.close();
     table.close();
   }
 }

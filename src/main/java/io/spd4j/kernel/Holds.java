@@ -13,8 +13,8 @@ import java.util.List;
  * most {@link #WIDTH} arenas share a span and thus a call; usually there is one span.
  */
 final class Holds {
-  /** Segments that a call takes along. */
-  static final int WIDTH = 6;
+  /** Segments that a call takes along: as many as a tensor has arrays at the most. */
+  static final int WIDTH = 7;
 
   static final Holds NONE = new Holds(new long[] {Long.MAX_VALUE}, new MemorySegment[][] {empty()});
 
@@ -38,10 +38,10 @@ final class Holds {
     List<MemorySegment[]> segments = new ArrayList<>();
     MemorySegment[] span = empty();
     for (int t = first; t < end; t++) {
-      if (table.scalarsOf(t) < 0 || table.arrays(t).numel() == 0) {
+      if (table.scalarsOf(t) < 0 || table.tensor(t).numel() == 0) {
         continue; // no block of its own, so no span may end at it
       }
-      TensorArrays a = table.arrays(t);
+      SteppedTensor a = table.tensor(t);
       MemorySegment[] more = span.clone();
       if (!addAll(more, a)) {
         ends.add(table.firstBlock(t));
@@ -58,8 +58,8 @@ final class Holds {
         segments.toArray(MemorySegment[][]::new));
   }
 
-  private static boolean addAll(MemorySegment[] span, TensorArrays a) {
-    return a.all().stream().allMatch(segment -> add(span, segment));
+  private static boolean addAll(MemorySegment[] span, SteppedTensor a) {
+    return a.arrays().stream().allMatch(segment -> add(span, segment));
   }
 
   private static boolean add(MemorySegment[] span, MemorySegment segment) {

@@ -1,8 +1,15 @@
 package io.spd4j.kernel;
 
+import static java.lang.foreign.ValueLayout.JAVA_DOUBLE;
+
+import java.lang.foreign.MemorySegment;
+
 /** The kernels of the Java backends: from a run of blocks to the elements of one. */
 abstract class JavaKernels implements Kernels {
-  /** Blocks that are projected forwards before those in front of them, as in the C kernels. */
+  /**
+   * Projects 32 blocks at a time: the newest stretch first, as it is still cached; forwards inside
+   * it, so that prefetching works. The C kernels do the same.
+   */
   private static final int STRETCH = 32;
 
   @Override
@@ -17,7 +24,7 @@ abstract class JavaKernels implements Kernels {
         for (long block = from; block < to; block++) {
           update(table, tensor, block, k, workspace);
         }
-        if (k.rule == Rule.SPD
+        if (k.rule.decides()
             && table.decisions() != null
             && from < to
             && table.firstBlock(tensor) >= begin
@@ -50,7 +57,12 @@ abstract class JavaKernels implements Kernels {
       BlockTable table, int tensor, long begin, long end, float shrink, Workspace workspace) {
     for (long stop = end; stop > begin; stop -= STRETCH) {
       for (long block = Math.max(begin, stop - STRETCH); block < stop; block++) {
-        project(table, tensor, block, shrink, workspace);
+        project(
+            table.tensor(tensor),
+            table.begin(tensor, block),
+            table.length(tensor, block),
+            shrink,
+            workspace);
       }
     }
   }
@@ -70,13 +82,31 @@ abstract class JavaKernels implements Kernels {
     }
   }
 
-  /** Updates a block; with SPD also its sums. */
-  abstract void update(BlockTable table, int tensor, long block, Scalars k, Workspace workspace);
+  private void update(BlockTable table, int tensor, long block, Scalars k, Workspace w) {
+    update(table.tensor(tensor), table.begin(tensor, block), table.length(tensor, block), k, w);
+    if (k.rule.decides()) {
+      MemorySegment sums = table.sums();
+      long row = block * TableLayout.SUMS.byteSize();
+      sums.set(JAVA_DOUBLE, row + TableLayout.GRAD_DOT, w.gradDot);
+      sums.set(JAVA_DOUBLE, row + TableLayout.DEV_SQ, w.devSq);
+      sums.set(JAVA_DOUBLE, row + TableLayout.NEW_DEV_SQ, w.newDevSq);
+    }
+  }
 
-  /** Projects a block. */
-  abstract void project(
-      BlockTable table, int tensor, long block, float shrink, Workspace workspace);
+  private void gradSq(BlockTable table, int tensor, long block, Workspace w) {
+    gradSq(table.tensor(tensor), table.begin(tensor, block), table.length(tensor, block), w);
+    long row = block * TableLayout.SUMS.byteSize();
+    table.sums().set(JAVA_DOUBLE, row + TableLayout.GRAD_SQ, w.gradSq);
+  }
 
-  /** The sum of a block's squared gradients, into the table. */
-  abstract void gradSq(BlockTable table, int tensor, long block, Workspace workspace);
+  /**
+   * Updates n elements of a tensor, the first of them at lane 0; what decides also gets its sums.
+   */
+  abstract void update(SteppedTensor t, long begin, int n, Scalars k, Workspace w);
+
+  /** Projects n elements of a tensor. */
+  abstract void project(SteppedTensor t, long begin, int n, float shrink, Workspace w);
+
+  /** Sums up the squares of n gradients, the first of them at lane 0. */
+  abstract void gradSq(SteppedTensor t, long begin, int n, Workspace w);
 }

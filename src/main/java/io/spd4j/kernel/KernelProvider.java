@@ -1,6 +1,8 @@
 package io.spd4j.kernel;
 
 import io.spd4j.cuda.Cuda;
+import io.spd4j.generated.spd4j.spd4j_h;
+import io.spd4j.generated.spd4jcuda.spd4j_cuda_h;
 import io.spd4j.nativelib.Isa;
 import io.spd4j.nativelib.NativeLibrary;
 import java.lang.System.Logger.Level;
@@ -10,8 +12,8 @@ import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.stream.Stream;
 
 /**
- * The one lookup: which backends there are, in the order in which they are preferred, and why. That
- * of CUDA steps device memory, the others the host's, so what is there decides between them.
+ * The one lookup: which backends there are, in the order of preference, and why. CUDA steps device
+ * memory, the rest host memory; where the arrays lie decides.
  */
 public final class KernelProvider {
   /**
@@ -110,7 +112,10 @@ public final class KernelProvider {
 
   private static Candidate cuda() {
     Cuda.Availability cuda = Cuda.availability();
-    return new Candidate(CUDA, cuda.available(), null, cuda.reason());
+    Rule unknown = cuda.available() ? Rule.unknown(spd4j_cuda_h::spd4j_cuda_rule_name) : null;
+    return unknown != null
+        ? Candidate.missing(CUDA, doesNotKnow("libspd4j_cuda", unknown))
+        : new Candidate(CUDA, cuda.available(), null, cuda.reason());
   }
 
   private static Candidate nativeKernels() {
@@ -118,8 +123,16 @@ public final class KernelProvider {
     if (!library.loaded()) {
       return Candidate.missing("native", library.reason());
     }
+    Rule unknown = Rule.unknown(spd4j_h::spd4j_rule_name);
+    if (unknown != null) {
+      return Candidate.missing("native", doesNotKnow("libspd4j", unknown));
+    }
     Isa isa = Isa.best();
     return Candidate.of(new NativeKernels(isa), library.reason() + ", tier " + isa.name());
+  }
+
+  private static String doesNotKnow(String library, Rule rule) {
+    return library + " does not know the rule " + rule + ": it belongs to another version";
   }
 
   private static Candidate vector() {

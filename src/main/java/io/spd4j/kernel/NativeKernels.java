@@ -39,11 +39,16 @@ final class NativeKernels extends HeldKernels {
     int status;
     try {
       if (pass == Pass.UPDATE) {
-        status = (int) UPDATE.invokeExact(t, tier, begin, end, h[0], h[1], h[2], h[3], h[4], h[5]);
+        status =
+            (int) UPDATE.invokeExact(t, tier, begin, end, h[0], h[1], h[2], h[3], h[4], h[5], h[6]);
       } else if (pass == Pass.PROJECT) {
-        status = (int) PROJECT.invokeExact(t, tier, begin, end, h[0], h[1], h[2], h[3], h[4], h[5]);
+        status =
+            (int)
+                PROJECT.invokeExact(t, tier, begin, end, h[0], h[1], h[2], h[3], h[4], h[5], h[6]);
       } else {
-        status = (int) GRAD_SQ.invokeExact(t, tier, begin, end, h[0], h[1], h[2], h[3], h[4], h[5]);
+        status =
+            (int)
+                GRAD_SQ.invokeExact(t, tier, begin, end, h[0], h[1], h[2], h[3], h[4], h[5], h[6]);
       }
     } catch (RuntimeException | Error e) {
       throw e;

@@ -86,7 +86,7 @@ final class OpenArenas {
     run.end = end;
     run.done = false;
     try {
-      THROUGH.invokeExact(h[0], h[1], h[2], h[3], h[4], h[5]);
+      THROUGH.invokeExact(h[0], h[1], h[2], h[3], h[4], h[5], h[6]);
     } catch (RuntimeException | Error e) {
       throw e;
     } catch (Throwable e) {

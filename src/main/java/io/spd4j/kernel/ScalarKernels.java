@@ -1,9 +1,5 @@
 package io.spd4j.kernel;
 
-import static java.lang.foreign.ValueLayout.JAVA_DOUBLE;
-
-import java.lang.foreign.MemorySegment;
-
 /** The contract in plain Java: what every other backend is compared with. */
 final class ScalarKernels extends JavaKernels {
   private static final int LANES = BlockTable.LANES;
@@ -20,31 +16,26 @@ final class ScalarKernels extends JavaKernels {
   }
 
   @Override
-  void update(BlockTable table, int tensor, long block, Scalars k, Workspace w) {
-    update(table, tensor, block, k, w, 0);
-    if (k.rule == Rule.SPD) {
-      long row = block * TableLayout.SUMS.byteSize();
-      MemorySegment sums = table.sums();
-      sums.set(JAVA_DOUBLE, row + TableLayout.GRAD_DOT, Lanes.fold(w.lanes.dot));
-      sums.set(JAVA_DOUBLE, row + TableLayout.DEV_SQ, Lanes.fold(w.lanes.devSq));
-      sums.set(JAVA_DOUBLE, row + TableLayout.NEW_DEV_SQ, Lanes.fold(w.lanes.newDevSq));
+  void update(SteppedTensor t, long begin, int n, Scalars k, Workspace w) {
+    update(t, begin, 0, n, k, w);
+    if (k.rule.decides()) {
+      w.gradDot = Lanes.fold(w.lanes.dot);
+      w.devSq = Lanes.fold(w.lanes.devSq);
+      w.newDevSq = Lanes.fold(w.lanes.newDevSq);
     }
   }
 
-  /** Updates the elements of a block from one on, and adds to the lanes. */
-  static void update(BlockTable table, int tensor, long block, Scalars k, Workspace w, int first) {
-    TensorArrays a = table.arrays(tensor);
-    long begin = table.begin(tensor, block);
-    int end = table.length(tensor, block);
+  /** Updates the elements [first, end) behind one of a tensor, and adds to their lanes. */
+  static void update(SteppedTensor t, long begin, int first, int end, Scalars k, Workspace w) {
     Tile tile = w.tile();
     for (int i = first; i < end; i += TILE) {
       int n = Math.min(TILE, end - i);
-      tile.read(a, begin + i, n, k.rule != Rule.ADAMW);
-      elements(k, a.maxExpAvgSq() != null, tile, n);
-      if (k.rule == Rule.SPD) {
+      tile.read(t, begin + i, n, k.rule.isAnchored());
+      elements(k, t.maxExpAvgSq() != null, tile, n);
+      if (k.rule.decides()) {
         sums(tile, w.lanes, i, n);
       }
-      tile.write(a, begin + i, n);
+      tile.write(t, begin + i, n);
     }
   }
 
@@ -60,12 +51,9 @@ final class ScalarKernels extends JavaKernels {
     for (int i = 0; i < n; i++) {
       final float theta = param[i];
       final float d = theta - anchor[i];
-      float g = grad[i] * k.gradScale;
+      final float g = rule.grad(k.decay, d, grad[i] * k.gradScale);
       dev[i] = d;
       grad[i] = g;
-      if (rule == Rule.L2SP_COUPLED) {
-        g = g + k.decay * d;
-      }
       final float m = k.beta1 * expAvg[i] + k.oneMinusBeta1 * g;
       final float v = k.beta2 * expAvgSq[i] + k.oneMinusBeta2 * g * g;
       expAvg[i] = m;
@@ -77,12 +65,7 @@ final class ScalarKernels extends JavaKernels {
         maxExpAvgSq[i] = s;
       }
       final float u = k.stepSize * m / ((float) Math.sqrt(s) * k.invSqrtBias2 + k.eps);
-      param[i] =
-          switch (rule) {
-            case ADAMW -> theta * k.decay - u;
-            case L2SP -> theta - k.decay * d - u;
-            case L2SP_COUPLED, SPD -> theta - u;
-          };
+      param[i] = rule.param(k.decay, theta, d, u);
     }
   }
 
@@ -102,23 +85,19 @@ final class ScalarKernels extends JavaKernels {
   }
 
   @Override
-  void project(BlockTable table, int tensor, long block, float shrink, Workspace w) {
-    project(table, tensor, block, shrink, w, 0);
+  void project(SteppedTensor t, long begin, int n, float shrink, Workspace w) {
+    project(t, begin, 0, n, shrink, w);
   }
 
-  /** Projects the elements of a block from one on. */
-  static void project(
-      BlockTable table, int tensor, long block, float shrink, Workspace w, int first) {
-    TensorArrays a = table.arrays(tensor);
-    long begin = table.begin(tensor, block);
-    int end = table.length(tensor, block);
+  /** Projects the elements [first, end) behind one of a tensor. */
+  static void project(SteppedTensor t, long begin, int first, int end, float shrink, Workspace w) {
     Tile tile = w.tile();
     for (int i = first; i < end; i += TILE) {
       int n = Math.min(TILE, end - i);
-      Tile.read(a.param(), begin + i, tile.param, n);
-      Tile.read(a.anchor(), begin + i, tile.anchor, n);
+      Tile.read(t.param(), begin + i, tile.param, n);
+      Tile.read(t.anchor(), begin + i, tile.anchor, n);
       project(shrink, tile.param, tile.anchor, n);
-      Tile.write(tile.param, a.param(), begin + i, n);
+      Tile.write(tile.param, t.param(), begin + i, n);
     }
   }
 
@@ -129,21 +108,17 @@ final class ScalarKernels extends JavaKernels {
   }
 
   @Override
-  void gradSq(BlockTable table, int tensor, long block, Workspace w) {
-    gradSq(table, tensor, block, w, 0);
-    long row = block * TableLayout.SUMS.byteSize();
-    table.sums().set(JAVA_DOUBLE, row + TableLayout.GRAD_SQ, Lanes.fold(w.lanes.gradSq));
+  void gradSq(SteppedTensor t, long begin, int n, Workspace w) {
+    gradSq(t, begin, 0, n, w);
+    w.gradSq = Lanes.fold(w.lanes.gradSq);
   }
 
-  /** Adds the squares of the gradients of a block from one on to the lanes. */
-  static void gradSq(BlockTable table, int tensor, long block, Workspace w, int first) {
-    TensorArrays a = table.arrays(tensor);
-    long begin = table.begin(tensor, block);
-    int end = table.length(tensor, block);
+  /** Adds the squares of the gradients [first, end) behind one of a tensor to their lanes. */
+  static void gradSq(SteppedTensor t, long begin, int first, int end, Workspace w) {
     Tile tile = w.tile();
     for (int i = first; i < end; i += TILE) {
       int n = Math.min(TILE, end - i);
-      Tile.read(a.grad(), begin + i, tile.grad, n);
+      Tile.read(t.grad(), begin + i, tile.grad, n);
       addSquares(tile.grad, i, n, w.lanes.gradSq);
     }
   }

@@ -51,8 +51,8 @@ final class Schedule {
     long numel = 0;
     for (int t = first; t < end; t++) {
       if (table.scalarsOf(t) >= 0) {
-        numel += table.arrays(t).numel();
-        for (MemorySegment segment : table.arrays(t).all()) {
+        numel += table.tensor(t).numel();
+        for (MemorySegment segment : table.tensor(t).arrays()) {
           if (scopes.putIfAbsent(segment.scope(), segment) == null) {
             confined |= !segment.isAccessibleBy(ANY_OTHER);
           }
@@ -84,7 +84,7 @@ final class Schedule {
       if (table.scalarsOf(t) < 0) {
         continue;
       }
-      long after = before + table.arrays(t).numel();
+      long after = before + table.tensor(t).numel();
       for (; run < runs && numel / runs * run <= after; run++) {
         long within = numel / runs * run - before;
         long near = numel / runs / TOLERANCE;
@@ -104,7 +104,7 @@ final class Schedule {
   private static int[] shared(BlockTable table, int first, int end, long[] bounds) {
     return IntStream.range(first, end)
         .filter(t -> table.scalarsOf(t) >= 0)
-        .filter(t -> table.arrays(t).numel() == 0 || isCut(table, t, bounds))
+        .filter(t -> table.tensor(t).numel() == 0 || isCut(table, t, bounds))
         .toArray();
   }
 

@@ -11,21 +11,20 @@ import java.lang.foreign.MemoryLayout.PathElement;
 import java.lang.foreign.StructLayout;
 
 /**
- * The structs of {@code spd4j.h}, once more: the generated ones call restricted methods when they
- * are initialized, so plain Java could not use them where native access is denied. A test holds
- * both against each other.
+ * The structs of {@code spd4j.h}, written by hand: the generated layouts call restricted methods
+ * when they are initialized, so plain Java could not use them where native access is denied. A test
+ * compares the two.
  */
-final class TableLayout {
-  static final StructLayout TENSOR =
+public final class TableLayout {
+  public static final StructLayout TENSOR =
       MemoryLayout.structLayout(
               ADDRESS.withName("param"),
+              ADDRESS.withName("param_low"),
               ADDRESS.withName("grad"),
               ADDRESS.withName("anchor"),
               ADDRESS.withName("exp_avg"),
               ADDRESS.withName("exp_avg_sq"),
               ADDRESS.withName("max_exp_avg_sq"),
-              ADDRESS.withName("exp_avg_scale"),
-              ADDRESS.withName("exp_avg_sq_scale"),
               JAVA_LONG.withName("numel"),
               JAVA_LONG.withName("offset"),
               JAVA_LONG.withName("scalars"),

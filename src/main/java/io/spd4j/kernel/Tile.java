@@ -30,7 +30,7 @@ final class Tile {
    *
    * @param anchored whether the anchor is asked for; else it is 0
    */
-  void read(TensorArrays a, long begin, int n, boolean anchored) {
+  void read(SteppedTensor a, long begin, int n, boolean anchored) {
     read(a.param(), begin, param, n);
     read(a.grad(), begin, grad, n);
     read(anchored ? a.anchor() : null, begin, anchor, n);
@@ -42,7 +42,7 @@ final class Tile {
   }
 
   /** Writes what an update changed of n elements of a tensor. */
-  void write(TensorArrays a, long begin, int n) {
+  void write(SteppedTensor a, long begin, int n) {
     write(param, a.param(), begin, n);
     write(expAvg, a.expAvg(), begin, n);
     write(expAvgSq, a.expAvgSq(), begin, n);

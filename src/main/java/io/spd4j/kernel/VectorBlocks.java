@@ -43,30 +43,28 @@ final class VectorBlocks extends JavaKernels {
   }
 
   @Override
-  void update(BlockTable table, int tensor, long block, Scalars k, Workspace w) {
-    TensorArrays a = table.arrays(tensor);
-    int n = table.length(tensor, block);
+  void update(SteppedTensor t, long begin, int n, Scalars k, Workspace w) {
     int done = S.loopBound(n);
     long lanes = w.offHeap.address();
-    boolean spd = k.rule == Rule.SPD;
-    boolean inRegisters = spd && IN_REGISTERS && done == n;
+    boolean decides = k.rule.decides();
+    boolean inRegisters = decides && IN_REGISTERS && done == n;
     if (done > 0) {
-      long from = table.begin(tensor, block) * Float.BYTES;
-      loops(k.rule, a, inRegisters)
+      long from = begin * Float.BYTES;
+      loops(k.rule, t, inRegisters)
           .update(
-              a.param().address() + from,
-              a.grad().address() + from,
-              address(a.anchor()) + from,
-              a.expAvg().address() + from,
-              a.expAvgSq().address() + from,
-              address(a.maxExpAvgSq()) + from,
+              t.param().address() + from,
+              t.grad().address() + from,
+              address(t.anchor()) + from,
+              t.expAvg().address() + from,
+              t.expAvgSq().address() + from,
+              address(t.maxExpAvgSq()) + from,
               k,
               done,
               lanes);
     }
-    if (!spd) {
+    if (!decides) {
       if (done < n) {
-        ScalarKernels.update(table, tensor, block, k, w, done);
+        ScalarKernels.update(t, begin, done, n, k, w);
       }
       return;
     }
@@ -74,15 +72,14 @@ final class VectorBlocks extends JavaKernels {
       load(lanes, w.lanes.dot);
       load(lanes + SET, w.lanes.devSq);
       load(lanes + 2 * SET, w.lanes.newDevSq);
-      ScalarKernels.update(table, tensor, block, k, w, done);
+      ScalarKernels.update(t, begin, done, n, k, w);
       store(w.lanes.dot, lanes);
       store(w.lanes.devSq, lanes + SET);
       store(w.lanes.newDevSq, lanes + 2 * SET);
     }
-    long sums = sums(table, block);
-    store(sum(lanes, inRegisters), sums + TableLayout.GRAD_DOT);
-    store(sum(lanes + SET, inRegisters), sums + TableLayout.DEV_SQ);
-    store(sum(lanes + 2 * SET, inRegisters), sums + TableLayout.NEW_DEV_SQ);
+    w.gradDot = sum(lanes, inRegisters);
+    w.devSq = sum(lanes + SET, inRegisters);
+    w.newDevSq = sum(lanes + 2 * SET, inRegisters);
     clear(lanes);
   }
 
@@ -90,16 +87,11 @@ final class VectorBlocks extends JavaKernels {
     return array == null ? 0 : array.address();
   }
 
-  /** The address of a block's sums. */
-  private static long sums(BlockTable table, long block) {
-    return table.sums().address() + block * TableLayout.SUMS.byteSize();
-  }
-
-  private static VectorLoops loops(Rule rule, TensorArrays a, boolean inRegisters) {
+  private static VectorLoops loops(Rule rule, SteppedTensor t, boolean inRegisters) {
     int kind =
         rule.ordinal() << 3
-            | (a.anchor() == null ? 0 : 4)
-            | (a.maxExpAvgSq() == null ? 0 : 2)
+            | (t.anchor() == null ? 0 : 4)
+            | (t.maxExpAvgSq() == null ? 0 : 2)
             | (inRegisters ? 1 : 0);
     VectorLoops loops = LOOPS[kind];
     return loops != null ? loops : loaded(kind);
@@ -145,36 +137,32 @@ final class VectorBlocks extends JavaKernels {
   }
 
   @Override
-  void project(BlockTable table, int tensor, long block, float shrink, Workspace w) {
-    TensorArrays a = table.arrays(tensor);
-    int n = table.length(tensor, block);
+  void project(SteppedTensor t, long begin, int n, float shrink, Workspace w) {
     int done = S.loopBound(n);
     if (done > 0) {
-      long from = table.begin(tensor, block) * Float.BYTES;
+      long from = begin * Float.BYTES;
       // Where lanes lie is nothing to a projection.
-      loops(Rule.SPD, a, IN_REGISTERS)
-          .project(a.param().address() + from, address(a.anchor()) + from, shrink, done);
+      loops(Rule.SPD, t, IN_REGISTERS)
+          .project(t.param().address() + from, address(t.anchor()) + from, shrink, done);
     }
     if (done < n) {
-      ScalarKernels.project(table, tensor, block, shrink, w, done);
+      ScalarKernels.project(t, begin, done, n, shrink, w);
     }
   }
 
   @Override
-  void gradSq(BlockTable table, int tensor, long block, Workspace w) {
-    int n = table.length(tensor, block);
+  void gradSq(SteppedTensor t, long begin, int n, Workspace w) {
     int done = S.loopBound(n);
     long lanes = w.offHeap.address();
     if (done > 0) {
-      long from = table.begin(tensor, block) * Float.BYTES;
-      gradSq(table.arrays(tensor).grad().address() + from, done, lanes);
+      gradSq(t.grad().address() + begin * Float.BYTES, done, lanes);
       load(lanes, w.lanes.gradSq);
       clear(lanes);
     }
     if (done < n) {
-      ScalarKernels.gradSq(table, tensor, block, w, done);
+      ScalarKernels.gradSq(t, begin, done, n, w);
     }
-    store(Lanes.fold(w.lanes.gradSq), sums(table, block) + TableLayout.GRAD_SQ);
+    w.gradSq = Lanes.fold(w.lanes.gradSq);
   }
 
   private static void gradSq(long grad, int n, long lanes) {

@@ -4,8 +4,8 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 
 /**
- * What a thread of a Java backend works in: the lanes of a block's sums, and a tile once one is
- * needed.
+ * What a thread of a Java backend works in: the lanes of a block's sums, the sums themselves, and a
+ * tile once one is needed.
  */
 final class Workspace {
   private static final ThreadLocal<Workspace> THREADS = ThreadLocal.withInitial(Workspace::new);
@@ -14,6 +14,13 @@ final class Workspace {
 
   /** Room for lanes off the heap: a vector in it does not straddle two cache lines. */
   final MemorySegment offHeap = Arena.ofAuto().allocate(Lanes.BYTES, 64);
+
+  /** The sums of a block, as in {@code spd4j_sums}. */
+  double gradDot;
+
+  double devSq;
+  double newDevSq;
+  double gradSq;
 
   private Tile tile;
 

@@ -36,14 +36,16 @@ class BrokenPassTest {
     BlockTable table =
         new BlockTable(
             List.of(
-                new TensorArrays(
+                new SteppedTensor(
+                    0,
+                    0,
                     ones(arena, NUMEL),
                     ones(arena, gradients),
                     null,
                     arena.allocate(4 * NUMEL, 64),
                     arena.allocate(4 * NUMEL, 64),
                     null)));
-    table.scalars(0, new FixedSettings(Rule.SPD, 0.1, 0.9, 0.999, 1e-8, 1), 1, 1);
+    table.scalars(0).set(new Settings(Rule.SPD, 1, 0.1, 0.9, 0.999, 1e-8, false, false), 1, 1);
     table.scalarsOf(0, 0);
     return table;
   }
@@ -70,7 +72,7 @@ class BrokenPassTest {
     try (Arena arena = Arena.ofConfined();
         BlockTable broken = table(arena, TOO_FEW);
         BlockTable sound = table(arena, NUMEL);
-        StepDriver driver = new StepDriver(kernels, sound, 1, null)) {
+        PassRunner driver = new PassRunner(kernels, sound, 1, null)) {
       assertThatThrownBy(() -> kernels.gradSq(broken, 0, 1))
           .isInstanceOf(IndexOutOfBoundsException.class);
       assertThat(driver.gradSq(Schedule.of(sound, 0, 1, 1))).isEqualTo(NUMEL);

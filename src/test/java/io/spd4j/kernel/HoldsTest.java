@@ -24,13 +24,13 @@ class HoldsTest {
         "9000 0 9000 1 1 1"
       })
   void everyArenaOfEveryBlockIsHeld(String sizes) {
-    List<TensorArrays> tensors = new ArrayList<>();
+    List<SteppedTensor> tensors = new ArrayList<>();
     for (String numel : sizes.split(" ")) {
       MemorySegment[] a = new MemorySegment[6];
       for (int i = 0; i < a.length; i++) {
         a[i] = Arena.ofAuto().allocate(4 * Long.parseLong(numel), 4);
       }
-      tensors.add(new TensorArrays(a[0], a[1], a[2], a[3], a[4], a[5]));
+      tensors.add(new SteppedTensor(0, 0, a[0], a[1], a[2], a[3], a[4], a[5]));
     }
     try (BlockTable table = new BlockTable(tensors)) {
       for (int t = 0; t < tensors.size(); t++) {
@@ -69,7 +69,7 @@ class HoldsTest {
       scopes.add(segment.scope());
     }
     for (long block = begin; block < end; block++) {
-      for (MemorySegment array : table.arrays(table.tensorOf(block)).all()) {
+      for (MemorySegment array : table.tensor(table.tensorOf(block)).arrays()) {
         assertThat(scopes)
             .as("block %d of run [%d, %d)", block, begin, end)
             .contains(array.scope());

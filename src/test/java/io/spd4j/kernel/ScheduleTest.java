@@ -22,7 +22,7 @@ class ScheduleTest {
     Random random = new Random(threads);
     for (int trial = 0; trial < 200; trial++) {
       try (Arena arena = Arena.ofShared()) {
-        List<TensorArrays> tensors = new ArrayList<>();
+        List<SteppedTensor> tensors = new ArrayList<>();
         for (int t = random.nextInt(30); t >= 0; t--) {
           int numel =
               switch (random.nextInt(4)) {
@@ -45,9 +45,9 @@ class ScheduleTest {
     }
   }
 
-  private static TensorArrays arrays(Arena arena, long numel) {
+  private static SteppedTensor arrays(Arena arena, long numel) {
     MemorySegment array = arena.allocate(4 * numel, 4);
-    return new TensorArrays(array, array, null, array, array, null);
+    return new SteppedTensor(0, 0, array, array, null, array, array, null);
   }
 
   private static void check(BlockTable table, int first, int end, int threads) {
@@ -62,7 +62,7 @@ class ScheduleTest {
     int[] shared =
         IntStream.range(first, end)
             .filter(t -> table.scalarsOf(t) >= 0)
-            .filter(t -> table.arrays(t).numel() == 0 || cut(table, t, bounds))
+            .filter(t -> table.tensor(t).numel() == 0 || cut(table, t, bounds))
             .toArray();
     assertThat(schedule.shared()).isEqualTo(shared);
     balanced(table, bounds);

@@ -35,16 +35,17 @@ class ShardTest {
           step(
               kernels,
               arena,
-              List.of(new TensorArrays(whole[0], whole[1], whole[2], whole[3], whole[4], null)));
+              List.of(
+                  new SteppedTensor(0, 0, whole[0], whole[1], whole[2], whole[3], whole[4], null)));
       assertThat(shrink).isPositive();
-      List<TensorArrays> shards = new ArrayList<>();
+      List<SteppedTensor> shards = new ArrayList<>();
       long[] bounds = {0, 7 * BLOCK, 8 * BLOCK, 50 * BLOCK, NUMEL};
       for (int s = 0; s + 1 < bounds.length; s++) {
         MemorySegment[] part = new MemorySegment[cut.length];
         for (int a = 0; a < part.length; a++) {
           part[a] = cut[a].asSlice(bounds[s] * 4, (bounds[s + 1] - bounds[s]) * 4);
         }
-        shards.add(new TensorArrays(part[0], part[1], part[2], part[3], part[4], null));
+        shards.add(new SteppedTensor(0, 0, part[0], part[1], part[2], part[3], part[4], null));
       }
       assertThat(step(kernels, arena, shards)).isEqualTo(shrink);
       for (int a = 0; a < whole.length; a++) {
@@ -64,13 +65,16 @@ class ShardTest {
           step(
               kernels,
               arena,
-              List.of(new TensorArrays(whole[0], whole[1], whole[2], whole[3], whole[4], null)));
-      TensorArrays a =
-          new TensorArrays(decided[0], decided[1], decided[2], decided[3], decided[4], null);
+              List.of(
+                  new SteppedTensor(0, 0, whole[0], whole[1], whole[2], whole[3], whole[4], null)));
+      SteppedTensor a =
+          new SteppedTensor(0, 0, decided[0], decided[1], decided[2], decided[3], decided[4], null);
       try (BlockTable table = new BlockTable(List.of(a))) {
         SpdDecisions decisions = new SpdDecisions(table);
         table.decisions(decisions);
-        table.scalars(0, new FixedSettings(Rule.SPD, 0.01, 0.9, 0.99, 1e-8, LAMBDA), 1, 1);
+        table
+            .scalars(0)
+            .set(new Settings(Rule.SPD, LAMBDA, 0.01, 0.9, 0.99, 1e-8, false, false), 1, 1);
         table.scalarsOf(0, 0);
         table.holds(Holds.of(table, 0, 1));
         kernels.update(table, 0, table.blockCount());
@@ -85,13 +89,15 @@ class ShardTest {
   }
 
   /** One step of a tensor whose shards each stand in a table of their own, as on other machines. */
-  private static float step(Kernels kernels, Arena arena, List<TensorArrays> shards) {
+  private static float step(Kernels kernels, Arena arena, List<SteppedTensor> shards) {
     List<BlockTable> tables = shards.stream().map(shard -> new BlockTable(List.of(shard))).toList();
     long blocks = tables.stream().mapToLong(BlockTable::blockCount).sum();
     MemorySegment sums = arena.allocate(blocks * TableLayout.SUMS.byteSize(), 8);
     long at = 0;
     for (BlockTable table : tables) {
-      table.scalars(0, new FixedSettings(Rule.SPD, 0.01, 0.9, 0.99, 1e-8, LAMBDA), 1, 1);
+      table
+          .scalars(0)
+          .set(new Settings(Rule.SPD, LAMBDA, 0.01, 0.9, 0.99, 1e-8, false, false), 1, 1);
       table.scalarsOf(0, 0);
       table.holds(Holds.of(table, 0, 1));
       kernels.update(table, 0, table.blockCount());

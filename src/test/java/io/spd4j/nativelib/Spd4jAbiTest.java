@@ -31,7 +31,7 @@ class Spd4jAbiTest {
   static {
     FIELDS.put(
         spd4j_tensor.layout(),
-        "param grad anchor exp_avg exp_avg_sq max_exp_avg_sq exp_avg_scale exp_avg_sq_scale numel"
+        "param param_low grad anchor exp_avg exp_avg_sq max_exp_avg_sq numel"
             + " offset scalars param_type grad_type anchor_type moment_type shrink reserved");
     FIELDS.put(
         spd4j_scalars.layout(),
@@ -143,6 +143,7 @@ class Spd4jAbiTest {
       return count;
     }
     void spd4j_best_isa(void) {}
+    void spd4j_rule_name(void) {}
     void spd4j_update(void) {}
     void spd4j_project(void) {}
     void spd4j_grad_sq(void) {}

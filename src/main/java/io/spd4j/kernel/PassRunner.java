@@ -3,10 +3,10 @@ package io.spd4j.kernel;
 import java.util.concurrent.Executor;
 
 /**
- * A step on the CPU, whichever backend runs it: threads, and SPD's decisions and projections of the
- * tensors that several threads update.
+ * Runs the passes of a step on several threads, whichever backend computes them. Between two passes
+ * it decides on the tensors that threads share.
  */
-final class StepDriver implements AutoCloseable {
+final class PassRunner implements AutoCloseable {
   private final Kernels kernels;
   private final BlockTable table;
   private final Team team;
@@ -19,7 +19,7 @@ final class StepDriver implements AutoCloseable {
    * @param threads threads that work on a step, the caller's among them
    * @param executor runs the helpers; null: own daemon threads
    */
-  StepDriver(Kernels kernels, BlockTable table, int threads, Executor executor) {
+  PassRunner(Kernels kernels, BlockTable table, int threads, Executor executor) {
     this.kernels = kernels;
     this.table = table;
     decisions = new SpdDecisions(table);
@@ -48,8 +48,8 @@ final class StepDriver implements AutoCloseable {
   private boolean decide(int[] tensors) {
     boolean any = false;
     for (int t : tensors) {
-      boolean spd = table.scalars(table.scalarsOf(t)).rule == Rule.SPD;
-      float shrink = spd ? decisions.decide(t) : 0;
+      boolean decides = table.scalars(table.scalarsOf(t)).rule.decides();
+      float shrink = decides ? decisions.decide(t) : 0;
       table.shrink(t, shrink);
       any |= shrink > 0;
     }

@@ -1,8 +1,10 @@
-package io.spd4j.kernel;
+package io.spd4j.kernel.cuda;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import io.spd4j.kernel.CudaItems.Item;
+import io.spd4j.kernel.BlockTable;
+import io.spd4j.kernel.SteppedTensor;
+import io.spd4j.kernel.cuda.CudaItems.Item;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
@@ -16,12 +18,12 @@ class CudaItemsTest {
 
   /** A table of tensors of so many blocks each; no array is ever read. */
   private static BlockTable table(Arena arena, int... blocks) {
-    List<TensorArrays> tensors = new ArrayList<>();
+    List<SteppedTensor> tensors = new ArrayList<>();
     for (int n : blocks) {
       MemorySegment array =
           MemorySegment.ofAddress(64)
               .reinterpret(Math.max(0, 4L * (n * (long) BlockTable.BLOCK - 5)), arena, null);
-      tensors.add(new TensorArrays(array, array, null, array, array, null));
+      tensors.add(new SteppedTensor(0, 0, array, array, null, array, array, null));
     }
     return new BlockTable(tensors);
   }

@@ -1,7 +1,6 @@
 package io.spd4j;
 
-import io.spd4j.cuda.CudaDevice;
-import io.spd4j.cuda.DeviceArena;
+import io.spd4j.kernel.Place;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.Comparator;
@@ -11,10 +10,10 @@ import java.util.Set;
 import java.util.TreeMap;
 
 /**
- * Holds an optimizer's parameters against each other: names are unique, and an array that a step
- * writes overlaps no other array. Arrays that are only read may overlap.
+ * Checks an optimizer's parameters for duplicate names and overlapping memory: an array that a step
+ * writes overlaps no other. Arrays that are only read may overlap.
  */
-final class WrittenMemory {
+final class ArrayChecks {
   private record Array(String what, MemorySegment segment, boolean written) {
     long begin() {
       return segment.address();
@@ -30,10 +29,12 @@ final class WrittenMemory {
   /** The written arrays by their first address. */
   private final TreeMap<Long, Array> written = new TreeMap<>();
 
+  private Place place;
+
   /**
    * @param parameters those of the groups
    */
-  WrittenMemory(Parameter[] parameters, ParameterGroup[] groups) {
+  ArrayChecks(Parameter[] parameters, ParameterGroup[] groups) {
     this.parameters = parameters;
     Set<String> names = new HashSet<>();
     List<Array> arrays = new ArrayList<>();
@@ -69,35 +70,23 @@ final class WrittenMemory {
     }
   }
 
-  /**
-   * Refuses arrays that a backend cannot step.
-   *
-   * @param device whose memory they have to be; null: the host's
-   */
-  void checkPlace(CudaDevice device) {
+  /** Refuses arrays that cannot be stepped in a place, now and when gradients are replaced. */
+  void checkPlace(Place place) {
+    this.place = place;
     for (Parameter p : parameters) {
       for (Array array : arrays(p)) {
-        checkPlace(array.what(), array.segment(), device);
+        checkPlace(array);
       }
     }
   }
 
-  private static void checkPlace(String what, MemorySegment segment, CudaDevice device) {
-    if (!segment.scope().isAlive()) {
-      throw new IllegalArgumentException(what + " lies in an arena that is closed");
+  private void checkPlace(Array array) {
+    if (!array.segment().scope().isAlive()) {
+      throw new IllegalArgumentException(array.what() + " lies in an arena that is closed");
     }
-    boolean onDevice = DeviceArena.isDevice(segment);
-    if (device == null && onDevice) {
-      throw new IllegalArgumentException(
-          what + " lies in device memory, which only the backend cuda steps");
-    }
-    if (device != null && !onDevice) {
-      throw new IllegalArgumentException(
-          what + " lies in host memory: the backend cuda needs memory of a DeviceArena");
-    }
-    if (onDevice && CudaDevice.of(segment) != device) {
-      throw new IllegalArgumentException(
-          what + " lies on " + CudaDevice.of(segment) + ", the stream belongs to " + device);
+    String fault = place.fault(array.segment());
+    if (fault != null) {
+      throw new IllegalArgumentException(array.what() + " " + fault);
     }
   }
 
@@ -136,11 +125,11 @@ final class WrittenMemory {
     }
   }
 
-  /** Refuses a gradient that a backend cannot step, or that overlaps what a step writes. */
-  void checkGradient(Parameter parameter, MemorySegment gradient, CudaDevice device) {
-    checkPlace("gradient of " + parameter.name(), gradient, device);
+  /** Refuses a gradient that cannot be stepped, or that overlaps what a step writes. */
+  void checkGradient(Parameter parameter, MemorySegment gradient) {
+    Array array = new Array("gradient of " + parameter.name(), gradient, false);
+    checkPlace(array);
     if (gradient.byteSize() > 0) {
-      Array array = new Array("gradient of " + parameter.name(), gradient, false);
       var below = written.lowerEntry(array.end());
       if (below != null) {
         refuseOverlap(array, below.getValue());

@@ -1,9 +1,14 @@
-package io.spd4j.kernel;
+package io.spd4j.kernel.cuda;
 
 import io.spd4j.cuda.CudaException;
 import io.spd4j.cuda.CudaStream;
 import io.spd4j.generated.spd4jcuda.spd4j_cuda_h;
 import io.spd4j.generated.spd4jcuda.spd4j_cuda_state;
+import io.spd4j.kernel.BlockTable;
+import io.spd4j.kernel.Settings;
+import io.spd4j.kernel.SpdDecision;
+import io.spd4j.kernel.SteppedTensor;
+import io.spd4j.kernel.Stepper;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -14,19 +19,21 @@ import java.util.List;
 import java.util.Map;
 import java.util.function.Function;
 import java.util.function.IntSupplier;
+import java.util.function.Supplier;
 
 /**
  * Steps on a CUDA device: enqueued onto a stream, never waited for. Step counts, settings and
  * decisions lie on the device, so that a captured step can be replayed.
  */
-public final class CudaStepper implements Stepper {
+final class CudaStepper implements Stepper {
   private static final double NO_CLIPPING = Double.POSITIVE_INFINITY;
   private static final String NORM =
       "the norm is not known in a capture: use clipAndStep, which does not return it";
 
   private final CudaStream stream;
   private final Function<MemorySegment.Scope, String> describe;
-  private final GroupSettings[] groupOf;
+  private final List<Supplier<Settings>> groups;
+  private final int[] groupOf;
   private final BlockTable blocks;
   private final CudaTables tables;
   private final Arena host = Arena.ofShared();
@@ -46,18 +53,19 @@ public final class CudaStepper implements Stepper {
   private MemorySegment lastStates;
 
   /**
-   * @param groups the settings that the tensors' group indices mean
+   * @param groups the groups' settings of the moment, by the tensors' group index
    * @param describe names an array that lies in an arena, for messages
    */
-  public CudaStepper(
+  CudaStepper(
       CudaStream stream,
-      List<Tensor> tensors,
-      List<? extends GroupSettings> groups,
+      List<SteppedTensor> tensors,
+      List<Supplier<Settings>> groups,
       Function<MemorySegment.Scope, String> describe) {
     this.stream = stream;
     this.describe = describe;
-    groupOf = tensors.stream().map(t -> groups.get(t.group())).toArray(GroupSettings[]::new);
-    blocks = new BlockTable(tensors.stream().map(Tensor::arrays).toList());
+    this.groups = groups;
+    groupOf = tensors.stream().mapToInt(SteppedTensor::group).toArray();
+    blocks = new BlockTable(tensors);
     CudaTables made = null;
     boolean ready = false;
     try {
@@ -88,7 +96,7 @@ public final class CudaStepper implements Stepper {
   @Override
   public void gradient(int tensor, MemorySegment gradient) {
     checkSound();
-    MemorySegment old = blocks.arrays(tensor).grad();
+    MemorySegment old = blocks.tensor(tensor).grad();
     tables.grad(tensor, gradient);
     if (old == null || gradient == null || !old.scope().equals(gradient.scope())) {
       memory = null;
@@ -187,14 +195,18 @@ public final class CudaStepper implements Stepper {
     }
   }
 
+  private Settings settings(int tensor) {
+    return groups.get(groupOf[tensor]).get();
+  }
+
   private boolean active(int tensor) {
-    return !groupOf[tensor].frozen() && blocks.arrays(tensor).grad() != null;
+    return !settings(tensor).frozen() && blocks.tensor(tensor).grad() != null;
   }
 
   private BitSet spd() {
     BitSet spd = new BitSet();
     for (int t = 0; t < groupOf.length; t++) {
-      spd.set(t, groupOf[t].rule() == Rule.SPD);
+      spd.set(t, settings(t).rule().decides());
     }
     return spd;
   }
@@ -230,7 +242,7 @@ public final class CudaStepper implements Stepper {
     if (changed) {
       Map<MemorySegment.Scope, MemorySegment> scopes = new LinkedHashMap<>();
       for (int t = 0; t < groupOf.length; t++) {
-        for (MemorySegment segment : blocks.arrays(t).all()) {
+        for (MemorySegment segment : blocks.tensor(t).arrays()) {
           scopes.putIfAbsent(segment.scope(), segment);
         }
       }

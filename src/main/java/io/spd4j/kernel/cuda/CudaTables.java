@@ -1,4 +1,4 @@
-package io.spd4j.kernel;
+package io.spd4j.kernel.cuda;
 
 import io.spd4j.cuda.CudaStream;
 import io.spd4j.cuda.DeviceArena;
@@ -6,9 +6,14 @@ import io.spd4j.generated.spd4jcuda.spd4j_cuda_control;
 import io.spd4j.generated.spd4jcuda.spd4j_cuda_group;
 import io.spd4j.generated.spd4jcuda.spd4j_cuda_state;
 import io.spd4j.generated.spd4jcuda.spd4j_cuda_table;
+import io.spd4j.kernel.BlockTable;
+import io.spd4j.kernel.Settings;
+import io.spd4j.kernel.SteppedTensor;
+import io.spd4j.kernel.TableLayout;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
+import java.util.function.Supplier;
 
 /**
  * The tables of an optimizer in the memory of a device, where its kernels read and write them, and
@@ -40,7 +45,11 @@ final class CudaTables implements AutoCloseable {
 
   private final CudaStream stream;
   private final BlockTable blocks;
-  private final List<? extends GroupSettings> groups;
+  private final List<Supplier<Settings>> groups;
+
+  /** The groups' settings as their rows have them. */
+  private final Settings[] written;
+
   private final int tensors;
   private final Arena host = Arena.ofShared();
   private final DeviceArena device;
@@ -58,11 +67,12 @@ final class CudaTables implements AutoCloseable {
   CudaTables(
       CudaStream stream,
       BlockTable blocks,
-      List<Tensor> tensorList,
-      List<? extends GroupSettings> groups) {
+      List<SteppedTensor> tensorList,
+      List<Supplier<Settings>> groups) {
     this.stream = stream;
     this.blocks = blocks;
     this.groups = groups;
+    written = new Settings[groups.size()];
     tensors = tensorList.size();
     device = DeviceArena.open(stream.device());
     boolean ready = false;
@@ -94,7 +104,7 @@ final class CudaTables implements AutoCloseable {
     }
   }
 
-  private void sendStates(List<Tensor> tensorList) {
+  private void sendStates(List<SteppedTensor> tensorList) {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment rows = spd4j_cuda_state.allocateArray(Math.max(1, tensors), arena);
       for (int t = 0; t < tensors; t++) {
@@ -131,7 +141,7 @@ final class CudaTables implements AutoCloseable {
 
   /** Another gradient for a tensor, or none (null). */
   void grad(int tensor, MemorySegment grad) {
-    if (address(grad) != address(blocks.arrays(tensor).grad())) {
+    if (address(grad) != address(blocks.tensor(tensor).grad())) {
       changedTensors.add(tensor);
     }
     blocks.grad(tensor, grad);
@@ -150,18 +160,13 @@ final class CudaTables implements AutoCloseable {
     }
   }
 
-  /** Looks at the groups' settings. */
+  /** Writes the settings of the groups that have changed. */
   void refreshGroups() {
-    for (int g = 0; g < groups.size(); g++) {
-      GroupSettings now = groups.get(g);
-      MemorySegment row = spd4j_cuda_group.asSlice(hostGroups, g);
-      if (spd4j_cuda_group.lr(row) != now.lr()
-          || spd4j_cuda_group.beta1(row) != now.beta1()
-          || spd4j_cuda_group.beta2(row) != now.beta2()
-          || spd4j_cuda_group.eps(row) != now.eps()
-          || spd4j_cuda_group.lambda(row) != now.lambda()
-          || spd4j_cuda_group.rule(row) != now.rule().ordinal()
-          || spd4j_cuda_group.maximize(row) != (now.maximize() ? 1 : 0)) {
+    for (int g = 0; g < written.length; g++) {
+      Settings now = groups.get(g).get();
+      if (now != written[g]) {
+        written[g] = now;
+        MemorySegment row = spd4j_cuda_group.asSlice(hostGroups, g);
         spd4j_cuda_group.lr(row, now.lr());
         spd4j_cuda_group.beta1(row, now.beta1());
         spd4j_cuda_group.beta2(row, now.beta2());

@@ -1,7 +1,8 @@
-package io.spd4j.kernel;
+package io.spd4j.kernel.cuda;
 
 import io.spd4j.generated.spd4jcuda.spd4j_cuda_h;
 import io.spd4j.generated.spd4jcuda.spd4j_cuda_item;
+import io.spd4j.kernel.BlockTable;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayDeque;

@@ -1,4 +1,4 @@
-package io.spd4j.kernel;
+package io.spd4j.kernel.cuda;
 
 import io.spd4j.cuda.CudaDevice;
 import io.spd4j.cuda.CudaEvent;

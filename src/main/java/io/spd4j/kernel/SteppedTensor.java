@@ -6,21 +6,31 @@ import java.util.Objects;
 import java.util.stream.Stream;
 
 /**
- * The arrays of one parameter tensor: float32, native memory, all of the same size.
+ * A parameter tensor as a {@link Stepper} is given it. Its arrays are float32, native memory, all
+ * of the same size.
  *
+ * @param group the index of its group's {@link Settings}
+ * @param step the steps that it has taken before
  * @param grad null: there is none at the moment
  * @param anchor null: the origin
  * @param maxExpAvgSq null: not AMSGrad
  */
-public record TensorArrays(
+public record SteppedTensor(
+    int group,
+    long step,
     MemorySegment param,
     MemorySegment grad,
     MemorySegment anchor,
     MemorySegment expAvg,
     MemorySegment expAvgSq,
     MemorySegment maxExpAvgSq) {
+  /** The same tensor with another gradient. */
+  SteppedTensor withGrad(MemorySegment grad) {
+    return new SteppedTensor(group, step, param, grad, anchor, expAvg, expAvgSq, maxExpAvgSq);
+  }
+
   /** The arrays there are. */
-  List<MemorySegment> all() {
+  public List<MemorySegment> arrays() {
     return Stream.of(param, grad, anchor, expAvg, expAvgSq, maxExpAvgSq)
         .filter(Objects::nonNull)
         .toList();

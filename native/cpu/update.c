@@ -1,0 +1,106 @@
+/*
+ * Adam's step with each of the decay rules: the equations stand in element.h and rules.h. For SPD this is the first pass,
+ * with the three sums of each block; once a tensor is decided on, project.c is the second.
+ */
+#include "element.h"
+#include "kernels.h"
+
+/*
+ * Elements ahead of the one at work that are asked for: hardware prefetches no further than the end of a 4 KB page, and
+ * not that far for as many arrays. Past the end of an array it is no access: a prefetch faults nowhere.
+ */
+enum { AHEAD = 256, CACHE_LINE = 64 };
+
+/* The sums of a block, LANES floats each. */
+typedef struct lanes {
+  float *grad_dot;
+  float *dev_sq;
+  float *new_dev_sq;
+} lanes;
+
+SPD4J_FOLD(fold, float)
+
+SPD4J_INLINE void prefetch_array(const float *array) {
+  const uintptr_t from = (uintptr_t)array + AHEAD * sizeof(float);
+  for (uintptr_t at = 0; at < SPD4J_LANES * sizeof(float); at += CACHE_LINE) __builtin_prefetch((const void *)(from + at));
+}
+
+/* A row of each array that a step reads. */
+SPD4J_INLINE void prefetch(bool anchored, bool amsgrad, const spd4j_arrays *a) {
+  prefetch_array(a->param);
+  prefetch_array(a->grad);
+  if (anchored) prefetch_array(a->anchor);
+  prefetch_array(a->exp_avg);
+  prefetch_array(a->exp_avg_sq);
+  if (amsgrad) prefetch_array(a->max_exp_avg_sq);
+}
+
+/* Steps up to LANES elements; element l goes to lane l of each sum. */
+SPD4J_INLINE void row(int32_t rule, bool anchored, bool amsgrad, spd4j_arrays a, spd4j_scalars k, int64_t n, lanes sums) {
+  prefetch(anchored, amsgrad, &a);
+  SPD4J_INDEPENDENT
+  for (int64_t l = 0; l < n; l++) {
+    spd4j_element e = {a.param[l],   a.grad[l],       anchored ? a.anchor[l] : 0.0f,
+                       a.exp_avg[l], a.exp_avg_sq[l], amsgrad ? a.max_exp_avg_sq[l] : 0.0f};
+    const spd4j_terms terms = spd4j_step_element(rule, amsgrad, &k, &e);
+    a.param[l] = e.param;
+    a.exp_avg[l] = e.exp_avg;
+    a.exp_avg_sq[l] = e.exp_avg_sq;
+    if (amsgrad) a.max_exp_avg_sq[l] = e.max_exp_avg_sq;
+    if (!spd4j_rule_decides(rule)) continue;
+    sums.grad_dot[l] = spd4j_add(sums.grad_dot[l], terms.grad_dot);
+    sums.dev_sq[l] = spd4j_add(sums.dev_sq[l], terms.dev_sq);
+    sums.new_dev_sq[l] = spd4j_add(sums.new_dev_sq[l], terms.new_dev_sq);
+  }
+}
+
+/*
+ * The seam: steps n elements of float32 arrays, and adds to the lanes from lane 0 on. Arrays of another type are to be
+ * brought here in tiles of whole rows.
+ */
+SPD4J_INLINE void elements(int32_t rule, bool anchored, bool amsgrad, spd4j_arrays a, spd4j_scalars k, int64_t n,
+                           lanes sums) {
+  for (; n >= SPD4J_LANES; n -= SPD4J_LANES, a = spd4j_advance(a, SPD4J_LANES))
+    row(rule, anchored, amsgrad, a, k, SPD4J_LANES, sums);
+  if (n > 0) row(rule, anchored, amsgrad, a, k, n, sums);
+}
+
+SPD4J_INLINE void block(int32_t rule, bool anchored, bool amsgrad, spd4j_arrays a, spd4j_scalars k, int64_t n,
+                        spd4j_sums *sums) {
+  if (spd4j_rule_decides(rule)) {
+    float grad_dot[SPD4J_LANES] = {0}, dev_sq[SPD4J_LANES] = {0}, new_dev_sq[SPD4J_LANES] = {0};
+    elements(rule, anchored, amsgrad, a, k, n, (lanes){grad_dot, dev_sq, new_dev_sq});
+    sums->grad_dot = fold(grad_dot);
+    sums->dev_sq = fold(dev_sq);
+    sums->new_dev_sq = fold(new_dev_sq);
+  } else {
+    elements(rule, anchored, amsgrad, a, k, n, (lanes){NULL, NULL, NULL});
+  }
+}
+
+/* The flags are constants where a block is called, so that its loops have no branches. */
+SPD4J_INLINE void run(int32_t rule, const spd4j_table *table, int64_t begin, int64_t end) {
+  const spd4j_scalars k = table->scalars[table->tensors[table->blocks[begin].tensor].scalars];
+  for (int64_t i = begin; i < end; i++) {
+    const spd4j_block *b = &table->blocks[i];
+    const spd4j_tensor *t = &table->tensors[b->tensor];
+    const spd4j_arrays a = spd4j_arrays_at(t, b->begin);
+    const int64_t n = b->end - b->begin;
+    const bool anchored = spd4j_rule_is_anchored(rule) && t->anchor, amsgrad = t->max_exp_avg_sq;
+    if (anchored && amsgrad)
+      block(rule, true, true, a, k, n, &table->sums[i]);
+    else if (anchored)
+      block(rule, true, false, a, k, n, &table->sums[i]);
+    else if (amsgrad)
+      block(rule, false, true, a, k, n, &table->sums[i]);
+    else
+      block(rule, false, false, a, k, n, &table->sums[i]);
+  }
+}
+
+#define UPDATE(rule) \
+  static void rule(const spd4j_table *table, int64_t begin, int64_t end) { run(SPD4J_RULE_##rule, table, begin, end); }
+SPD4J_RULES(UPDATE)
+
+#define ENTRY(rule) rule,
+spd4j_update_kernel *const SPD4J_KERNEL(update)[SPD4J_RULE_COUNT] = {SPD4J_RULES(ENTRY)};

@@ -1,0 +1,42 @@
+package io.spd4j.kernel;
+
+import io.spd4j.cuda.DeviceArena;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.List;
+import java.util.concurrent.Executor;
+import java.util.function.Function;
+import java.util.function.Supplier;
+
+/**
+ * Host memory, stepped by CPU threads.
+ *
+ * @param threads threads that work on a step, the caller's among them
+ * @param executor runs the helpers; null: own daemon threads
+ */
+public record HostPlace(Kernels kernels, int threads, Executor executor) implements Place {
+  @Override
+  public String backend() {
+    return kernels.name();
+  }
+
+  @Override
+  public String fault(MemorySegment array) {
+    return DeviceArena.isDevice(array)
+        ? "lies in device memory, which only the backend cuda steps"
+        : null;
+  }
+
+  @Override
+  public Arena openArena() {
+    return Arena.ofShared();
+  }
+
+  @Override
+  public Stepper stepper(
+      List<SteppedTensor> tensors,
+      List<Supplier<Settings>> groups,
+      Function<MemorySegment.Scope, String> describe) {
+    return new CpuStepper(kernels, tensors, groups, threads, executor, describe);
+  }
+}
