@@ -71,7 +71,7 @@ SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all
 # -O1 vectorizes nothing, and clang reports each loop that was meant to be.
 SANITIZE_CFLAGS = $(CFLAGS) -g -O1 -Wno-pass-failed @target/c-obj/sanitize
 
-.PHONY: native cuda no-cuda native-test ptx-test bindings jar test cpu-caps replay finetune bench peers train-step format clean jdk
+.PHONY: native cuda no-cuda native-test ptx-test bindings jar test cpu-caps replay finetune bench peers train-step release format clean jdk
 .DEFAULT_GOAL := help
 .SECONDARY: # keep the object files
 
@@ -86,6 +86,8 @@ help:
 	@echo "make jar       build and install, no tests"
 	@echo "make native    the native libraries       make cuda      the CUDA library alone"
 	@echo "make cuda-test the CUDA kernels' test for a GPU (bench/cuda.sh runs it)"
+	@echo "make release   the jars to publish, with natives in a jar for each platform (URL=https://...: the project's address)"
+	@echo "make cross-test  the C tests for aarch64, under qemu"
 	@echo "make bindings  jextract's output again"
 	@echo "make format    google-java-format         make clean     remove what was built"
 
@@ -124,11 +126,12 @@ else
 cuda: $(CUDA_LIBRARY)
 endif
 
+# Stripped: nvcc's own symbols have the number of its process in their names, and each build would be another one.
 $(CUDA_LIBRARY): $(CUDA_KERNELS:%=target/cuda-obj/%.o) target/cuda-obj/runtime.o target/cuda-obj/libcudart.a
 	@mkdir -p $(@D)
 	@echo "nvcc $@"
 	@$(NVCC) -shared -cudart none $^ -o $@ -lpthread -ldl -lrt \
-	  -Xcompiler -static-libstdc++,-static-libgcc -Xlinker -Bsymbolic,--exclude-libs,ALL
+	  -Xcompiler -static-libstdc++,-static-libgcc -Xlinker -Bsymbolic,--exclude-libs,ALL,--strip-all
 
 # The static CUDA runtime's symbols are hidden and cannot be exported. Those that Java calls are renamed in a copy of it
 # (cudaMalloc becomes runtime_cudaMalloc), and each name is given to a jump there instead.
@@ -260,6 +263,40 @@ target/cuda-test/test_cuda: native/test/test_cuda.cpp $(CUDA_KERNELS:%=target/cu
 	@echo "nvcc $@"
 	@$(NVCC) $(NVCC_FLAGS) $(filter %.cpp %.o,$^) -o $@
 
+# --- For aarch64, on another machine: this Makefile again, in a folder where all that it builds is for aarch64. --------
+CROSS ?= aarch64-linux-gnu-gcc
+CROSS_FOUND := $(shell command -v $(firstword $(CROSS)) 2>/dev/null)
+CROSS_MAKE = $(MAKE) -s --no-print-directory -C target/aarch64 OS=linux ARCH=aarch64 CC='$(CROSS)' CXX= NVCC_FOUND=
+CROSS_LIBRARY := target/native/META-INF/native/linux-aarch64/libspd4j.so
+QEMU ?= qemu-aarch64-static -L /usr/aarch64-linux-gnu
+
+.PHONY: cross cross-test release-natives
+
+cross: target/aarch64/Makefile
+	@$(CROSS_MAKE) $(CROSS_LIBRARY)
+
+target/aarch64/Makefile:
+	@mkdir -p $(@D)
+	@ln -sfn ../../native ../../Makefile $(@D)/
+
+ifeq ($(and $(CROSS_FOUND),$(shell command -v $(firstword $(QEMU)) 2>/dev/null)),)
+cross-test:
+	@echo "spd4j: cross-test is skipped: it takes $(firstword $(CROSS)) and $(firstword $(QEMU))" >&2
+else
+cross-test: target/aarch64/Makefile
+	@$(CROSS_MAKE) $(C_TESTS:%=target/c-test/%-shipped)
+	@for t in $(C_TESTS:%=target/aarch64/target/c-test/%-shipped); do echo "== $$t" && $(QEMU) $$t || exit 1; done
+endif
+
+# What goes into the jar of each platform.
+release-natives: native $(if $(CROSS_FOUND),cross)
+	@rm -rf target/release
+	@for natives in $(dir $(LIBRARY) $(if $(CROSS_FOUND),target/aarch64/$(CROSS_LIBRARY))); do \
+	  [ ! -d $$natives ] || { jar=target/release/$$(basename $$natives)/META-INF && \
+	  mkdir -p $$jar/native && cp LICENSE $$jar && cp -r $$natives $$jar/native; } || exit 1; done
+	@for platform in linux-x86_64 linux-aarch64; do [ -d target/release/$$platform ] || \
+	  echo "spd4j: no C compiler for $$platform was found (CROSS= names one for aarch64): the release goes on without" >&2; done
+
 # --- Plain C loops that `make bench` holds the steps against, compiled as anybody would. -------------------------------
 LIMITS := target/bench/limits
 LOOPS_CFLAGS := -std=c11 -O3 -fno-math-errno $(WARNINGS)
@@ -304,6 +341,13 @@ cpu-caps: native-test jar
 	@for cap in $(CPU_CAPS); do echo "== ONEDNN_MAX_CPU_ISA=$$cap" && export ONEDNN_MAX_CPU_ISA=$$cap && \
 	  $(MVN) surefire:test -Dtest='io.spd4j.onednn.*Test' && \
 	  $(MVN) -f bench/pom.xml surefire:test -Dtest='io.spd4j.bench.minilm.*Test,TrainerTest' || exit 1; done
+
+# From nothing but native objects: Maven takes jars and Javadoc of earlier builds for up to date.
+release: jdk
+	@rm -rf target/classes target/reports target/maven-* target/*.jar
+	$(MVN) -P release package -DskipTests $(if $(URL),-Dspd4j.url='$(URL)')
+	$(MVN) -P release surefire:test@packaged-jar $(if $(URL),-Dspd4j.url='$(URL)')
+	@ls target/*.jar
 
 replay: jar
 	$(BENCH) replay $(TRACES)

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import com.fasterxml.jackson.core.JsonFactory;
 import io.spd4j.nativelib.NativeLibrary;
+import io.spd4j.nativelib.Platform;
 import java.io.File;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -17,8 +18,12 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** The packaged jar in a fresh JVM, as a user has it: the build runs this class behind the jar. */
+/**
+ * The packaged jars in a fresh JVM, as a user has them: the build runs this class behind them. A
+ * release (-Dspd4j.release=true) has its native libraries in a jar beside the main one.
+ */
 class PackagedJarIT {
+  private static final boolean RELEASE = Boolean.getBoolean("spd4j.release");
   private static final String VECTOR = "--add-modules=jdk.incubator.vector";
 
   private static final String APP =
@@ -49,13 +54,15 @@ class PackagedJarIT {
 
   @TempDir Path folder;
   private Path jar;
+  private Path natives;
   private Path jackson;
   private Path app;
 
   @BeforeEach
   void compileAnApplication() throws Exception {
     jar = Path.of(System.getProperty("spd4j.jar"));
-    assertThat(jar).isRegularFile();
+    natives = RELEASE ? Path.of(jar.toString().replace(".jar", "-" + Platform.NAME + ".jar")) : jar;
+    assertThat(List.of(jar, natives)).allMatch(Files::isRegularFile);
     jackson =
         Path.of(JsonFactory.class.getProtectionDomain().getCodeSource().getLocation().toURI());
     app = Files.createDirectories(folder.resolve("classes"));
@@ -79,12 +86,13 @@ class PackagedJarIT {
   }
 
   private String onClassPath(String... flags) throws Exception {
-    return java(flags, "-cp", path(jar, jackson, app), "app.App", folder.resolve("f").toString());
+    String path = path(jar, natives, jackson, app);
+    return java(flags, "-cp", path, "app.App", folder.resolve("f").toString());
   }
 
   private String onModulePath(String... flags) throws Exception {
-    return java(
-        flags, "-p", path(jar, jackson, app), "-m", "app/app.App", folder.resolve("f").toString());
+    String path = path(jar, natives, jackson, app);
+    return java(flags, "-p", path, "-m", "app/app.App", folder.resolve("f").toString());
   }
 
   private static String path(Path... paths) {
@@ -171,7 +179,11 @@ class PackagedJarIT {
     assertThat(java(new String[] {VECTOR}, "-jar", jar.toString()))
         .contains(" bits")
         .doesNotContain("missing");
-    if (NativeLibrary.spd4j().loaded()) {
+    if (RELEASE) {
+      assertThat(report)
+          .contains("native  no   libspd4j", "cuda    no   libspd4j_cuda")
+          .contains("add the dependency io.spd4j:spd4j with the classifier " + Platform.NAME);
+    } else if (NativeLibrary.spd4j().loaded()) {
       assertThat(report).contains("native  used libspd4j", ", tier ");
     }
   }

@@ -1,10 +1,15 @@
 package io.spd4j.nativelib;
 
+import java.io.ByteArrayInputStream;
 import java.io.File;
 import java.io.FileInputStream;
 import java.io.FileNotFoundException;
 import java.io.IOException;
 import java.io.InputStream;
+import java.lang.module.FindException;
+import java.lang.module.ModuleFinder;
+import java.lang.module.ModuleReader;
+import java.lang.module.ModuleReference;
 import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
@@ -16,7 +21,7 @@ import java.util.stream.Stream;
 
 /**
  * A native library that was looked for: where {@code -D<name>.library.path=FILE} says, else among
- * the resources of the class path, else in {@code java.library.path}.
+ * the resources of the class path and the module path, else in {@code java.library.path}.
  *
  * @param loaded whether its functions can be called
  * @param reason one sentence for users: where it came from, or why it was not loaded
@@ -24,6 +29,10 @@ import java.util.stream.Stream;
 public record NativeLibrary(boolean loaded, String reason) {
 
   private static final String TMPDIR = "spd4j.tmpdir";
+
+  /** The module name of the jar of natives for this platform, as in pom.xml. */
+  private static final String NATIVES = "io.spd4j.natives." + Platform.NAME.replace('-', '.');
+
   private static final Bundle NO_BUNDLE = new Bundle("", "", List.of(), "");
 
   /**
@@ -51,24 +60,55 @@ public record NativeLibrary(boolean loaded, String reason) {
     }
 
     /** META-INF cannot be a package, nor can a name with a hyphen: no module encapsulates them. */
-    InputStream open(String file) {
+    InputStream open(String file) throws IOException {
       InputStream own = NativeLibrary.class.getResourceAsStream("/" + resource(file));
-      return own != null
-          ? own
-          : NativeLibrary.class.getClassLoader().getResourceAsStream(resource(file));
+      InputStream found =
+          own != null
+              ? own
+              : NativeLibrary.class.getClassLoader().getResourceAsStream(resource(file));
+      return found != null ? found : openOnModulePath(resource(file));
+    }
+
+    /** No module requires the jar of natives, so the JVM does not load it from the module path. */
+    private static InputStream openOnModulePath(String resource) throws IOException {
+      Path[] path =
+          Stream.of(System.getProperty("jdk.module.path", "").split(File.pathSeparator))
+              .filter(entry -> !entry.isEmpty())
+              .map(Path::of)
+              .toArray(Path[]::new);
+      Optional<ModuleReference> natives = ModuleFinder.of(path).find(NATIVES);
+      if (natives.isEmpty()) {
+        return null;
+      }
+      try (ModuleReader reader = natives.get().open()) {
+        Optional<InputStream> found = reader.open(resource);
+        return found.isEmpty() ? null : new ByteArrayInputStream(found.get().readAllBytes());
+      }
     }
   }
 
   private static final class Spd4j {
     static final NativeLibrary LIBRARY =
-        load("spd4j", List.of(Bundle.own("spd4j")), Spd4jAbi::mismatch);
+        load(
+            "spd4j",
+            List.of(
+                Bundle.own(
+                    "spd4j",
+                    " (add the dependency io.spd4j:spd4j with the classifier "
+                        + Platform.NAME
+                        + ", or build the library here with a C compiler)")),
+            Spd4jAbi::mismatch);
   }
 
   private static final class Cuda {
     static final NativeLibrary LIBRARY =
         load(
             "spd4j_cuda",
-            List.of(Bundle.own("spd4j_cuda", " (the build makes it where there is an nvcc)")),
+            List.of(
+                Bundle.own(
+                    "spd4j_cuda",
+                    " (add the dependency io.spd4j:spd4j with the classifier linux-x86_64, or"
+                        + " build the library here with nvcc)")),
             Spd4jCudaAbi::mismatch);
   }
 
@@ -172,7 +212,12 @@ public record NativeLibrary(boolean loaded, String reason) {
   }
 
   private static void loadBundle(Bundle bundle) {
-    InputStream content = bundle.open(bundle.file());
+    InputStream content;
+    try {
+      content = bundle.open(bundle.file());
+    } catch (IOException | FindException e) {
+      throw new UnsatisfiedLinkError(bundle.resource(bundle.file()) + " cannot be read: " + e);
+    }
     if (content == null) {
       throw new UnsatisfiedLinkError(
           "no " + bundle.resource(bundle.file()) + " is bundled" + bundle.advice());

@@ -18,7 +18,9 @@ import java.lang.foreign.ValueLayout;
 public final class Reduction {
   /** What is computed. */
   public enum Kind {
+    /** The sum over the axis. */
     SUM,
+    /** The sum divided by the number of values. */
     MEAN
   }
 
@@ -50,6 +52,8 @@ public final class Reduction {
   }
 
   /**
+   * Computes dst from src.
+   *
    * @param src [rows, columns]
    * @param dst [columns] for axis 0, [rows] for axis 1
    */

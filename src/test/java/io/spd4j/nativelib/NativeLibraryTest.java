@@ -13,6 +13,10 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.jar.Attributes;
+import java.util.jar.JarEntry;
+import java.util.jar.JarOutputStream;
+import java.util.jar.Manifest;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -156,7 +160,27 @@ class NativeLibraryTest {
 
   @Test
   void loadsFromANamedModule() throws Exception {
-    Outcome outcome = Outcome.inNewJvm(modulePath("--enable-native-access=io.spd4j"));
+    Outcome outcome =
+        Outcome.inNewJvm(modulePath("--enable-native-access=io.spd4j", Places.CLASSES));
+    assertThat(outcome.reason()).isEqualTo(FROM_BUNDLED);
+  }
+
+  /** As a release has it: a module that no other requires holds the library. */
+  @Test
+  void loadsFromTheJarOfNativesOnTheModulePath() throws Exception {
+    Path jar = folder.resolve("natives.jar");
+    Manifest manifest = new Manifest();
+    manifest.getMainAttributes().put(Attributes.Name.MANIFEST_VERSION, "1.0");
+    manifest
+        .getMainAttributes()
+        .putValue("Automatic-Module-Name", "io.spd4j.natives." + Platform.NAME.replace('-', '.'));
+    try (JarOutputStream out = new JarOutputStream(Files.newOutputStream(jar), manifest)) {
+      out.putNextEntry(new JarEntry(BUNDLED));
+      Files.copy(Places.library(), out);
+    }
+    Outcome outcome =
+        Outcome.inNewJvm(
+            modulePath("--enable-native-access=io.spd4j", Places.classesAlone(folder), jar));
     assertThat(outcome.reason()).isEqualTo(FROM_BUNDLED);
   }
 
@@ -170,7 +194,7 @@ class NativeLibraryTest {
 
   @Test
   void namesTheFlagThatAllowsNativeAccessOfTheModule() throws Exception {
-    Outcome outcome = Outcome.inNewJvm(modulePath(denied()));
+    Outcome outcome = Outcome.inNewJvm(modulePath(denied(), Places.CLASSES));
     assertThat(outcome.loaded()).isFalse();
     assertThat(outcome.reason())
         .endsWith("native access is denied: start java with --enable-native-access=io.spd4j");
@@ -212,11 +236,15 @@ class NativeLibraryTest {
         : "--illegal-native-access=deny";
   }
 
-  private static List<String> modulePath(String flag) {
+  private static List<String> modulePath(String flag, Path... path) {
+    String entries = Places.of(JsonFactory.class).toString();
+    for (Path entry : path) {
+      entries += File.pathSeparator + entry;
+    }
     return List.of(
         flag,
         "-p",
-        Places.CLASSES + File.pathSeparator + Places.of(JsonFactory.class),
+        entries,
         "--patch-module",
         "io.spd4j=" + Places.TEST_CLASSES,
         "-m",

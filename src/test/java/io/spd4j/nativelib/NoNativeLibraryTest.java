@@ -51,7 +51,9 @@ class NoNativeLibraryTest {
                 + Platform.NAME
                 + "/"
                 + Places.FILE
-                + " is bundled; no spd4j in")
+                + " is bundled (add the dependency io.spd4j:spd4j with the classifier "
+                + Platform.NAME
+                + ", or build the library here with a C compiler); no spd4j in")
         .contains("java.library.path");
   }
 

@@ -45,7 +45,9 @@ class Spd4jCudaAbiTest {
     assertThat(outcome.loaded()).isFalse();
     assertThat(outcome.reason())
         .startsWith(FILE + " was not loaded: no META-INF/native/")
-        .contains(" is bundled (the build makes it where there is an nvcc); no spd4j_cuda in ");
+        .contains(
+            " is bundled (add the dependency io.spd4j:spd4j with the classifier linux-x86_64, or"
+                + " build the library here with nvcc); no spd4j_cuda in ");
   }
 
   @Test
