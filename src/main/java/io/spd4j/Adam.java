@@ -21,33 +21,33 @@ import java.util.function.Supplier;
 
 /**
  * Adam over off-heap float32 arrays, with a decay rule per parameter group: none, {@link
- * WeightDecay} (AdamW), {@link L2SP} or {@link SelectiveProjectionDecay}. A step reads every array
- * once (what SPD projects, a second time) and, on the CPU, allocates nothing (but the JIT may leave
- * a vector of the Vector API on the heap); its result is the same to the bit on every backend,
- * vector width and number of threads (native/NUMERICS.md).
+ * WeightDecay} (AdamW), {@link L2SP} or {@link SelectiveProjectionDecay}. A step reads each array
+ * once, and a second time what SPD projects. On the CPU it allocates nothing, except that the JIT
+ * may leave a Vector API vector on the heap. The result is the same to the bit on every backend, at
+ * every vector width and with any number of threads (native/NUMERICS.md).
  *
- * <p>Bad arguments are refused by an exception that names the parameter and the fault, before
- * anything is written. One exception cannot come first: if another thread closes an arena while a
- * step runs, that step may be left half done; the optimizer says so and refuses further steps. On
- * the native backend it is the closing thread that gets the exception, unless it comes between two
- * calls.
+ * <p>Bad arguments, null among them, are refused before anything is written; the exception names
+ * the parameter and the fault. Only one fault cannot be found in advance: if another thread closes
+ * an arena during a step, the step may end half done. The optimizer then says so and refuses
+ * further steps. On the native and vector backends the closing thread gets the exception instead,
+ * unless it closes the arena between two calls of the kernels.
  *
- * <p>If the arrays lie in the memory of a CUDA device ({@link io.spd4j.cuda.DeviceArena}), steps
- * are enqueued onto a stream, in the order of its other work, and not waited for: gradients that
- * are computed there before are read, parameters that are read there afterwards have been stepped.
- * A closing arena waits for the steps under way. What does wait for the device: the methods that
- * return a norm, reports and {@link Parameter#step}. If CUDA fails they, or a later step, throw a
- * {@link io.spd4j.cuda.CudaException}.
+ * <p>If the arrays lie in the memory of a CUDA device ({@link io.spd4j.cuda.DeviceArena}), a step
+ * is enqueued onto a stream and returns without waiting. It reads gradients that earlier work on
+ * the stream computed, and later work on the stream sees the stepped parameters. Closing an arena
+ * waits for the steps under way. The methods that return a norm, the reports, {@link
+ * Parameter#step} and {@link #close} wait for the device, too. If CUDA fails, they or a later step
+ * throw a {@link io.spd4j.cuda.CudaException}.
  *
- * <p>A step, {@link #clipAndStep} and {@link #stepParameter} can be captured in a CUDA graph
- * ({@link io.spd4j.cuda.CudaStream#capture}) and replayed: step counts are kept on the device, and
- * {@link #uploadSettings} sends what has changed. The factor of the gradients and the norm to clip
- * to are those of the capture. Two steps of one optimizer must not run at once: replay on its
- * stream, or on one that waits for it and that it waits for.
+ * <p>{@link #step()}, {@link #clipAndStep} and {@link #stepParameter} can be captured in a CUDA
+ * graph ({@link io.spd4j.cuda.CudaStream#capture}) and replayed: step counts are kept on the
+ * device, and {@link #uploadSettings} sends changed settings. Replays use the gradient factor and
+ * the maximum norm of the capture. Two steps of one optimizer must not run at once: replay on the
+ * optimizer's stream, or make the two streams wait for each other's steps.
  *
- * <p>Not thread-safe: one thread at a time; a second step while one runs is an {@link
- * IllegalStateException}. Segments of a confined arena are stepped by its owner thread alone,
- * without helpers.
+ * <p>Not thread-safe: use it from one thread at a time. A second step while one runs throws an
+ * {@link IllegalStateException}. Arrays in a confined arena can only be stepped by the arena's
+ * owner thread, and helper threads take no part in that step.
  */
 public final class Adam implements AutoCloseable {
   private final ParameterGroup[] groups;
@@ -91,27 +91,27 @@ public final class Adam implements AutoCloseable {
     arrays.addMoments();
   }
 
-  /** An optimizer in steps. */
+  /** Returns a builder. */
   public static Builder builder() {
     return new Builder();
   }
 
-  /** The groups, in the order in which they were given. */
+  /** Returns the groups, in the order in which they were added. */
   public List<ParameterGroup> groups() {
     return List.of(groups);
   }
 
-  /** The parameters of all groups. */
+  /** Returns the parameters of all groups, in the order of the groups. */
   public List<Parameter> parameters() {
     return List.of(parameters);
   }
 
-  /** What runs the steps. */
+  /** Returns the backend that runs the steps. */
   public Backend backend() {
     return backend;
   }
 
-  /** Threads that work on a step at the most, the caller's among them; CUDA uses none. */
+  /** Returns the most threads that work on a step, the caller's included. CUDA uses none. */
   public int threads() {
     return threads;
   }
@@ -120,7 +120,8 @@ public final class Adam implements AutoCloseable {
    * Steps every parameter that has a gradient and whose group is not frozen.
    *
    * @throws IllegalStateException if the optimizer is closed, another step is under way, an arena
-   *     is closed (nothing has changed), or an earlier step broke off half done
+   *     is closed (nothing has changed), an earlier step broke off half done, or, in the capture of
+   *     a CUDA graph, the settings must be uploaded first ({@link #uploadSettings})
    * @throws WrongThreadException if a segment belongs to another thread; nothing has changed
    */
   public void step() {
@@ -128,11 +129,11 @@ public final class Adam implements AutoCloseable {
   }
 
   /**
-   * The same with every gradient multiplied by a factor as it is read: 1/scale undoes loss scaling,
-   * a clip coefficient clips. The gradients themselves stay as they are.
+   * Steps as {@link #step()} does, with every gradient multiplied by a factor as it is read:
+   * 1/scale undoes loss scaling, a clip coefficient clips. The gradients in memory do not change.
    *
    * @param gradScale more than 0 and finite in float32
-   * @throws IllegalArgumentException if gradScale is not
+   * @throws IllegalArgumentException if gradScale is out of range
    * @throws IllegalStateException as {@link #step()}
    * @throws WrongThreadException as {@link #step()}
    */
@@ -147,14 +148,17 @@ public final class Adam implements AutoCloseable {
   }
 
   /**
-   * Steps with the gradients clipped to a global norm, as torch's {@code clip_grad_norm_}: scaled
-   * by min(1, maxNorm / (norm + 1e-6)). If any gradient is NaN or infinite so is the norm, and the
-   * step is skipped whole: parameters, moments, step counts and reports stay as they were.
+   * Clips the gradients to a global norm and steps. As in torch's {@code clip_grad_norm_}, the
+   * gradients are scaled by min(1, maxNorm / (norm + 1e-6)), but only as they are read. If any
+   * gradient is NaN or infinite, so is the norm, and the whole step is skipped: parameters,
+   * moments, step counts and reports stay as they were.
    *
-   * @param maxNorm more than 0; infinity only skips
-   * @return the norm before clipping; {@link Double#isFinite} tells whether the step was taken
+   * @param maxNorm more than 0; infinity turns off clipping, but not the skipping
+   * @return the norm before clipping; the step was taken exactly if it is {@linkplain
+   *     Double#isFinite finite}
    * @throws IllegalArgumentException if maxNorm is not more than 0
-   * @throws IllegalStateException as {@link #step()}
+   * @throws IllegalStateException as {@link #step()}, or in the capture of a CUDA graph, where the
+   *     norm is not known: use {@link #clipAndStep}
    * @throws WrongThreadException as {@link #step()}
    */
   public double stepClipped(double maxNorm) {
@@ -162,13 +166,14 @@ public final class Adam implements AutoCloseable {
   }
 
   /**
-   * The same for gradients that have to be multiplied by a factor first.
+   * Clips and steps as {@link #stepClipped(double)} does, with every gradient multiplied by a
+   * factor first.
    *
-   * @param maxNorm more than 0, for the gradients after the factor
+   * @param maxNorm more than 0; it applies after the factor
    * @param gradScale more than 0 and finite in float32
    * @return the norm after the factor and before clipping
    * @throws IllegalArgumentException if an argument is out of range
-   * @throws IllegalStateException as {@link #step()}
+   * @throws IllegalStateException as {@link #stepClipped(double)}
    * @throws WrongThreadException as {@link #step()}
    */
   public double stepClipped(double maxNorm, double gradScale) {
@@ -183,10 +188,10 @@ public final class Adam implements AutoCloseable {
   }
 
   /**
-   * The same as {@link #stepClipped(double)} without an answer, so that nothing waits for a device:
-   * a step that can be captured in a CUDA graph.
+   * Clips and steps as {@link #stepClipped(double)} does, but returns no norm. It does not wait for
+   * a device and can be captured in a CUDA graph.
    *
-   * @param maxNorm more than 0; infinity only skips
+   * @param maxNorm more than 0; infinity turns off clipping, but not the skipping
    * @throws IllegalArgumentException if maxNorm is not more than 0
    * @throws IllegalStateException as {@link #step()}
    * @throws WrongThreadException as {@link #step()}
@@ -196,9 +201,10 @@ public final class Adam implements AutoCloseable {
   }
 
   /**
-   * The same for gradients that have to be multiplied by a factor first.
+   * Clips and steps as {@link #clipAndStep(double)} does, with every gradient multiplied by a
+   * factor first.
    *
-   * @param maxNorm more than 0, for the gradients after the factor
+   * @param maxNorm more than 0; it applies after the factor
    * @param gradScale more than 0 and finite in float32
    * @throws IllegalArgumentException if an argument is out of range
    * @throws IllegalStateException as {@link #step()}
@@ -216,11 +222,11 @@ public final class Adam implements AutoCloseable {
   }
 
   /**
-   * The global norm of the gradients of the parameters that the next step would step: the square
-   * root of the sum of their squares. It is finite exactly if every gradient is, so one read serves
-   * to clip and to skip.
+   * Returns the global norm of the gradients that the next step would use: the square root of the
+   * sum of their squares. It is finite exactly if every gradient is, so one call serves to clip and
+   * to skip.
    *
-   * @throws IllegalStateException as {@link #step()}
+   * @throws IllegalStateException as {@link #step()}, or in the capture of a CUDA graph
    * @throws WrongThreadException as {@link #step()}
    */
   public double gradientNorm() {
@@ -233,11 +239,11 @@ public final class Adam implements AutoCloseable {
   }
 
   /**
-   * Steps one parameter now, for steps inside the backward pass. The result is that of a step with
-   * all others.
+   * Steps one parameter now, for steps inside the backward pass. Its result is the same as in a
+   * step of all parameters.
    *
-   * @return false if it was left alone: no gradient, or its group is frozen
-   * @throws IllegalArgumentException if it is not a parameter of this optimizer
+   * @return false if the parameter was left alone: it has no gradient, or its group is frozen
+   * @throws IllegalArgumentException if the parameter does not belong to this optimizer
    * @throws IllegalStateException as {@link #step()}
    * @throws WrongThreadException as {@link #step()}
    */
@@ -246,11 +252,13 @@ public final class Adam implements AutoCloseable {
   }
 
   /**
-   * The same with the gradient multiplied by a factor as it is read.
+   * Steps one parameter as {@link #stepParameter(Parameter)} does, with its gradient multiplied by
+   * a factor as it is read.
    *
    * @param gradScale more than 0 and finite in float32
-   * @return false if it was left alone: no gradient, or its group is frozen
-   * @throws IllegalArgumentException if gradScale is not, or the parameter is another optimizer's
+   * @return false if the parameter was left alone: it has no gradient, or its group is frozen
+   * @throws IllegalArgumentException if gradScale is out of range, or the parameter does not belong
+   *     to this optimizer
    * @throws IllegalStateException as {@link #step()}
    * @throws WrongThreadException as {@link #step()}
    */
@@ -266,14 +274,13 @@ public final class Adam implements AutoCloseable {
   }
 
   /**
-   * Sends to the device what has changed in the groups (learning rate, λ, frozen) and which
-   * gradients there are, so that a replayed CUDA graph works with it. Needed before a replay and
-   * before a capture alone, as every other step does so itself; on the CPU there is nothing to
-   * send. A rule that becomes SPD, or is no longer, takes a new capture: until then there are no
+   * Sends changed settings of the groups (learning rate, λ, frozen) and changed gradients'
+   * addresses to the device, so that a replayed CUDA graph uses them. Only replays and captures
+   * need this call: other steps send changes themselves, and on the CPU there is nothing to send.
+   * If a rule becomes SPD or ceases to be SPD, capture again: until then, replays take no
    * decisions.
    *
-   * @throws IllegalStateException if the optimizer is closed, a step is under way, or an earlier
-   *     one broke off half done
+   * @throws IllegalStateException as {@link #step()}
    */
   public void uploadSettings() {
     enter();
@@ -285,10 +292,10 @@ public final class Adam implements AutoCloseable {
   }
 
   /**
-   * What SPD did with a parameter in its last step; empty before its first step with {@link
-   * SelectiveProjectionDecay}.
+   * Returns what SPD did in its last step of a parameter; empty before the parameter's first step
+   * with {@link SelectiveProjectionDecay}.
    *
-   * @throws IllegalArgumentException if it is not a parameter of this optimizer
+   * @throws IllegalArgumentException if the parameter does not belong to this optimizer
    * @throws IllegalStateException in the capture of a CUDA graph
    */
   public Optional<SpdReport> spdReport(Parameter parameter) {
@@ -311,17 +318,19 @@ public final class Adam implements AutoCloseable {
             d.meanRatio()));
   }
 
-  /** The reports of all parameters that have one, in the order of the parameters. */
+  /**
+   * Returns the reports of all parameters that have one, in order; throws as {@link #spdReport}.
+   */
   public List<SpdReport> spdReports() {
     return parameters().stream().flatMap(p -> spdReport(p).stream()).toList();
   }
 
   /**
-   * Frees the moments that the optimizer allocated and ends its threads. The parameters' own arrays
-   * are untouched. Closing twice does nothing.
+   * Frees the moments that the optimizer allocated and ends its threads. The caller's arrays are
+   * untouched. Closing twice does nothing.
    *
    * @throws IllegalStateException if a step is under way
-   * @throws CudaException if CUDA or the steps that were waited for failed; it is closed then
+   * @throws CudaException if CUDA or a step under way failed; the optimizer is closed all the same
    */
   @Override
   public void close() {
@@ -340,7 +349,7 @@ public final class Adam implements AutoCloseable {
   private void closeOnce() {
     try {
       momentsArena.close();
-    } catch (CudaException lost) { // the arena is closed nevertheless
+    } catch (CudaException lost) { // the arena is closed all the same
       closed = true;
       try {
         stepper.close();
@@ -353,7 +362,7 @@ public final class Adam implements AutoCloseable {
     stepper.close();
   }
 
-  /** A parameter's gradient is about to be replaced. */
+  /** Replaces the gradient that the next step of a parameter reads; null for none. */
   void gradient(Parameter parameter, MemorySegment gradient) {
     enter();
     try {
@@ -366,7 +375,7 @@ public final class Adam implements AutoCloseable {
     }
   }
 
-  /** How many steps a parameter has taken. */
+  /** Returns the number of steps that a parameter has taken. */
   long stepCount(Parameter parameter) {
     return stepper.stepCount(parameter.index());
   }
@@ -395,7 +404,7 @@ public final class Adam implements AutoCloseable {
     }
   }
 
-  /** Collects what an optimizer has. Not thread-safe. */
+  /** Collects the groups and options of an optimizer. Not thread-safe. */
   public static final class Builder {
     private static final int MAX_THREADS = 1024;
 
@@ -414,14 +423,18 @@ public final class Adam implements AutoCloseable {
       return this;
     }
 
-    /** Adds a group of parameters with torch's defaults and a rule and a learning rate. */
+    /**
+     * Adds a group with this learning rate and decay rule; its other settings are torch's defaults.
+     *
+     * @throws IllegalArgumentException if lr is negative, NaN, or infinite in float32
+     */
     public Builder group(double lr, DecayRule decay, Collection<Parameter> parameters) {
       return group(ParameterGroup.builder().lr(lr).decay(decay).parameters(parameters).build());
     }
 
     /**
-     * The backend. Unless it is set, {@code -Dspd4j.backend} decides, and otherwise CUDA steps
-     * device memory, and the first available of the others the host's.
+     * Sets the backend. Unless it is set, {@code -Dspd4j.backend} decides; without either, CUDA
+     * steps device memory, and the first available of the other backends host memory.
      */
     public Builder backend(Backend backend) {
       this.backend = Checks.notNull("backend", backend);
@@ -429,25 +442,26 @@ public final class Adam implements AutoCloseable {
     }
 
     /**
-     * The stream that CUDA steps are enqueued onto: that on which the gradients are computed.
-     * Unless it is set, it is the legacy default stream of the parameters' device; work on streams
-     * from {@link CudaStream#create} is not ordered with that one, and a step on it cannot be
-     * captured. The stream is not closed by the optimizer and must not be closed before.
+     * Sets the stream that CUDA steps are enqueued onto, usually the one that computes the
+     * gradients. Unless it is set, steps go to the legacy default stream of the parameters' device:
+     * work on streams from {@link CudaStream#create} is not ordered with that stream, and steps on
+     * it cannot be captured. The optimizer does not close the stream; do not close it before the
+     * optimizer.
      */
     public Builder stream(CudaStream stream) {
       this.stream = Checks.notNull("stream", stream);
       return this;
     }
 
-    /** One implementation in particular: tests hold all of them against each other. */
+    /** Sets one particular implementation: tests compare all of them. */
     Builder kernels(Kernels kernels) {
       this.kernels = kernels;
       return this;
     }
 
     /**
-     * Threads that work on a step, the caller's among them; as many as there are processors unless
-     * set. Small steps use fewer, CUDA none.
+     * Sets the most threads that work on a step, the caller's included; by default as many as there
+     * are processors, but at most 1024. Small steps use fewer threads, CUDA none.
      *
      * @throws IllegalArgumentException if threads is less than 1 or more than 1024
      */
@@ -461,9 +475,9 @@ public final class Adam implements AutoCloseable {
     }
 
     /**
-     * Runs the helpers instead of threads of the optimizer's own. A step never waits for the
-     * executor: what it does not start, the caller's thread does. The executor is not closed by the
-     * optimizer.
+     * Sets an executor that runs the helpers; without one, the optimizer starts its own threads. A
+     * step never waits for the executor: the caller's thread does what the executor does not start.
+     * The optimizer does not close the executor.
      */
     public Builder executor(Executor executor) {
       this.executor = Checks.notNull("executor", executor);
@@ -471,14 +485,16 @@ public final class Adam implements AutoCloseable {
     }
 
     /**
-     * The optimizer; allocates the moments that were not brought.
+     * Builds the optimizer and allocates the moments that the parameters lack.
      *
-     * @throws IllegalArgumentException if two parameters have one name or are the same, belong to
-     *     an optimizer already, or arrays overlap; if one lies in memory that the backend does not
-     *     step; or if {@code -Dspd4j.backend} names no backend
-     * @throws IllegalStateException if the backend asked for is not available; the message says why
+     * @throws IllegalArgumentException if a parameter occurs twice, shares its name with another or
+     *     already belongs to an optimizer; if an array that steps write overlaps another; if an
+     *     array lies in a closed arena or in memory that the backend or the stream's device does
+     *     not step; if an AMSGrad maximum is given, but the group is not AMSGrad; if a stream is
+     *     given, but the backend is not CUDA; or if {@code -Dspd4j.backend} names no backend
+     * @throws IllegalStateException if the chosen backend is not available; the message says why
      * @throws OutOfMemoryError if there is no memory for the moments
-     * @throws CudaException if CUDA fails, as it does where there is not enough device memory
+     * @throws CudaException if CUDA fails, for example for lack of device memory
      */
     public Adam build() {
       return new Adam(this);

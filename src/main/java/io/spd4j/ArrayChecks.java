@@ -26,13 +26,13 @@ final class ArrayChecks {
 
   private final Parameter[] parameters;
 
-  /** The written arrays by their first address. */
+  /** The arrays that steps write, by their first address. */
   private final TreeMap<Long, Array> written = new TreeMap<>();
 
   private Place place;
 
   /**
-   * @param parameters those of the groups
+   * @param parameters the parameters of all groups
    */
   ArrayChecks(Parameter[] parameters, ParameterGroup[] groups) {
     this.parameters = parameters;
@@ -70,7 +70,7 @@ final class ArrayChecks {
     }
   }
 
-  /** Refuses arrays that cannot be stepped in a place, now and when gradients are replaced. */
+  /** Refuses arrays that a place cannot step, now and whenever a gradient is replaced. */
   void checkPlace(Place place) {
     this.place = place;
     for (Parameter p : parameters) {
@@ -90,7 +90,7 @@ final class ArrayChecks {
     }
   }
 
-  /** The moments that the optimizer allocated are written, too. */
+  /** Adds the moments that the optimizer allocated: steps write them, too. */
   void addMoments() {
     for (Parameter p : parameters) {
       for (Array array : arrays(p)) {
@@ -125,7 +125,7 @@ final class ArrayChecks {
     }
   }
 
-  /** Refuses a gradient that cannot be stepped, or that overlaps what a step writes. */
+  /** Refuses a gradient that the place cannot step, or that overlaps an array that steps write. */
   void checkGradient(Parameter parameter, MemorySegment gradient) {
     Array array = new Array("gradient of " + parameter.name(), gradient, false);
     checkPlace(array);
@@ -137,7 +137,7 @@ final class ArrayChecks {
     }
   }
 
-  /** An array that lies in an arena, and whose it is. */
+  /** Names an array that lies in an arena, and its parameter. */
   String describe(MemorySegment.Scope scope) {
     for (Parameter p : parameters) {
       for (Array array : arrays(p)) {

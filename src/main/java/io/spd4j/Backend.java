@@ -5,31 +5,32 @@ import java.util.List;
 import java.util.Locale;
 
 /**
- * What runs a step. All give the same bits. CUDA steps parameters in device memory; of the others,
- * which step the host's, the first that is available is taken, unless {@link Adam.Builder#backend}
- * or {@code -Dspd4j.backend=vector} names one.
+ * What runs a step. All backends give the same bits. CUDA steps device memory, the rest host
+ * memory. Of the rest, an optimizer uses the first available one, unless {@link
+ * Adam.Builder#backend} or a flag like {@code -Dspd4j.backend=vector} names another.
  */
 public enum Backend {
-  /** Kernels in libspd4j_cuda, for arrays in memory of a {@link io.spd4j.cuda.DeviceArena}. */
+  /** The kernels of libspd4j_cuda, for arrays in a {@link io.spd4j.cuda.DeviceArena}. */
   CUDA,
-  /** C kernels in libspd4j, chosen for the machine's ISA when they are loaded. */
+  /** The C kernels of libspd4j, chosen for the machine's instruction set at load time. */
   NATIVE,
-  /** The JDK's Vector API; needs {@code --add-modules jdk.incubator.vector}. */
+  /** The JDK's Vector API; requires {@code --add-modules jdk.incubator.vector}. */
   VECTOR,
-  /** Plain Java; always available, and slow. */
+  /** Plain Java: slow, but always available. */
   SCALAR;
 
   /**
-   * Whether a backend can be used here, and why.
+   * Tells whether a backend can be used on this machine, and why.
    *
    * @param backend the backend
    * @param available whether it can be used
-   * @param reason in one sentence, what runs, or why it does not and what would help
+   * @param reason one sentence: what runs, or why the backend cannot run and what would help
    */
   public record Availability(Backend backend, boolean available, String reason) {}
 
   /**
-   * CUDA, and those of the host's memory in the order of preference. Thread-safe, throws nothing.
+   * Lists CUDA, then the backends for host memory in order of preference. Thread-safe; throws
+   * nothing.
    */
   public static List<Availability> availability() {
     return KernelProvider.candidates().stream()
@@ -41,7 +42,7 @@ public enum Backend {
     return valueOf(name.toUpperCase(Locale.ROOT));
   }
 
-  /** The name that {@code -Dspd4j.backend} takes: cuda, native, vector or scalar. */
+  /** Returns the backend's name in {@code -Dspd4j.backend}: cuda, native, vector or scalar. */
   public String id() {
     return name().toLowerCase(Locale.ROOT);
   }

@@ -31,7 +31,7 @@ final class Checks {
     return value;
   }
 
-  /** The kernels' scalars are float32. */
+  /** Checks that a value is finite in float32, the type of the kernels' scalars. */
   static double finite(String name, double value) {
     if (!Float.isFinite((float) value)) {
       throw new IllegalArgumentException(name + " must be finite in float32, not " + value);
@@ -47,10 +47,10 @@ final class Checks {
   }
 
   /**
-   * Whether a segment can serve as an array of float32.
+   * Checks that a segment can serve as a float32 array.
    *
-   * @param what names the array and its parameter in the message
-   * @param bytes the size it must have; -1: any multiple of 4
+   * @param what names the array and its parameter in messages
+   * @param bytes the size that it must have; -1 for any multiple of 4
    */
   static void array(String what, MemorySegment segment, long bytes, boolean written) {
     notNull(what, segment);

@@ -1,23 +1,26 @@
 package io.spd4j;
 
 /**
- * How the parameters of a group are kept small, or close to where they started. A value: a group's
- * rule may be replaced between steps.
+ * A rule that keeps the parameters of a group small, or close to where they started. Immutable; a
+ * group's rule may be replaced between steps.
  */
 public sealed interface DecayRule permits NoDecay, WeightDecay, L2SP, SelectiveProjectionDecay {
   /**
-   * The rule's name in files and on command lines: {@code none}, {@code adamw}, {@code l2sp},
-   * {@code l2sp-coupled} or {@code spd}. The kernels know it by this name, too.
+   * Returns the rule's name in files, on command lines and among the kernels: {@code none}, {@code
+   * adamw}, {@code l2sp}, {@code l2sp-coupled} or {@code spd}.
    */
   String id();
 
-  /** The strength λ; 0 is plain Adam. */
+  /** Returns the strength λ; 0 means plain Adam. */
   double lambda();
 
   /**
-   * The same rule at another strength, for schedules.
+   * Returns this rule with another strength, for schedules.
    *
-   * @throws IllegalArgumentException if lambda is negative, NaN or infinite
+   * @param lambda λ ≥ 0; only 0 for {@link NoDecay}
+   * @throws IllegalArgumentException if this is not {@link NoDecay} and lambda is negative, NaN, or
+   *     infinite in float32
+   * @throws UnsupportedOperationException if this is {@link NoDecay} and lambda is not 0
    */
   DecayRule withLambda(double lambda);
 }

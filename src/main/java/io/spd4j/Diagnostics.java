@@ -10,21 +10,20 @@ import java.util.List;
 import java.util.Properties;
 
 /**
- * What {@code java -jar spd4j.jar} prints: the version, every backend with the reason why it can or
- * cannot be used, the same of oneDNN, and the JDK flags that are missing.
+ * The report that {@code java -jar spd4j.jar} prints: the version, whether each backend and oneDNN
+ * can be used and why, and the JDK flags that are missing.
  */
 public final class Diagnostics {
   private Diagnostics() {}
 
-  /** Prints the report. Arguments are not read. */
+  /** Prints the report; ignores its arguments. */
   public static void main(String[] args) {
     System.out.print(report());
   }
 
-  /** The report, a few lines of text. Thread-safe; throws nothing. */
+  /** Returns the report, a few lines of text. Thread-safe; throws nothing. */
   public static String report() {
-    String flags =
-        missingFlags(); // before a restricted method is called: the first call allows all
+    String flags = missingFlags(); // comes first: the first restricted call grants native access
     String forced = System.getProperty("spd4j.backend");
     String used = forced;
     StringBuilder report = new StringBuilder();
@@ -47,7 +46,9 @@ public final class Diagnostics {
           line(a.backend().id(), use ? "used" : a.available() ? "yes" : "no", a.reason()));
     }
     if (!found) {
-      report.append("  -Dspd4j.backend=%s: no such backend here, no optimizer%n".formatted(forced));
+      report.append(
+          "  -Dspd4j.backend=%s: no such backend here, so no optimizer can be built%n"
+              .formatted(forced));
     }
     OneDnn.Availability oneDnn = OneDnn.availability();
     report.append(line("onednn", oneDnn.available() ? "yes" : "no", oneDnn.reason()));
@@ -65,7 +66,7 @@ public final class Diagnostics {
     return "  %-7s %-4s %s%n".formatted(name, state, reason);
   }
 
-  /** The version of the library. */
+  /** Returns the version of the library. */
   public static String version() {
     Properties properties = new Properties();
     try (InputStream in = Diagnostics.class.getResourceAsStream("version.properties")) {

@@ -8,14 +8,14 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * Completes the parameters' arrays with the moments that the caller did not bring, set to 0. They
- * lie one behind the other, so thousands of small tensors are one allocation.
+ * Allocates the moments that the caller did not give, set to 0. They lie one after another, so
+ * thousands of small tensors need only one allocation.
  */
 record Moments(SegmentAllocator allocator) {
-  /** A cache line, and the widest vector. */
+  /** Bytes of a cache line and of the widest vector. */
   private static final long ALIGNMENT = 64;
 
-  /** The arrays of all parameters; what is missing is allocated in the arena. */
+  /** Returns the arrays of all parameters; those that are missing are allocated in the arena. */
   static List<SteppedTensor> complete(ParameterGroup[] groups, Arena arena) {
     long bytes = 0;
     for (ParameterGroup g : groups) {
@@ -47,12 +47,12 @@ record Moments(SegmentAllocator allocator) {
         p.data(),
         p.gradient(),
         p.anchor(),
-        brought(p.expAvg(), p),
-        brought(p.expAvgSq(), p),
-        amsgrad ? brought(p.maxExpAvgSq(), p) : null);
+        orAllocated(p.expAvg(), p),
+        orAllocated(p.expAvgSq(), p),
+        amsgrad ? orAllocated(p.maxExpAvgSq(), p) : null);
   }
 
-  private MemorySegment brought(MemorySegment moment, Parameter p) {
+  private MemorySegment orAllocated(MemorySegment moment, Parameter p) {
     return moment != null ? moment : allocator.allocate(p.data().byteSize(), ALIGNMENT);
   }
 }

@@ -1,6 +1,6 @@
 package io.spd4j;
 
-/** Plain Adam. */
+/** No decay: plain Adam. */
 public record NoDecay() implements DecayRule {
   @Override
   public String id() {
@@ -13,7 +13,7 @@ public record NoDecay() implements DecayRule {
   }
 
   /**
-   * No decay has no strength.
+   * Returns this rule, whose λ is always 0.
    *
    * @throws UnsupportedOperationException if lambda is not 0
    */

@@ -3,17 +3,16 @@ package io.spd4j;
 import java.lang.foreign.MemorySegment;
 
 /**
- * A parameter tensor: a name and off-heap float32 arrays of the same number of elements. The shape
- * does not matter to a step.
+ * A parameter tensor: a name, and off-heap float32 arrays that all have the same number of
+ * elements. Steps do not use the tensor's shape.
  *
- * <p>The arrays are the caller's and are neither copied nor freed. Each is native memory (an {@link
- * java.lang.foreign.Arena}'s, or a mapped file) or device memory (a {@link
- * io.spd4j.cuda.DeviceArena}'s), the same kind for all parameters of an optimizer; it starts at a
- * multiple of 4 bytes (64 is fastest) and is a multiple of 4 bytes long; all are of the same size.
- * Gradient and anchor may be read-only. An array that is written (data, moments) overlaps no other
- * array of the optimizer.
+ * <p>The arrays belong to the caller: they are neither copied nor freed. All arrays of an optimizer
+ * are of one kind: host memory (from an {@link java.lang.foreign.Arena}, or a mapped file) or
+ * device memory (from a {@link io.spd4j.cuda.DeviceArena}). Each starts at a multiple of 4 bytes
+ * (64 is fastest) and is a multiple of 4 bytes long. The gradient and the anchor may be read-only.
+ * An array that steps write (data, moments) must not overlap any other array of the optimizer.
  *
- * <p>A parameter belongs to one optimizer at most. Not thread-safe.
+ * <p>A parameter belongs to at most one optimizer. Not thread-safe.
  */
 public final class Parameter {
   private final String name;
@@ -24,7 +23,7 @@ public final class Parameter {
   private MemorySegment expAvgSq;
   private MemorySegment maxExpAvgSq;
 
-  /** The steps taken before the owner's. */
+  /** Steps taken before the optimizer was built. */
   private final long startStep;
 
   private Adam owner;
@@ -42,7 +41,7 @@ public final class Parameter {
   }
 
   /**
-   * A parameter without an anchor.
+   * Returns a parameter without an anchor.
    *
    * @throws NullPointerException if an argument is null
    * @throws IllegalArgumentException if an array cannot be used; the message says which and why
@@ -52,7 +51,7 @@ public final class Parameter {
   }
 
   /**
-   * A parameter with an anchor.
+   * Returns a parameter with an anchor.
    *
    * @param anchor the pre-trained values
    * @throws NullPointerException if an argument is null
@@ -67,42 +66,43 @@ public final class Parameter {
   }
 
   /**
-   * A parameter in steps.
+   * Returns a builder.
    *
-   * @param name unique within an optimizer
-   * @param data θ, read and written
+   * @param name not blank, unique within an optimizer
+   * @param data θ, which steps read and write
    */
   public static Builder builder(String name, MemorySegment data) {
     return new Builder(name, data);
   }
 
-  /** The name, unique within an optimizer. */
+  /** Returns the name, which is unique within an optimizer. */
   public String name() {
     return name;
   }
 
-  /** θ. */
+  /** Returns θ, the values that steps update. */
   public MemorySegment data() {
     return data;
   }
 
-  /** θ0, or null: the origin. */
+  /** Returns the anchor θ0; null if θ0 is the origin. */
   public MemorySegment anchor() {
     return anchor;
   }
 
-  /** The gradient that the next step reads, or null: the next step leaves this parameter alone. */
+  /** Returns the gradient that the next step reads; null if it leaves this parameter alone. */
   public MemorySegment gradient() {
     return gradient;
   }
 
   /**
-   * Sets the gradient that the next step reads. A parameter without one is left alone and keeps its
-   * step count.
+   * Sets the gradient that the next step reads. Steps leave a parameter without a gradient alone;
+   * its step count stays.
    *
-   * @param gradient null: none
+   * @param gradient null for none
    * @throws IllegalArgumentException if the array cannot be used; the message says why
-   * @throws IllegalStateException if the optimizer is closed or a step is under way
+   * @throws IllegalStateException if the optimizer is closed, a step is under way, or an earlier
+   *     step broke off half done
    */
   public void gradient(MemorySegment gradient) {
     if (gradient != null) {
@@ -115,25 +115,30 @@ public final class Parameter {
   }
 
   /**
-   * The first moment m: the caller's or, within an optimizer, the optimizer's; otherwise null. What
-   * the optimizer allocated is freed when it is closed: save it before.
+   * Returns the first moment m: the caller's array or, if the caller gave none, the one that the
+   * optimizer allocated (null before the optimizer is built). Closing the optimizer frees the
+   * latter: save it first.
    */
   public MemorySegment expAvg() {
     return expAvg;
   }
 
-  /** The second moment v, likewise. */
+  /** Returns the second moment v, the caller's or the optimizer's as for {@link #expAvg}. */
   public MemorySegment expAvgSq() {
     return expAvgSq;
   }
 
-  /** The running maximum of v, likewise; null unless the group is AMSGrad. */
+  /**
+   * Returns AMSGrad's running maximum of v: the caller's array or, in an AMSGrad group, the one
+   * that the optimizer allocated (see {@link #expAvg}); otherwise null.
+   */
   public MemorySegment maxExpAvgSq() {
     return maxExpAvgSq;
   }
 
   /**
-   * How many steps this parameter has taken; on CUDA it waits for those under way.
+   * Returns the number of steps that this parameter has taken. On CUDA it waits for the steps under
+   * way.
    *
    * @throws IllegalStateException in the capture of a CUDA graph
    */
@@ -141,7 +146,7 @@ public final class Parameter {
     return owner == null ? startStep : owner.stepCount(this);
   }
 
-  /** The number of elements. */
+  /** Returns the number of elements. */
   public long numel() {
     return data.byteSize() / Float.BYTES;
   }
@@ -155,7 +160,7 @@ public final class Parameter {
     return owner;
   }
 
-  /** The place among the owner's parameters. */
+  /** Returns the index among the owner's parameters. */
   int index() {
     return index;
   }
@@ -168,7 +173,7 @@ public final class Parameter {
     maxExpAvgSq = max;
   }
 
-  /** Collects what a parameter has. Not thread-safe. */
+  /** Collects the arrays of a parameter. Not thread-safe. */
   public static final class Builder {
     private final String name;
     private final MemorySegment data;
@@ -184,15 +189,15 @@ public final class Parameter {
       this.data = data;
     }
 
-    /** The gradient, only read; null: none yet. It may be set or replaced between steps. */
+    /** Sets the gradient, null for none yet. Steps only read it. It may change between steps. */
     public Builder gradient(MemorySegment gradient) {
       this.gradient = gradient;
       return this;
     }
 
     /**
-     * The pre-trained values θ0, only read, often a mapped file (never truncate one: native code
-     * would end the JVM with SIGBUS); null: θ0 is the origin.
+     * Sets the pre-trained values θ0, null for the origin. Steps only read them. They are often a
+     * mapped file: never truncate it, as native code would then end the JVM with SIGBUS.
      */
     public Builder anchor(MemorySegment anchor) {
       this.anchor = anchor;
@@ -200,8 +205,8 @@ public final class Parameter {
     }
 
     /**
-     * The caller's own moments, to be continued from (zeros to start with). Without them the
-     * optimizer allocates both.
+     * Sets the caller's own moments, from which training continues; zeros for new training. Unless
+     * they are set, or if both are null, the optimizer allocates them.
      */
     public Builder moments(MemorySegment expAvg, MemorySegment expAvgSq) {
       this.expAvg = expAvg;
@@ -209,25 +214,24 @@ public final class Parameter {
       return this;
     }
 
-    /** The caller's own AMSGrad maximum; goes with {@link #moments}. */
+    /** Sets the caller's own AMSGrad maximum, null for none; requires {@link #moments}. */
     public Builder maxExpAvgSq(MemorySegment maxExpAvgSq) {
       this.maxExpAvgSq = maxExpAvgSq;
       return this;
     }
 
-    /**
-     * The steps already taken when training is continued; more than 0 goes with {@link #moments}.
-     */
+    /** Sets the number of steps already taken, 0 or more; more than 0 requires {@link #moments}. */
     public Builder step(long step) {
       this.step = step;
       return this;
     }
 
     /**
-     * Checks the arrays.
+     * Checks the arrays and builds the parameter.
      *
      * @throws NullPointerException if name or data is null
-     * @throws IllegalArgumentException if an array cannot be used; the message says which and why
+     * @throws IllegalArgumentException if the name is blank, step is negative, or an array cannot
+     *     be used or is missing; the message says which and why
      */
     public Parameter build() {
       Checks.notNull("name", name);

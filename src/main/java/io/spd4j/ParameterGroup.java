@@ -7,16 +7,16 @@ import java.util.Collection;
 import java.util.List;
 
 /**
- * Parameters that share their hyperparameters, as in torch.optim. Learning rate, decay rule and
- * {@code frozen} may be changed between steps: schedules, gradual unfreezing and selective early
- * stopping are a line in the caller's loop. Not thread-safe.
+ * Parameters that share hyperparameters, as in torch.optim. The learning rate, the decay rule and
+ * {@code frozen} may change between steps, so a schedule, gradual unfreezing or selective early
+ * stopping is one line in the caller's loop. Not thread-safe.
  */
 public final class ParameterGroup {
   private final List<Parameter> parameters;
   private final boolean amsgrad;
   private DecayRule decay;
 
-  /** What steps read. A change makes another record. */
+  /** The settings that steps read. Each change makes a new record. */
   private Settings settings;
 
   private ParameterGroup(Builder b) {
@@ -26,19 +26,17 @@ public final class ParameterGroup {
     decay(b.decay);
   }
 
-  /**
-   * A group in steps; its defaults are torch's: lr 1e-3, betas 0.9 and 0.999, eps 1e-8, no decay.
-   */
+  /** Returns a builder with torch's defaults: lr 1e-3, betas 0.9 and 0.999, eps 1e-8, no decay. */
   public static Builder builder() {
     return new Builder();
   }
 
-  /** The parameters, in the order in which they were given. */
+  /** Returns the parameters, in the order in which they were added. */
   public List<Parameter> parameters() {
     return parameters;
   }
 
-  /** The learning rate η. */
+  /** Returns the learning rate η. */
   public double lr() {
     return settings.lr();
   }
@@ -52,7 +50,7 @@ public final class ParameterGroup {
     settings = settings.withLr(Checks.nonNegative("lr", lr));
   }
 
-  /** The decay rule. */
+  /** Returns the decay rule. */
   public DecayRule decay() {
     return decay;
   }
@@ -67,37 +65,39 @@ public final class ParameterGroup {
     settings = settings.withDecay(Rule.of(decay.id()), decay.lambda());
   }
 
-  /** Whether steps leave this group alone. */
+  /** Returns whether steps leave this group alone. */
   public boolean frozen() {
     return settings.frozen();
   }
 
-  /** Freezes or unfreezes the group from the next step on; frozen parameters keep their counts. */
+  /**
+   * Freezes or unfreezes the group from the next step on. Frozen parameters keep their step counts.
+   */
   public void frozen(boolean frozen) {
     settings = settings.withFrozen(frozen);
   }
 
-  /** β1, the decay of the first moment. */
+  /** Returns β1, the decay rate of the first moment. */
   public double beta1() {
     return settings.beta1();
   }
 
-  /** β2, the decay of the second moment. */
+  /** Returns β2, the decay rate of the second moment. */
   public double beta2() {
     return settings.beta2();
   }
 
-  /** ε, added to the denominator. */
+  /** Returns ε, which is added to the denominator. */
   public double eps() {
     return settings.eps();
   }
 
-  /** Whether the denominator uses the running maximum of the second moment. */
+  /** Returns whether the denominator uses the running maximum of the second moment (AMSGrad). */
   public boolean amsgrad() {
     return amsgrad;
   }
 
-  /** Whether steps go up the gradient. */
+  /** Returns whether steps go up the gradient instead of down. */
   public boolean maximize() {
     return settings.maximize();
   }
@@ -106,7 +106,7 @@ public final class ParameterGroup {
     return settings;
   }
 
-  /** Collects what a group has. Not thread-safe. */
+  /** Collects the parameters and settings of a group. Not thread-safe. */
   public static final class Builder {
     private final List<Parameter> parameters = new ArrayList<>();
     private Settings settings = Settings.DEFAULTS;
@@ -136,7 +136,7 @@ public final class ParameterGroup {
     }
 
     /**
-     * The learning rate η ≥ 0.
+     * Sets the learning rate η ≥ 0.
      *
      * @throws IllegalArgumentException if lr is negative, NaN, or infinite in float32
      */
@@ -146,9 +146,9 @@ public final class ParameterGroup {
     }
 
     /**
-     * β1 and β2, in [0, 1).
+     * Sets β1 and β2, both in [0, 1).
      *
-     * @throws IllegalArgumentException if one is not, or is 1 in float32
+     * @throws IllegalArgumentException if one is out of range, or is 1 in float32
      */
     public Builder betas(double beta1, double beta2) {
       settings = settings.withBetas(Checks.beta("beta1", beta1), Checks.beta("beta2", beta2));
@@ -156,7 +156,7 @@ public final class ParameterGroup {
     }
 
     /**
-     * ε ≥ 0, added to the denominator.
+     * Sets ε ≥ 0, which is added to the denominator.
      *
      * @throws IllegalArgumentException if eps is negative, NaN, or infinite in float32
      */
@@ -165,20 +165,20 @@ public final class ParameterGroup {
       return this;
     }
 
-    /** AMSGrad: the denominator uses the running maximum of the second moment. */
+    /** Sets whether the denominator uses the running maximum of the second moment (AMSGrad). */
     public Builder amsgrad(boolean amsgrad) {
       this.amsgrad = amsgrad;
       return this;
     }
 
-    /** Go up the gradient instead of down. */
+    /** Sets whether steps go up the gradient instead of down. */
     public Builder maximize(boolean maximize) {
       settings = settings.withMaximize(maximize);
       return this;
     }
 
     /**
-     * The decay rule; {@link NoDecay} unless set.
+     * Sets the decay rule; by default {@link NoDecay}.
      *
      * @throws NullPointerException if decay is null
      */
@@ -187,13 +187,13 @@ public final class ParameterGroup {
       return this;
     }
 
-    /** Start frozen. */
+    /** Sets whether the group starts frozen. */
     public Builder frozen(boolean frozen) {
       settings = settings.withFrozen(frozen);
       return this;
     }
 
-    /** The group; it may be empty. */
+    /** Builds the group, which may be empty. */
     public ParameterGroup build() {
       return new ParameterGroup(this);
     }

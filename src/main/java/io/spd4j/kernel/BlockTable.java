@@ -11,9 +11,9 @@ import java.lang.foreign.StructLayout;
 import java.util.List;
 
 /**
- * The tensors of an optimizer cut into blocks, as rows in off-heap memory laid out as {@code
- * spd4j.h} says, so that every backend reads the same table. The list of blocks is built once; what
- * changes from step to step is which row of scalars a tensor is stepped with, and SPD's decisions.
+ * An optimizer's tensors, cut into blocks. The rows lie in off-heap memory in the layout of {@code
+ * spd4j.h}, so that every backend reads the same table. The list of blocks is built once; from step
+ * to step only the tensors' choice of a row of scalars and SPD's decisions change.
  */
 public final class BlockTable implements AutoCloseable {
   /** Float lanes of a block's sums. */
@@ -22,7 +22,7 @@ public final class BlockTable implements AutoCloseable {
   /** Elements of a block; the last one of a tensor may be shorter. */
   public static final int BLOCK = 4096;
 
-  /** Double lanes across the blocks of a tensor. */
+  /** Double lanes of a tensor's sums over its blocks. */
   static final int TENSOR_LANES = 32;
 
   private static final long TENSOR = TableLayout.TENSOR.byteSize();
@@ -45,14 +45,14 @@ public final class BlockTable implements AutoCloseable {
   private final long[] firstBlock;
   private final Scalars[] rows;
 
-  /** What the tensors' rows hold, where Java reads it. */
+  /** The tensors' rows of scalars once more, for Java to read; {@link #shrink} likewise. */
   private final int[] scalarsOf;
 
   private final float[] shrink;
   private SpdDecisions decisions;
   private Holds holds = Holds.NONE;
 
-  /** A table in which no tensor is stepped yet. */
+  /** Creates a table in which no tensor is stepped yet. */
   public BlockTable(List<SteppedTensor> steppedTensors) {
     stepped = steppedTensors.toArray(SteppedTensor[]::new);
     firstBlock = new long[stepped.length + 1];
@@ -82,7 +82,7 @@ public final class BlockTable implements AutoCloseable {
     }
   }
 
-  /** Rows of zeros, in memory of the table's. */
+  /** Allocates rows of zeros that are freed with the table. */
   MemorySegment rows(StructLayout row, long count) {
     return arena.allocate(Math.max(1, count) * row.byteSize(), 64);
   }
@@ -111,53 +111,53 @@ public final class BlockTable implements AutoCloseable {
     tensors.set(ADDRESS, offset, segment == null ? MemorySegment.NULL : segment);
   }
 
-  /** The table as a {@code spd4j_table}. */
+  /** Returns the table as a {@code spd4j_table}. */
   MemorySegment header() {
     return header;
   }
 
-  /** The tensors, as {@code spd4j_tensor} rows. */
+  /** Returns the tensors as {@code spd4j_tensor} rows. */
   public MemorySegment tensors() {
     return tensors;
   }
 
-  /** The blocks, as {@code spd4j_block} rows. */
+  /** Returns the blocks as {@code spd4j_block} rows. */
   public MemorySegment blocks() {
     return blocks;
   }
 
-  /** The scalars, as {@code spd4j_scalars} rows. */
+  /** Returns the scalars as {@code spd4j_scalars} rows. */
   public MemorySegment scalars() {
     return scalars;
   }
 
-  /** The number of tensors. */
+  /** Returns the number of tensors. */
   public int tensorCount() {
     return stepped.length;
   }
 
-  /** The number of blocks of all tensors. */
+  /** Returns the number of blocks of all tensors. */
   long blockCount() {
     return firstBlock[stepped.length];
   }
 
-  /** The first block of a tensor; that of the next tensor is its end. */
+  /** Returns the first block of a tensor; the tensor ends at the first block of the next one. */
   public long firstBlock(int tensor) {
     return firstBlock[tensor];
   }
 
-  /** A tensor with its stepped. */
+  /** Returns a tensor. */
   public SteppedTensor tensor(int tensor) {
     return stepped[tensor];
   }
 
-  /** Replaces a tensor's gradient; null: it has none. */
+  /** Replaces a tensor's gradient; null for none. */
   public void grad(int tensor, MemorySegment grad) {
     stepped[tensor] = stepped[tensor].withGrad(grad);
     address(tensor * TENSOR + TENSOR_GRAD, grad);
   }
 
-  /** The tensor that a block belongs to. */
+  /** Returns the tensor that a block belongs to. */
   int tensorOf(long block) {
     int low = 0;
     for (int high = stepped.length; high - low > 1; ) {
@@ -168,38 +168,38 @@ public final class BlockTable implements AutoCloseable {
         high = middle;
       }
     }
-    return low; // the last one that begins there: those before it are empty
+    return low; // the last tensor that begins there: any before it are empty
   }
 
-  /** The first element of a tensor's block. */
+  /** Returns the index within the tensor of a block's first element. */
   long begin(int tensor, long block) {
     return (block - firstBlock[tensor]) * BLOCK;
   }
 
-  /** The number of elements of a tensor's block. */
+  /** Returns the number of elements of a block. */
   int length(int tensor, long block) {
     return (int) Math.min(BLOCK, stepped[tensor].numel() - begin(tensor, block));
   }
 
-  /** The row of scalars that a tensor is stepped with; -1: its blocks are passed over. */
+  /** Returns the row of scalars that a tensor is stepped with; -1 if it is not stepped. */
   public int scalarsOf(int tensor) {
     return scalarsOf[tensor];
   }
 
-  /** Sets the row of scalars that a tensor is stepped with; -1: its blocks are passed over. */
+  /** Sets the row of scalars that a tensor is stepped with; -1 to skip its blocks. */
   public void scalarsOf(int tensor, int row) {
-    if (scalarsOf[tensor] != row) { // a write would take the line from the core that reads it
+    if (scalarsOf[tensor] != row) { // a write would take the cache line from a core that reads it
       scalarsOf[tensor] = row;
       tensors.set(JAVA_LONG, tensor * TENSOR + TENSOR_SCALARS, row);
     }
   }
 
-  /** What {@link Kernels#project} projects a tensor by; not above 0: not at stepped. */
+  /** Returns the factor that {@link Kernels#project} projects a tensor by, if it is above 0. */
   float shrink(int tensor) {
     return shrink[tensor];
   }
 
-  /** Sets SPD's λ·r, where the caller of the kernels decides; 0: it is not selected. */
+  /** Sets SPD's λ·r, if the kernels' caller decides; 0 if the tensor is not selected. */
   void shrink(int tensor, float value) {
     if (shrink[tensor] != value) {
       shrink[tensor] = value;
@@ -207,25 +207,25 @@ public final class BlockTable implements AutoCloseable {
     }
   }
 
-  /** A row of scalars. */
+  /** Returns a row of scalars. */
   Scalars scalars(int row) {
     return rows[row];
   }
 
   /**
-   * What is decided on tensors that a run of blocks holds whole; null: others decide on stepped.
+   * Returns the decisions that kernels take on tensors inside a run; null if only callers decide.
    */
   SpdDecisions decisions() {
     return decisions;
   }
 
-  /** Has the kernels decide on tensors that a run of blocks holds whole. */
+  /** Makes the kernels decide on tensors that lie whole in a run of blocks. */
   void decisions(SpdDecisions decisions) {
     this.decisions = decisions;
     header.set(ADDRESS, offset(TableLayout.TABLE, "decisions"), decisions.rows());
   }
 
-  /** The blocks' sums, as {@code spd4j_sums} rows. */
+  /** Returns the blocks' sums as {@code spd4j_sums} rows. */
   public MemorySegment sums() {
     return sums;
   }
@@ -234,12 +234,12 @@ public final class BlockTable implements AutoCloseable {
     return holds;
   }
 
-  /** What passes that use addresses have to keep open from now on. */
+  /** Sets the segments whose arenas must stay open while a pass uses addresses. */
   void holds(Holds holds) {
     this.holds = holds;
   }
 
-  /** Frees the rows; the tensors' arrays are not the table's. */
+  /** Frees the rows, but not the tensors' arrays. */
   @Override
   public void close() {
     arena.close();

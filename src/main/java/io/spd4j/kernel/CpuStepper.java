@@ -6,7 +6,7 @@ import java.util.concurrent.Executor;
 import java.util.function.Function;
 import java.util.function.Supplier;
 
-/** Steps on the CPU, whichever backend runs them: which tensors, with which scalars. */
+/** Steps on the CPU with any backend: decides which tensors are stepped, with which scalars. */
 public final class CpuStepper implements Stepper {
   private final BlockTable table;
   private final PassRunner passes;
@@ -15,13 +15,13 @@ public final class CpuStepper implements Stepper {
   private final List<Supplier<Settings>> groups;
   private final int[] groupOf;
 
-  /** A tensor's count is its own here, and if it is scheduled {@link #together} on top. */
+  /** Step counts of the tensors; to those of scheduled tensors, add {@link #together}. */
   private final long[] steps;
 
-  /** Steps that all scheduled tensors took since their rows were assigned; 0 if they are not. */
+  /** Steps of all scheduled tensors since their rows were assigned; 0 if none are assigned. */
   private long together;
 
-  /** Which tensors the schedule steps. */
+  /** Whether the schedule steps a tensor. */
   private final boolean[] scheduled;
 
   private Schedule schedule;
@@ -35,15 +35,15 @@ public final class CpuStepper implements Stepper {
 
   private int rows;
 
-  /** Whether the scheduled tensors have the rows of scalars that they were assigned. */
+  /** Whether the scheduled tensors still have the rows of scalars that they were assigned. */
   private boolean rowsValid;
 
   private Throwable broken;
 
   /**
-   * @param groups the groups' settings of the moment, by the tensors' group index
-   * @param threads threads that work on a step, the caller's among them
-   * @param executor runs the helpers; null: own daemon threads
+   * @param groups the groups' current settings, by the tensors' group index
+   * @param threads the most threads that work on a step, the caller's included
+   * @param executor runs the helpers; null for daemon threads of the optimizer
    * @param describe names an array that lies in an arena, for messages
    */
   public CpuStepper(
@@ -160,7 +160,7 @@ public final class CpuStepper implements Stepper {
     return !settings(tensor).frozen() && table.tensor(tensor).grad() != null;
   }
 
-  /** Everything that can be refused, and the scalars of this step. */
+  /** Checks all that can be refused, and sets the scalars of this step. */
   private void prepare(double gradScale) {
     checkSound();
     if (schedule == null || frozenGroupsChanged()) {
@@ -200,7 +200,7 @@ public final class CpuStepper implements Stepper {
     schedule = Schedule.of(table, 0, steps.length, threads);
   }
 
-  /** Consecutive tensors of a group that have taken as many steps share a row of scalars. */
+  /** Assigns rows of scalars: consecutive tensors share one if group and step count are equal. */
   private void assignRows() {
     rows = 0;
     for (int i = 0; i < steps.length; i++) {
@@ -218,7 +218,7 @@ public final class CpuStepper implements Stepper {
     rowsValid = true;
   }
 
-  /** Ends the counting of common steps, as the scheduled tensors part. */
+  /** Adds {@link #together} to each count, because the scheduled tensors no longer step alike. */
   private void separate() {
     for (int i = 0; i < steps.length; i++) {
       steps[i] = stepCount(i);

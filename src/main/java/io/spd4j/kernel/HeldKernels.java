@@ -3,14 +3,15 @@ package io.spd4j.kernel;
 import java.lang.foreign.MemorySegment;
 
 /**
- * Kernels that read and write arrays by their addresses: while they do, no arena may be closed. A
- * run is cut into spans whose segments go along with one call.
+ * Kernels that use arrays by their addresses, so the arrays' arenas must stay open meanwhile. A run
+ * of blocks is cut into spans; the call for a span takes a segment of each arena, which keeps it
+ * open.
  */
 abstract class HeldKernels implements Kernels {
   /**
-   * Runs a pass within a span.
+   * Runs a pass over the blocks [begin, end) of one span.
    *
-   * @param held {@link Holds#WIDTH} segments whose arenas have to stay open meanwhile
+   * @param held {@link Holds#WIDTH} segments whose arenas must stay open during the pass
    */
   abstract void run(Pass pass, BlockTable table, long begin, long end, MemorySegment[] held);
 

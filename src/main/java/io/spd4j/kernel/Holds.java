@@ -7,13 +7,13 @@ import java.util.Arrays;
 import java.util.List;
 
 /**
- * The segments that go along with a native call so that their arenas stay open while it runs, in C
- * or, by {@link OpenArenas}, in Java again: FFM holds an arena only for segments among the call's
- * arguments, and a table of addresses is not one. Consecutive tensors whose arrays come from at
- * most {@link #WIDTH} arenas share a span and thus a call; usually there is one span.
+ * The segments that are passed to a native call so that their arenas stay open while it runs, in C
+ * or, through {@link OpenArenas}, in Java. FFM keeps an arena open only if one of its segments is
+ * an argument of the call; an address in a table does not count. Consecutive tensors whose arrays
+ * come from at most {@link #WIDTH} arenas share a span and thus a call; usually there is one span.
  */
 final class Holds {
-  /** Segments that a call takes along: as many as a tensor has arrays at the most. */
+  /** Segments per call, enough for all arrays of a tensor. */
   static final int WIDTH = 7;
 
   static final Holds NONE = new Holds(new long[] {Long.MAX_VALUE}, new MemorySegment[][] {empty()});
@@ -32,14 +32,14 @@ final class Holds {
     return none;
   }
 
-  /** The holds of the tensors [first, end) that are stepped. */
+  /** Returns the holds for those of the tensors [first, end) that are stepped. */
   static Holds of(BlockTable table, int first, int end) {
     List<Long> ends = new ArrayList<>();
     List<MemorySegment[]> segments = new ArrayList<>();
     MemorySegment[] span = empty();
     for (int t = first; t < end; t++) {
       if (table.scalarsOf(t) < 0 || table.tensor(t).numel() == 0) {
-        continue; // no block of its own, so no span may end at it
+        continue; // it has no block, so no span may end at it
       }
       SteppedTensor a = table.tensor(t);
       MemorySegment[] more = span.clone();
@@ -78,23 +78,23 @@ final class Holds {
     return false;
   }
 
-  /** The span that a block lies in. */
+  /** Returns the span that a block lies in. */
   int spanOf(long block) {
     int found = Arrays.binarySearch(ends, block);
     return found >= 0 ? found + 1 : -found - 1;
   }
 
-  /** A span's first block. */
+  /** Returns the first block of a span. */
   long begin(int span) {
     return span == 0 ? 0 : ends[span - 1];
   }
 
-  /** The block behind a span's last one. */
+  /** Returns the block after the last one of a span. */
   long end(int span) {
     return ends[span];
   }
 
-  /** A span's segments, {@link #WIDTH} of them. */
+  /** Returns the {@link #WIDTH} segments of a span. */
   MemorySegment[] segments(int span) {
     return segments[span];
   }

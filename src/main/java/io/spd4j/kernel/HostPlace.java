@@ -11,8 +11,8 @@ import java.util.function.Supplier;
 /**
  * Host memory, stepped by CPU threads.
  *
- * @param threads threads that work on a step, the caller's among them
- * @param executor runs the helpers; null: own daemon threads
+ * @param threads the most threads that work on a step, the caller's included
+ * @param executor runs the helpers; null for daemon threads of the optimizer
  */
 public record HostPlace(Kernels kernels, int threads, Executor executor) implements Place {
   @Override

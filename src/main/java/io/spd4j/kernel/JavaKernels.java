@@ -4,7 +4,7 @@ import static java.lang.foreign.ValueLayout.JAVA_DOUBLE;
 
 import java.lang.foreign.MemorySegment;
 
-/** The kernels of the Java backends: from a run of blocks to the elements of one. */
+/** Kernels of the Java backends: they loop over blocks, and subclasses over a block's elements. */
 abstract class JavaKernels implements Kernels {
   /**
    * Projects 32 blocks at a time: the newest stretch first, as it is still cached; forwards inside
@@ -100,13 +100,14 @@ abstract class JavaKernels implements Kernels {
   }
 
   /**
-   * Updates n elements of a tensor, the first of them at lane 0; what decides also gets its sums.
+   * Updates n elements of a tensor, the first of them at lane 0. If the rule decides, also leaves
+   * the elements' sums in the workspace.
    */
   abstract void update(SteppedTensor t, long begin, int n, Scalars k, Workspace w);
 
   /** Projects n elements of a tensor. */
   abstract void project(SteppedTensor t, long begin, int n, float shrink, Workspace w);
 
-  /** Sums up the squares of n gradients, the first of them at lane 0. */
+  /** Sums up the squares of n gradient elements, the first of them at lane 0. */
   abstract void gradSq(SteppedTensor t, long begin, int n, Workspace w);
 }

@@ -12,15 +12,15 @@ import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.stream.Stream;
 
 /**
- * The one lookup: which backends there are, in the order of preference, and why. CUDA steps device
- * memory, the rest host memory; where the arrays lie decides.
+ * Looks up the backends in order of preference, with a reason for each. CUDA steps device memory,
+ * the rest host memory; where the arrays lie decides.
  */
 public final class KernelProvider {
   /**
-   * A backend.
+   * A backend, available or not.
    *
-   * @param kernels what runs the blocks on the CPU; null for CUDA and where it is not available
-   * @param reason in one sentence, what runs or why it does not
+   * @param kernels the CPU kernels; null for CUDA, and if the backend is not available
+   * @param reason one sentence: what runs, or why the backend cannot run
    */
   public record Candidate(String name, boolean available, Kernels kernels, String reason) {
     private static Candidate of(Kernels kernels, String reason) {
@@ -38,19 +38,19 @@ public final class KernelProvider {
 
   private KernelProvider() {}
 
-  /** Every backend, the fastest first. */
+  /** Lists every backend, the fastest first. */
   public static List<Candidate> candidates() {
     return Stream.concat(Stream.of(CUDA), CPU.stream()).map(KernelProvider::candidate).toList();
   }
 
   /**
-   * The backend of a name, or the first that is available for the memory in question; no other is
-   * loaded. Says so in the log if only the slow one is left.
+   * Returns the backend of a name, or the first available one for the kind of memory; loads no
+   * backend after that one. Logs a warning if only plain Java is available.
    *
-   * @param forced null: the first that is available
-   * @param device whether it is to step device memory
+   * @param forced the name; null for the first available backend
+   * @param device whether to step device memory
    * @throws IllegalArgumentException if there is no backend of that name
-   * @throws IllegalStateException if it is not available; the message says why
+   * @throws IllegalStateException if the backend is not available; the message says why
    */
   public static Candidate select(String forced, boolean device) {
     if (forced == null && !device) {
@@ -105,7 +105,7 @@ public final class KernelProvider {
     static final Candidate CANDIDATE = scalar();
   }
 
-  /** Whether the JVM was started with the Vector API. */
+  /** Returns whether the JVM was started with the Vector API. */
   public static boolean vectorModule() {
     return ModuleLayer.boot().findModule("jdk.incubator.vector").isPresent();
   }

@@ -4,13 +4,13 @@ import java.util.Arrays;
 
 /**
  * The lanes in which a block is summed up, in the order of the numerics contract: element i of a
- * block goes to lane i mod {@link BlockTable#LANES}; the lanes meet in halves: lane l takes lane l
- * + width, for width = LANES/2, …, 2, 1.
+ * block goes to lane i mod {@link BlockTable#LANES}; then the lanes are folded in halves: lane l
+ * adds lane l + width, for width = LANES/2, …, 2, 1.
  */
 final class Lanes {
   private static final int LANES = BlockTable.LANES;
 
-  /** Room for the three sums of SPD in float, or for one in double. */
+  /** Bytes of the lanes of SPD's three float sums; those of one double sum need fewer. */
   static final long BYTES = 3L * LANES * Float.BYTES;
 
   final float[] dot = new float[LANES];
@@ -25,7 +25,7 @@ final class Lanes {
     Arrays.fill(gradSq, 0);
   }
 
-  /** The sum of float lanes, which are 0 afterwards. */
+  /** Returns the sum of float lanes and sets them to 0. */
   static double fold(float[] lanes) {
     for (int width = LANES / 2; width > 0; width /= 2) {
       for (int lane = 0; lane < width; lane++) {
@@ -37,7 +37,7 @@ final class Lanes {
     return sum;
   }
 
-  /** The sum of double lanes, a power of two of them, which are 0 afterwards. */
+  /** Returns the sum of double lanes, whose number is a power of two, and sets them to 0. */
   static double fold(double[] lanes) {
     for (int width = lanes.length / 2; width > 0; width /= 2) {
       for (int lane = 0; lane < width; lane++) {

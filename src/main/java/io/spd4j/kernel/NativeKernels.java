@@ -13,7 +13,7 @@ final class NativeKernels extends HeldKernels {
 
   private final Isa isa;
 
-  /** The library is loaded and this machine can run the tier. */
+  /** Requires that the library is loaded and that this machine can run the tier. */
   NativeKernels(Isa isa) {
     this.isa = isa;
   }
@@ -29,8 +29,9 @@ final class NativeKernels extends HeldKernels {
   }
 
   /**
-   * Calls the handles themselves: jextract's methods would wrap a closed arena's exception. Each is
-   * a constant where it is called: to call one that a condition chose has crashed C2 (JDK 25).
+   * Calls the method handles directly, because jextract's methods would wrap a closed arena's
+   * exception. Each call names a constant handle: calling a handle that a condition chose has
+   * crashed C2 (JDK 25).
    */
   @Override
   void run(Pass pass, BlockTable table, long begin, long end, MemorySegment[] h) {
@@ -56,7 +57,7 @@ final class NativeKernels extends HeldKernels {
       throw new AssertionError("a downcall threw a checked exception", e);
     }
     if (status != spd4j_h.SPD4J_OK()) {
-      throw new AssertionError("libspd4j refused our block table, status " + status);
+      throw new AssertionError("libspd4j refused the block table, status " + status);
     }
   }
 }

@@ -14,15 +14,15 @@ import java.lang.invoke.MethodType;
 import java.util.Collections;
 
 /**
- * Runs Java code that uses arrays by their addresses, while none of their arenas can be closed.
- * Java keeps a caller's arena open only for native calls that take a segment of it along; so the
- * kernels are called through native code. A thread that tries to close an arena meanwhile gets an
- * {@link IllegalStateException}, and so does a run whose arena is closed already.
+ * Runs Java code that uses arrays by their addresses, and keeps the arrays' arenas open meanwhile.
+ * Java keeps an arena open only during native calls that take one of its segments as an argument,
+ * so the kernels are called through native code. A thread that tries to close an arena during a run
+ * gets an {@link IllegalStateException}; so does a run whose arena is already closed.
  *
- * <p>It needs native access: where that is denied, the class cannot be initialized.
+ * <p>Requires native access: if that is denied, the class cannot be initialized.
  */
 final class OpenArenas {
-  /** A run, for the thread that is in it. */
+  /** Arguments and outcome of a run; each thread has one. */
   private static final class Run {
     private Kernels kernels;
     private Pass pass;
@@ -36,8 +36,8 @@ final class OpenArenas {
   private static final ThreadLocal<Run> RUNS = ThreadLocal.withInitial(Run::new);
 
   /**
-   * Levels of {@link #probe}: compiled, 16 KB and more, where the way through native code takes 2
-   * to 4, being interpreted at first.
+   * Depth of the recursion in {@link #probe}. Compiled, it takes at least 16 KB of stack; the way
+   * through native code, interpreted at first, takes 2 to 4 KB.
    */
   private static final int LEVELS = 1024;
 
@@ -45,10 +45,10 @@ final class OpenArenas {
 
   private OpenArenas() {}
 
-  /** Initializes the class: within a step nothing is to fail any more. */
+  /** Initializes the class, so that this cannot fail within a step. */
   static void prepare() {}
 
-  /** A native function that calls {@link #called}: it takes segments along and reads none. */
+  /** Returns a native function that calls {@link #called} and ignores its segments. */
   private static MethodHandle through() {
     Linker linker = Linker.nativeLinker();
     FunctionDescriptor words = descriptor(JAVA_LONG);
@@ -61,7 +61,7 @@ final class OpenArenas {
       MemorySegment function = linker.upcallStub(target, words, Arena.global());
       return linker.downcallHandle(function, descriptor(ADDRESS));
     } catch (ReflectiveOperationException e) {
-      throw new AssertionError("a class may use its own methods", e);
+      throw new AssertionError("OpenArenas cannot look up its own method", e);
     }
   }
 
@@ -73,7 +73,7 @@ final class OpenArenas {
   /**
    * Runs a pass of the kernels.
    *
-   * @param h {@link Holds#WIDTH} segments, the arenas of which stay open
+   * @param h {@link Holds#WIDTH} segments whose arenas stay open
    */
   static void run(
       Kernels kernels, Pass pass, BlockTable table, long begin, long end, MemorySegment[] h) {
@@ -102,11 +102,11 @@ final class OpenArenas {
       } else if (failure instanceof Error e) {
         throw e;
       }
-      throw new AssertionError("a run ended without a word");
+      throw new AssertionError("a run neither finished nor threw");
     }
   }
 
-  /** What native code calls. An exception that left it would end the JVM. */
+  /** Runs the pass, called by native code. An exception that left this method would end the JVM. */
   private static void called() {
     Run run = null;
     try {
@@ -124,7 +124,7 @@ final class OpenArenas {
     }
   }
 
-  /** Throws the {@link StackOverflowError} here that {@link #called} must not be entered with. */
+  /** Throws a {@link StackOverflowError} here if too little stack is left for {@link #called}. */
   private static int probe(int levels) {
     return levels == 0 ? 0 : 1 + probe(levels - 1);
   }

@@ -1,6 +1,6 @@
 package io.spd4j.kernel;
 
-/** The passes over a run of blocks. */
+/** A pass over a run of blocks. */
 enum Pass {
   UPDATE,
   PROJECT,

@@ -3,8 +3,8 @@ package io.spd4j.kernel;
 import java.util.concurrent.Executor;
 
 /**
- * Runs the passes of a step on several threads, whichever backend computes them. Between two passes
- * it decides on the tensors that threads share.
+ * Runs the passes of a step on several threads, with any CPU backend. Between the passes it decides
+ * on the tensors that threads share.
  */
 final class PassRunner implements AutoCloseable {
   private final Kernels kernels;
@@ -16,8 +16,8 @@ final class PassRunner implements AutoCloseable {
   private Schedule schedule;
 
   /**
-   * @param threads threads that work on a step, the caller's among them
-   * @param executor runs the helpers; null: own daemon threads
+   * @param threads the most threads that work on a step, the caller's included
+   * @param executor runs the helpers; null for daemon threads of the optimizer
    */
   PassRunner(Kernels kernels, BlockTable table, int threads, Executor executor) {
     this.kernels = kernels;
@@ -27,12 +27,12 @@ final class PassRunner implements AutoCloseable {
     team = new Team(threads, executor);
   }
 
-  /** What SPD decided in the last step of each tensor. */
+  /** Returns what SPD decided in the last step of each tensor. */
   SpdDecisions decisions() {
     return decisions;
   }
 
-  /** Steps the tensors of a begun schedule with the rows of scalars that they have in the table. */
+  /** Steps the tensors of a schedule, after {@link #begin}, with their rows of scalars. */
   void step(Schedule schedule) {
     try {
       run(Pass.UPDATE, schedule);
@@ -44,7 +44,7 @@ final class PassRunner implements AutoCloseable {
     }
   }
 
-  /** Decides on those of the tensors that are stepped with SPD; true if any is projected. */
+  /** Decides on the tensors whose rule is SPD; returns whether any is to be projected. */
   private boolean decide(int[] tensors) {
     boolean any = false;
     for (int t : tensors) {
@@ -57,7 +57,8 @@ final class PassRunner implements AutoCloseable {
   }
 
   /**
-   * The sum of the squared gradients of a schedule's tensors, finite exactly if all of them are.
+   * Returns the sum of the squared gradients of a schedule's tensors; it is finite exactly if all
+   * gradients are.
    */
   double gradSq(Schedule schedule) {
     double sum = 0;
@@ -75,7 +76,7 @@ final class PassRunner implements AutoCloseable {
     return sum;
   }
 
-  /** Gets ready; nothing is written yet, whatever the caller's executor throws. */
+  /** Prepares a schedule. The caller's executor may throw here: nothing has been written yet. */
   void begin(Schedule schedule) {
     table.holds(schedule.holds());
     if (schedule.runs() > 1) {
@@ -110,7 +111,7 @@ final class PassRunner implements AutoCloseable {
     }
   }
 
-  /** Projects those blocks of the run that belong to shared tensors, the newest first. */
+  /** Projects the run's blocks of shared tensors, the most recently updated first. */
   private void project(long begin, long end) {
     int[] shared = schedule.shared();
     for (int i = shared.length - 1; i >= 0; i--) {
@@ -122,7 +123,7 @@ final class PassRunner implements AutoCloseable {
     }
   }
 
-  /** Ends the threads; what SPD decided can still be asked for. */
+  /** Ends the threads. SPD's decisions can still be read. */
   @Override
   public void close() {
     team.close();

@@ -14,15 +14,15 @@ import java.util.function.Supplier;
 /** Where the arrays of an optimizer lie, and what steps them there. Immutable. */
 public interface Place {
   /**
-   * The place for arrays like this one.
+   * Returns the place for arrays in the same kind of memory as this one.
    *
-   * @param backend the name of the backend; null: the first that is available for the memory
+   * @param backend the name of the backend; null for the first that is available for the memory
    * @param array an array of the optimizer; {@link MemorySegment#NULL} if it has none
-   * @param stream for CUDA; null: the default stream of the array's device
-   * @param threads threads that work on a step in host memory, the caller's among them
-   * @param executor runs the helpers; null: own daemon threads
+   * @param stream the stream for CUDA; null for the default stream of the array's device
+   * @param threads the most threads that work on a step in host memory, the caller's included
+   * @param executor runs the helpers; null for daemon threads of the optimizer
    * @throws IllegalArgumentException if there is no backend of that name, or a stream is given but
-   *     the backend has none
+   *     the backend is not CUDA
    * @throws IllegalStateException if the backend is not available; the message says why
    */
   static Place of(
@@ -43,19 +43,19 @@ public interface Place {
     return new HostPlace(chosen.kernels(), threads, executor);
   }
 
-  /** The name of the backend. */
+  /** Returns the name of the backend. */
   String backend();
 
-  /** Why an array cannot be stepped here, worded to follow its name; null: it can. */
+  /** Returns why an array cannot be stepped here, worded to follow its name; null if it can. */
   String fault(MemorySegment array);
 
-  /** A new arena for the moments. */
+  /** Opens an arena for the moments. */
   Arena openArena();
 
   /**
-   * A stepper of these tensors.
+   * Returns a stepper of these tensors.
    *
-   * @param groups the groups' settings of the moment, by the tensors' group index
+   * @param groups the groups' current settings, by the tensors' group index
    * @param describe names an array that lies in an arena, for messages
    */
   Stepper stepper(

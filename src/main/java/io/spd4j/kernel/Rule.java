@@ -5,22 +5,22 @@ import java.util.Locale;
 import java.util.function.IntFunction;
 
 /**
- * The decay rules, in the order of {@code native/include/rules.h}: what each does to an element, in
- * plain Java. {@link VectorTemplate} has the same for the Vector API. dev is θ − θ0, u Adam's
- * update; native/NUMERICS.md has the equations.
+ * The decay rules, in the order of {@code native/include/rules.h}, and what each does to an
+ * element, in plain Java. {@link VectorTemplate} has the rules for the Vector API. dev is θ − θ0,
+ * and u is Adam's update; native/NUMERICS.md has the equations.
  */
 public enum Rule {
   /** θ' = θ·(1−ηλ) − u; with λ = 0 plain Adam. */
   ADAMW,
   /** θ' = (θ − ηλ·dev) − u. */
   L2SP,
-  /** g + λ·dev takes the place of g, θ' = θ − u. */
+  /** g + λ·dev replaces g; θ' = θ − u. */
   L2SP_COUPLED,
-  /** θ̃ = θ − u, and the sums that decide on the projection. */
+  /** θ̃ = θ − u; sums decide whether a projection follows. */
   SPD;
 
   /**
-   * The rule of an id, as a decay rule of the public API names itself.
+   * Returns the rule of an id, the name that a public decay rule gives itself.
    *
    * @throws IllegalArgumentException if there is no such rule
    */
@@ -29,9 +29,9 @@ public enum Rule {
   }
 
   /**
-   * The first rule that a library does not have under the same number; null if it has them all.
+   * Returns the first rule that a library does not have under the same number; null if it has all.
    *
-   * @param name what the library calls a rule, a C string; NULL: it has none of that number
+   * @param name returns the library's name for a number, a C string; NULL if it has no such rule
    */
   public static Rule unknown(IntFunction<MemorySegment> name) {
     for (Rule rule : values()) {
@@ -43,17 +43,17 @@ public enum Rule {
     return null;
   }
 
-  /** Whether the rule reads the anchor. */
+  /** Returns whether the rule reads the anchor. */
   public boolean isAnchored() {
     return this != ADAMW;
   }
 
-  /** Whether the rule sums up what it needs to decide on each tensor. */
+  /** Returns whether the rule decides on each tensor, from sums over its elements. */
   public boolean decides() {
     return this == SPD;
   }
 
-  /** {@link Scalars#decay}, before it is rounded. */
+  /** Returns {@link Scalars#decay} before it is rounded. */
   double decay(double lr, double lambda) {
     return switch (this) {
       case ADAMW -> 1 - lr * lambda;
@@ -63,12 +63,12 @@ public enum Rule {
     };
   }
 
-  /** The gradient that goes into the moments. */
+  /** Returns the gradient that goes into the moments. */
   float grad(float decay, float dev, float g) {
     return this == L2SP_COUPLED ? g + decay * dev : g;
   }
 
-  /** The parameter after the update. */
+  /** Returns the parameter after the update. */
   float param(float decay, float theta, float dev, float u) {
     return switch (this) {
       case ADAMW -> theta * decay - u;

@@ -1,6 +1,6 @@
 package io.spd4j.kernel;
 
-/** The contract in plain Java: what every other backend is compared with. */
+/** The numerics contract in plain Java. Tests compare every other backend with this one. */
 final class ScalarKernels extends JavaKernels {
   private static final int LANES = BlockTable.LANES;
   private static final int TILE = Tile.LENGTH;
@@ -25,7 +25,7 @@ final class ScalarKernels extends JavaKernels {
     }
   }
 
-  /** Updates the elements [first, end) behind one of a tensor, and adds to their lanes. */
+  /** Updates the elements [begin + first, begin + end) of a tensor and adds to their lanes. */
   static void update(SteppedTensor t, long begin, int first, int end, Scalars k, Workspace w) {
     Tile tile = w.tile();
     for (int i = first; i < end; i += TILE) {
@@ -69,7 +69,7 @@ final class ScalarKernels extends JavaKernels {
     }
   }
 
-  /** Adds what SPD sums up of a tile's elements, the first of which is a block's i-th. */
+  /** Adds a tile's n elements to SPD's sums; the tile starts at element first of its block. */
   private static void sums(Tile tile, Lanes lanes, int first, int n) {
     final float[] dot = lanes.dot;
     final float[] devSq = lanes.devSq;
@@ -89,7 +89,7 @@ final class ScalarKernels extends JavaKernels {
     project(t, begin, 0, n, shrink, w);
   }
 
-  /** Projects the elements [first, end) behind one of a tensor. */
+  /** Projects the elements [begin + first, begin + end) of a tensor. */
   static void project(SteppedTensor t, long begin, int first, int end, float shrink, Workspace w) {
     Tile tile = w.tile();
     for (int i = first; i < end; i += TILE) {
@@ -113,7 +113,7 @@ final class ScalarKernels extends JavaKernels {
     w.gradSq = Lanes.fold(w.lanes.gradSq);
   }
 
-  /** Adds the squares of the gradients [first, end) behind one of a tensor to their lanes. */
+  /** Adds the squared gradients [begin + first, begin + end) of a tensor to their lanes. */
   static void gradSq(SteppedTensor t, long begin, int first, int end, Workspace w) {
     Tile tile = w.tile();
     for (int i = first; i < end; i += TILE) {

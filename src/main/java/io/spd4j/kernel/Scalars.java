@@ -10,7 +10,7 @@ import java.lang.foreign.MemorySegment;
 
 /**
  * The scalars of one group at one step count: computed in double, each rounded once to float. They
- * are kept twice: in fields for Java, and in a {@code spd4j_scalars} row for native code.
+ * are stored twice: in fields for Java, and in a {@code spd4j_scalars} row for native code.
  */
 final class Scalars {
   private static final long BETA1 = at("beta1");
@@ -41,7 +41,7 @@ final class Scalars {
   float gradScale;
 
   /**
-   * Scalars to be set.
+   * Creates scalars that are not set yet.
    *
    * @param row a {@code spd4j_scalars}
    */
@@ -54,7 +54,7 @@ final class Scalars {
   }
 
   /**
-   * Sets all of them.
+   * Sets all scalars.
    *
    * @param gradScale multiplies every gradient
    * @param t the step count after this step: 1, 2, …
@@ -83,7 +83,7 @@ final class Scalars {
     return rounded;
   }
 
-  /** By repeated squaring, because pow may differ in its last bit between machines. */
+  /** Returns a power by repeated squaring: pow may differ in its last bit between machines. */
   static double power(double base, long exponent) {
     double result = 1;
     for (; exponent > 0; exponent >>= 1) {

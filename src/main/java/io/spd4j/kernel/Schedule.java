@@ -7,20 +7,20 @@ import java.util.Map;
 import java.util.stream.IntStream;
 
 /**
- * How the tensors that are stepped are gone through: cut into one run of blocks a thread. A tensor
- * that lies in one run is stepped by its thread alone, which decides on it and projects it while it
- * is in cache; a tensor that is cut waits for all threads before SPD can decide. There are fewer of
- * these than threads. Built anew only when other tensors are stepped than before, or a gradient
- * lies in another arena.
+ * The division of a step's tensors into one run of blocks per thread. A tensor that lies in one run
+ * is stepped by one thread, which decides on it and projects it while it is in cache. For a tensor
+ * that is cut, SPD can only decide after all threads; there are fewer such tensors than threads. A
+ * new schedule is made only if other tensors are to be stepped, or a gradient moves to another
+ * arena.
  */
 final class Schedule {
-  /** Elements that make it worth to wake another thread. */
+  /** Elements per run that make it worthwhile to wake another thread. */
   private static final long RUN = 1 << 15;
 
-  /** For the question whether other threads than a confined arena's owner may use a segment. */
+  /** A thread that owns no arena: it cannot access segments of confined arenas. */
   private static final Thread ANY_OTHER = Thread.ofPlatform().unstarted(() -> {});
 
-  /** A run may be longer than its share by a part of it, if it need not share a tensor then. */
+  /** The end of a run may move by 1/TOLERANCE of a run, if that avoids cutting a tensor. */
   private static final int TOLERANCE = 64;
 
   private final int first;
@@ -41,9 +41,9 @@ final class Schedule {
   }
 
   /**
-   * The schedule of the tensors [first, end) that have a row of scalars.
+   * Returns a schedule of those of the tensors [first, end) that have a row of scalars.
    *
-   * @param threads runs at the most
+   * @param threads the most runs
    */
   static Schedule of(BlockTable table, int first, int end, int threads) {
     Map<MemorySegment.Scope, MemorySegment> scopes = new LinkedHashMap<>();
@@ -71,7 +71,7 @@ final class Schedule {
   }
 
   /**
-   * Cuts the blocks of the tensors [first, end) into runs of about as many elements each, and
+   * Cuts the blocks of the tensors [first, end) into runs with about equal numbers of elements,
    * between two tensors if that is near enough.
    */
   private static long[] bounds(BlockTable table, int first, int end, long numel, int runs) {
@@ -114,12 +114,12 @@ final class Schedule {
     return next < bounds.length && bounds[next] < table.firstBlock(tensor + 1);
   }
 
-  /** The first tensor. */
+  /** Returns the first tensor. */
   int first() {
     return first;
   }
 
-  /** The tensor behind the last one. */
+  /** Returns the tensor after the last one. */
   int end() {
     return end;
   }
@@ -128,12 +128,12 @@ final class Schedule {
     return bounds.length - 1;
   }
 
-  /** The first block of a run; that of the next run is its end. */
+  /** Returns the first block of a run; the run ends at the first block of the next one. */
   long bound(int run) {
     return bounds[run];
   }
 
-  /** The tensors that no run holds whole; an empty one is in no run at all. */
+  /** Returns the tensors that lie whole in no run, empty tensors included. */
   int[] shared() {
     return shared;
   }
@@ -143,8 +143,8 @@ final class Schedule {
   }
 
   /**
-   * A segment of an arena that is closed or belongs to another thread, null if the calling thread
-   * may use all.
+   * Returns a segment whose arena is closed or belongs to another thread; null if the calling
+   * thread may use all segments.
    */
   MemorySegment inaccessible() {
     Thread thread = Thread.currentThread();

@@ -1,12 +1,12 @@
 package io.spd4j.kernel;
 
 /**
- * The settings of a group of tensors. Immutable: whoever changes one makes a new record, so that
- * comparing references tells whether anything changed.
+ * The settings of a group of tensors. Immutable: each change makes a new record, so comparing
+ * references tells whether anything changed.
  *
  * @param rule the decay rule
  * @param lambda λ, the strength of the rule
- * @param lr η
+ * @param lr η, the learning rate
  * @param beta1 β1, in [0, 1)
  * @param beta2 β2, in [0, 1)
  * @param eps ε
@@ -22,7 +22,7 @@ public record Settings(
     double eps,
     boolean maximize,
     boolean frozen) {
-  /** torch's defaults, without decay. */
+  /** The defaults of torch, without decay. */
   public static final Settings DEFAULTS =
       new Settings(Rule.ADAMW, 0, 1e-3, 0.9, 0.999, 1e-8, false, false);
 

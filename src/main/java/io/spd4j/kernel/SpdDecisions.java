@@ -8,8 +8,8 @@ import static java.lang.foreign.ValueLayout.JAVA_LONG;
 import java.lang.foreign.MemorySegment;
 
 /**
- * What SPD decided on each tensor of a table, as {@code spd4j_decision} rows: native kernels write
- * them, too. Threads may decide on different tensors at once.
+ * SPD's decisions on the tensors of a table, as {@code spd4j_decision} rows, which native kernels
+ * write, too. Threads may decide on different tensors at once.
  */
 final class SpdDecisions {
   private static final long ROW = TableLayout.DECISION.byteSize();
@@ -30,17 +30,17 @@ final class SpdDecisions {
     rows = table.rows(TableLayout.DECISION, table.tensorCount());
   }
 
-  /** The decisions, as {@code spd4j_decision} rows. */
+  /** Returns the decisions as {@code spd4j_decision} rows. */
   MemorySegment rows() {
     return rows;
   }
 
-  /** Keeps what was decided, as the table's memory is about to be freed. */
+  /** Copies the decisions to the heap, because the table's memory is about to be freed. */
   void detach() {
     rows = MemorySegment.ofArray(rows.toArray(JAVA_LONG));
   }
 
-  /** Decides on a tensor from the sums of its blocks: λ·r if it is selected, else 0. */
+  /** Decides on a tensor from its blocks' sums; returns λ·r if it is selected, else 0. */
   float decide(int tensor) {
     Scalars k = table.scalars(table.scalarsOf(tensor));
     double gradDot = sum(tensor, TableLayout.GRAD_DOT);
@@ -63,13 +63,13 @@ final class SpdDecisions {
     return shrink;
   }
 
-  /** The sum over a tensor's blocks of the field at an offset of {@code spd4j_sums}. */
+  /** Returns the sum over a tensor's blocks of the field at this offset in {@code spd4j_sums}. */
   double sum(int tensor, long field) {
     long first = table.firstBlock(tensor);
     return TensorSum.of(table.sums(), first, table.firstBlock(tensor + 1) - first, field);
   }
 
-  /** What was decided in the last step of a tensor with SPD, null before its first. */
+  /** Returns the decision of a tensor's last step with SPD; null before the first. */
   SpdDecision of(int tensor) {
     long row = tensor * ROW;
     long checked = rows.get(JAVA_LONG, row + CHECKED);

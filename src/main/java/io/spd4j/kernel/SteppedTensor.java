@@ -6,14 +6,14 @@ import java.util.Objects;
 import java.util.stream.Stream;
 
 /**
- * A parameter tensor as a {@link Stepper} is given it. Its arrays are float32, native memory, all
- * of the same size.
+ * A parameter tensor as a {@link Stepper} gets it. Its arrays are float32, off-heap, and all of the
+ * same size.
  *
- * @param group the index of its group's {@link Settings}
- * @param step the steps that it has taken before
- * @param grad null: there is none at the moment
- * @param anchor null: the origin
- * @param maxExpAvgSq null: not AMSGrad
+ * @param group the index of its group, whose {@link Settings} apply
+ * @param step the number of steps that the tensor has taken before
+ * @param grad null if the tensor has no gradient at present
+ * @param anchor null for the origin
+ * @param maxExpAvgSq null if the group is not AMSGrad
  */
 public record SteppedTensor(
     int group,
@@ -24,19 +24,19 @@ public record SteppedTensor(
     MemorySegment expAvg,
     MemorySegment expAvgSq,
     MemorySegment maxExpAvgSq) {
-  /** The same tensor with another gradient. */
+  /** Returns this tensor with another gradient. */
   SteppedTensor withGrad(MemorySegment grad) {
     return new SteppedTensor(group, step, param, grad, anchor, expAvg, expAvgSq, maxExpAvgSq);
   }
 
-  /** The arrays there are. */
+  /** Returns the arrays that are not null. */
   public List<MemorySegment> arrays() {
     return Stream.of(param, grad, anchor, expAvg, expAvgSq, maxExpAvgSq)
         .filter(Objects::nonNull)
         .toList();
   }
 
-  /** The number of elements. */
+  /** Returns the number of elements. */
   public long numel() {
     return param.byteSize() / Float.BYTES;
   }

@@ -3,21 +3,20 @@ package io.spd4j.kernel;
 import java.lang.foreign.MemorySegment;
 
 /**
- * Takes an optimizer's steps: with CPU threads, or on a device. It knows the tensors by their index
- * and holds their step counts and SPD's decisions; the groups' settings are read anew by every
- * call.
+ * Takes an optimizer's steps, with CPU threads or on a device. A stepper knows the tensors by their
+ * index and keeps their step counts and SPD's decisions. Each call rereads the groups' settings.
  *
- * <p>Not thread-safe; only {@link #stepCount} and {@link #decision} may be called at any time. The
- * arguments have been checked. Every call that steps, or looks for what to step, throws an {@link
- * IllegalStateException} if an arena is closed (nothing has changed) or an earlier step broke off
- * half done, and a {@link WrongThreadException} if a segment belongs to another thread (nothing has
- * changed).
+ * <p>Not thread-safe, but {@link #stepCount} and {@link #decision} may be called at any time.
+ * Callers have checked the arguments. Every call that steps, or finds out what to step, throws an
+ * {@link IllegalStateException} if an arena is closed (nothing has changed) or an earlier step
+ * broke off half done, and a {@link WrongThreadException} if a segment belongs to another thread
+ * (nothing has changed).
  */
 public interface Stepper extends AutoCloseable {
   /**
    * Sets the gradient that the next step of a tensor reads.
    *
-   * @param gradient null: none, the next step leaves the tensor alone
+   * @param gradient null for none: the next step then leaves the tensor alone
    */
   void gradient(int tensor, MemorySegment gradient);
 
@@ -25,38 +24,39 @@ public interface Stepper extends AutoCloseable {
   void step(double gradScale);
 
   /**
-   * Steps with the gradients scaled by min(1, maxNorm / (norm + 1e-6)), or leaves everything as it
-   * is if the norm is not finite.
+   * Steps with the gradients scaled by min(1, maxNorm / (norm + 1e-6)), or changes nothing if the
+   * norm is not finite.
    *
    * @return the norm of the gradients times gradScale, before clipping
    */
   double stepClipped(double maxNorm, double gradScale);
 
-  /** The same without an answer, so that a device need not be waited for. */
+  /** Steps as {@link #stepClipped} does, but returns no norm and so waits for no device. */
   void clipAndStep(double maxNorm, double gradScale);
 
-  /** The norm of the gradients of the tensors that the next step would step. */
+  /** Returns the norm of the gradients that the next step would use. */
   double gradientNorm();
 
   /**
    * Steps one tensor.
    *
-   * @return false if it was left alone: no gradient, or its group is frozen
+   * @return false if the tensor was left alone: it has no gradient, or its group is frozen
    */
   boolean stepAlone(int tensor, double gradScale);
 
-  /** How many steps a tensor has taken; also after {@link #close}. */
+  /** Returns the number of steps that a tensor has taken; works after {@link #close}, too. */
   long stepCount(int tensor);
 
   /**
-   * What SPD did in its last step of a tensor, null before its first; also after {@link #close}.
+   * Returns what SPD did in its last step of a tensor, null before its first; works after {@link
+   * #close}, too.
    */
   SpdDecision decision(int tensor);
 
-  /** Sends what has changed to the device, for steps that are replayed there; else nothing. */
+  /** Sends what has changed to the device, for replayed steps; does nothing on the CPU. */
   void uploadSettings();
 
-  /** Frees what the steps needed; the tensors' arrays are not the stepper's. To be called once. */
+  /** Frees the stepper's own memory, but not the tensors' arrays. Call it only once. */
   @Override
   void close();
 }

@@ -11,9 +11,9 @@ import java.lang.foreign.MemoryLayout.PathElement;
 import java.lang.foreign.StructLayout;
 
 /**
- * The structs of {@code spd4j.h}, written by hand: the generated layouts call restricted methods
- * when they are initialized, so plain Java could not use them where native access is denied. A test
- * compares the two.
+ * The structs of {@code spd4j.h}, written by hand, because the generated layouts call restricted
+ * methods when they are initialized: plain Java could not use them if native access is denied. A
+ * test compares the two.
  */
 public final class TableLayout {
   public static final StructLayout TENSOR =

@@ -7,9 +7,9 @@ import java.util.concurrent.atomic.AtomicLongArray;
 import java.util.concurrent.locks.LockSupport;
 
 /**
- * Runs the parts of a phase on the calling thread and on helpers: threads of its own, or tasks of
- * an executor that the caller brings. Whoever comes first takes a part, each helper looking at its
- * own first, so that it finds in its cache what it left there in the phase before. The calling
+ * Runs the parts of a phase on the calling thread and on helpers: the team's own threads, or tasks
+ * on the caller's executor. Each part goes to the first thread that asks. A helper tries its own
+ * part first, because its cache still holds that part's data from the previous phase. The calling
  * thread takes what is left, so a busy executor delays nothing.
  */
 final class Team implements AutoCloseable {
@@ -18,10 +18,10 @@ final class Team implements AutoCloseable {
     void run(int part);
   }
 
-  /** About 50 µs: longer than the gap between two phases of a step, or between steps in a loop. */
+  /** About 50 µs of waiting: longer than the gap between phases, or between steps in a loop. */
   private static final int SPINS = 2_000;
 
-  /** About as long, or longer where other threads want the processor. */
+  /** About 50 µs of waiting, too, or more if other threads want the processor. */
   private static final int YIELDS = 200;
 
   private static final long NAP_NANOS = 50_000;
@@ -31,13 +31,13 @@ final class Team implements AutoCloseable {
   private final Runnable[] helpers;
   private final Thread[] threads;
 
-  /** The phase in which each part was last taken. */
+  /** The last phase in which each part was taken. */
   private final AtomicLongArray taken;
 
   private final AtomicInteger unfinished = new AtomicInteger();
   private Work work;
 
-  /** The thread that runs the phases; an executor may run a helper on it, too. */
+  /** The thread that runs the phases. An executor may run a helper on this thread, too. */
   private volatile Thread caller;
 
   private volatile long phase;
@@ -46,8 +46,8 @@ final class Team implements AutoCloseable {
   private volatile Throwable failure;
 
   /**
-   * @param size parts of a phase, and threads at the most
-   * @param executor runs the helpers; null: the team has its own daemon threads
+   * @param size the parts of a phase, and the most threads
+   * @param executor runs the helpers; null for daemon threads of the team
    */
   Team(int size, Executor executor) {
     this.size = size;
@@ -64,7 +64,7 @@ final class Team implements AutoCloseable {
         }
       }
     } catch (Error e) {
-      close(); // no thread more: those that were started end
+      close(); // ends the threads that were started
       throw e;
     }
   }
@@ -73,7 +73,7 @@ final class Team implements AutoCloseable {
     return size;
   }
 
-  /** Calls the helpers: phases follow. */
+  /** Calls the helpers for the phases that follow. */
   void begin() {
     caller = Thread.currentThread();
     stepping = true;
@@ -93,7 +93,7 @@ final class Team implements AutoCloseable {
     }
   }
 
-  /** Runs all parts of a phase; throws what a part threw, once all have ended. */
+  /** Runs all parts of a phase. If a part threw, throws that again once all parts have ended. */
   void run(Work work) {
     this.work = work;
     unfinished.set(size);
@@ -112,13 +112,13 @@ final class Team implements AutoCloseable {
     }
   }
 
-  /** Lets the helpers go. */
+  /** Releases the helpers. */
   void end() {
     stepping = false;
     caller = null;
   }
 
-  /** The life of an own thread: asleep between steps, unless the next one follows at once. */
+  /** Runs one of the team's threads. It sleeps between steps, unless the next follows at once. */
   private void live(int part) {
     for (int spins = 0; !closed; spins++) {
       if (stepping) {
@@ -128,13 +128,13 @@ final class Team implements AutoCloseable {
         Thread.onSpinWait();
       } else {
         LockSupport.park(this);
-        // The JDK interrupts a thread whose arena is closed, and an interrupted one never sleeps.
+        // The JDK interrupts a thread whose arena is closed; an interrupted thread never parks.
         Thread.interrupted();
       }
     }
   }
 
-  /** Helps in the phases of one step; on the calling thread it would wait for itself. */
+  /** Helps in the phases of one step, but not on the calling thread: that would block itself. */
   private void help(int part) {
     if (Thread.currentThread() == caller) {
       return;
@@ -153,8 +153,8 @@ final class Team implements AutoCloseable {
   }
 
   /**
-   * Takes parts until none is left, the own one first. Every part of a phase is taken before the
-   * phase ends, so a helper that comes too late finds nothing to take.
+   * Takes parts until none is left, starting with the helper's own. Every part is taken before its
+   * phase ends, so a late helper finds nothing to take.
    */
   private void take(long current, int own) {
     for (int i = 0; i < size; i++) {
@@ -182,7 +182,7 @@ final class Team implements AutoCloseable {
     }
   }
 
-  /** Ends the team's own threads. No step is under way. */
+  /** Ends the team's own threads. No step may be under way. */
   @Override
   public void close() {
     closed = true;

@@ -7,12 +7,13 @@ import java.util.Arrays;
 
 /**
  * The sum over a tensor's blocks, in the order of the numerics contract: block b goes to lane b mod
- * {@link BlockTable#TENSOR_LANES}, each lane adds in index order, and the lanes meet in halves.
+ * {@link BlockTable#TENSOR_LANES}, each lane adds in index order, and then the lanes are folded in
+ * halves.
  */
 final class TensorSum {
   private static final int LANES = BlockTable.TENSOR_LANES;
 
-  /** Sums in a row of the table. */
+  /** Doubles in a row of sums. */
   private static final int ROW = (int) (TableLayout.SUMS.byteSize() / Double.BYTES);
 
   private static final ThreadLocal<TensorSum> THREADS = ThreadLocal.withInitial(TensorSum::new);
@@ -23,10 +24,10 @@ final class TensorSum {
   private TensorSum() {}
 
   /**
-   * Adds up.
+   * Adds up one field of a tensor's blocks.
    *
-   * @param sums {@code spd4j_sums} rows, of one tensor or of its shards one after the other
-   * @param first the first block's row
+   * @param sums {@code spd4j_sums} rows of a tensor, or of its shards one after another
+   * @param first the row of the first block
    * @param field the offset of the sum in a row
    */
   static double of(MemorySegment sums, long first, long blocks, long field) {

@@ -6,13 +6,13 @@ import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 
 /**
- * A stretch of a tensor's arrays on the heap, where plain Java computes: C2 compiles that to fast
- * code from the start. In loops over a caller's segments it hoists the check for a confined arena's
- * owner where that is what the program's other segments had, compiles again if it was wrong, and is
- * so a hundred times.
+ * A stretch of a tensor's arrays, copied to the heap for plain Java: C2 compiles loops over heap
+ * arrays to fast code from the start. In loops over a caller's segments it hoists the check for a
+ * confined arena's owner if the program's other segments had one, compiles again if that was wrong,
+ * and is wrong a hundred times.
  */
 final class Tile {
-  /** Elements at the most, in rows of {@link BlockTable#LANES}: all arrays together fit into L1. */
+  /** The most elements, a multiple of {@link BlockTable#LANES}: all arrays together fit into L1. */
   static final int LENGTH = 1024;
 
   final float[] param = new float[LENGTH];
@@ -28,7 +28,7 @@ final class Tile {
   /**
    * Reads n elements of a tensor.
    *
-   * @param anchored whether the anchor is asked for; else it is 0
+   * @param anchored whether to read the anchor; otherwise it is 0
    */
   void read(SteppedTensor a, long begin, int n, boolean anchored) {
     read(a.param(), begin, param, n);
@@ -41,7 +41,7 @@ final class Tile {
     }
   }
 
-  /** Writes what an update changed of n elements of a tensor. */
+  /** Writes n elements of the arrays that an update changes. */
   void write(SteppedTensor a, long begin, int n) {
     write(param, a.param(), begin, n);
     write(expAvg, a.expAvg(), begin, n);
@@ -51,7 +51,7 @@ final class Tile {
     }
   }
 
-  /** Reads n elements of an array; of no array (null, an anchor at the origin) zeros. */
+  /** Reads n elements of an array; zeros if it is null (an anchor at the origin). */
   static void read(MemorySegment array, long begin, float[] tile, int n) {
     if (array == null) {
       Arrays.fill(tile, 0, n, 0);
@@ -60,7 +60,7 @@ final class Tile {
     }
   }
 
-  /** Writes n elements of an array. */
+  /** Writes n elements to an array. */
   static void write(float[] tile, MemorySegment array, long begin, int n) {
     MemorySegment.copy(tile, 0, array, JAVA_FLOAT, begin * Float.BYTES, n);
   }

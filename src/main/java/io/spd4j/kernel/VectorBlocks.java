@@ -17,13 +17,13 @@ import jdk.incubator.vector.VectorOperators;
 import jdk.incubator.vector.VectorShuffle;
 
 /**
- * The blocks of the Vector API's kernels. What is left behind the last whole vector is plain
- * Java's. Nothing keeps the arrays' arenas open but who calls.
+ * The Vector API's kernels for single blocks. Plain Java handles the elements after the last whole
+ * vector. The caller keeps the arrays' arenas open.
  */
 final class VectorBlocks extends JavaKernels {
   private static final int LANES = BlockTable.LANES;
 
-  /** Read now: within a step nothing is to fail any more. */
+  /** Read when the class is initialized, so that this cannot fail within a step. */
   private static final byte[] TEMPLATE = VectorLoops.template();
 
   private static final VectorLoops[] LOOPS = new VectorLoops[Rule.values().length << 3];
@@ -97,7 +97,7 @@ final class VectorBlocks extends JavaKernels {
     return loops != null ? loops : loaded(kind);
   }
 
-  /** Loads the loops of a kind of step: two threads may, and use either. */
+  /** Loads the loops of a kind of step. If two threads do so at once, either result will do. */
   private static VectorLoops loaded(int kind) {
     return LOOPS[kind] =
         VectorLoops.of(
@@ -106,7 +106,7 @@ final class VectorBlocks extends JavaKernels {
             TEMPLATE);
   }
 
-  /** The sum of a set of lanes; added: four vectors of them have been added up already. */
+  /** Returns the sum of a set of lanes; added tells whether its four vectors are added up. */
   private static double sum(long lanes, boolean added) {
     for (int width = LANES / 2; !added && width >= WIDTH; width /= 2) {
       for (int lane = 0; lane < width; lane += WIDTH) {
@@ -125,7 +125,7 @@ final class VectorBlocks extends JavaKernels {
     return sum.add(sum.rearrange(BY_1)).lane(0);
   }
 
-  /** Brings lane l + width to lane l; lanes that have none there do not matter any more. */
+  /** Returns the shuffle that moves lane l + width to lane l; wrapped lanes do not matter. */
   private static VectorShuffle<Float> by(int width) {
     return VectorShuffle.fromOp(S, lane -> (lane + width) % WIDTH);
   }
@@ -141,7 +141,7 @@ final class VectorBlocks extends JavaKernels {
     int done = S.loopBound(n);
     if (done > 0) {
       long from = begin * Float.BYTES;
-      // Where lanes lie is nothing to a projection.
+      // A projection has no lanes, so either kind will do.
       loops(Rule.SPD, t, IN_REGISTERS)
           .project(t.param().address() + from, address(t.anchor()) + from, shrink, done);
     }
@@ -207,7 +207,7 @@ final class VectorBlocks extends JavaKernels {
     return (long) (i & (LANES - 1)) * Double.BYTES;
   }
 
-  /** The lanes of the elements from i on, from registers. */
+  /** Stores the lanes of the elements from i on. */
   private static void storeLanes(long lanes, int i, DoubleVector low, DoubleVector high) {
     store(low, lanes + laneBytes(i));
     store(high, lanes + laneBytes(i) + BYTES);

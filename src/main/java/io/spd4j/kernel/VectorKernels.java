@@ -3,13 +3,13 @@ package io.spd4j.kernel;
 import java.lang.foreign.MemorySegment;
 
 /**
- * The kernels in the Vector API. They need native access, as they use arrays by their addresses.
+ * The Vector API kernels. They require native access, because they use arrays by their addresses.
  */
 final class VectorKernels extends HeldKernels {
   private final Kernels blocks = new VectorBlocks();
 
   /**
-   * @throws ExceptionInInitializerError if native access is denied, or there are no such vectors
+   * @throws ExceptionInInitializerError if native access is denied or the vector width invalid
    */
   VectorKernels() {
     OpenArenas.prepare();

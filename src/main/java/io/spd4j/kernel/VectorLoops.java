@@ -9,21 +9,21 @@ import java.lang.invoke.MethodType;
 
 /**
  * The loops over the whole vectors of a block, for one kind of step. They are written once, in
- * {@link VectorTemplate}, and loaded as a class of their own for each kind: to the JIT the kind is
- * a constant, and what one kind does cannot slow down another. One class for all is up to 2.5 times
- * slower in a JVM that has taken steps of several kinds.
+ * {@link VectorTemplate}, and loaded as a separate class for each kind: the JIT sees the kind as a
+ * constant, and no kind can slow down another. One class for all kinds is up to 2.5 times slower in
+ * a JVM that has taken steps of several kinds.
  *
- * <p>They are called through method handles that are no constants to C2, so that it compiles each
- * loop alone, when that loop is hot. Into a caller that other kinds made hot it would inline one
- * that has hardly run, without the methods that did not run yet: its vectors went to the heap, for
- * good.
+ * <p>The loops are called through method handles that are not constants to C2, so that C2 compiles
+ * each loop alone, once it is hot. Otherwise C2 would inline a loop that has hardly run into a
+ * caller that other kinds made hot, but not the methods that had not run yet: the loop's vectors
+ * would go to the heap for good.
  */
 final class VectorLoops {
   /**
-   * What a loop need not ask in each iteration.
+   * What stays constant during a loop.
    *
-   * @param inRegisters whether the lanes of SPD's sums are four vectors each, and nothing is added
-   *     to them behind the loop
+   * @param inRegisters whether four vectors hold the lanes of each of SPD's sums, and nothing is
+   *     added to the lanes after the loop
    */
   record Kind(Rule rule, boolean anchored, boolean amsgrad, boolean inRegisters) {}
 
@@ -50,7 +50,7 @@ final class VectorLoops {
     this.project = project;
   }
 
-  /** The class file that all are made from. */
+  /** Returns the class file that all loops are made from. */
   static byte[] template() {
     try (InputStream code = VectorLoops.class.getResourceAsStream("VectorTemplate.class")) {
       if (code == null) {
@@ -62,7 +62,7 @@ final class VectorLoops {
     }
   }
 
-  /** The loops of a kind of step, in a new class. */
+  /** Returns the loops of a kind of step, in a new class. */
   static VectorLoops of(Kind kind, byte[] template) {
     try {
       MethodHandles.Lookup loops =
@@ -71,17 +71,17 @@ final class VectorLoops {
           loops.findStatic(loops.lookupClass(), "update", UPDATE),
           loops.findStatic(loops.lookupClass(), "project", PROJECT));
     } catch (ReflectiveOperationException e) {
-      throw new AssertionError("this package may define its own classes", e);
+      throw new AssertionError("a class of this package cannot be defined", e);
     }
   }
 
   /**
-   * Updates n elements, a multiple of the vector's, of the arrays at these addresses; an array that
-   * the kind has not is not read.
+   * Updates n elements, a multiple of the vector length, of the arrays at these addresses. Arrays
+   * that the kind does not have are not read.
    *
-   * @param lanes where the lanes of SPD's sums lie, three sets of {@link BlockTable#LANES} floats,
-   *     0 before; if they are in registers, the first vector of each set is written: the four of
-   *     them added up
+   * @param lanes the address of the lanes of SPD's sums: three sets of {@link BlockTable#LANES}
+   *     floats, all 0 before. If the lanes are in registers, only the first vector of each set is
+   *     written: the sum of all four
    */
   void update(
       long param,
@@ -100,7 +100,7 @@ final class VectorLoops {
     }
   }
 
-  /** SPD's projection of n elements, a multiple of the vector's. */
+  /** Projects n elements, a multiple of the vector length. */
   void project(long param, long anchor, float shrink, int n) {
     try {
       project.invokeExact(param, anchor, shrink, n);
@@ -113,6 +113,6 @@ final class VectorLoops {
     if (e instanceof RuntimeException runtime) {
       throw runtime;
     }
-    return e instanceof Error error ? error : new AssertionError("not declared", e);
+    return e instanceof Error error ? error : new AssertionError("an undeclared exception", e);
   }
 }

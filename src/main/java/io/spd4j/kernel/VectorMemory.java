@@ -11,14 +11,14 @@ import jdk.incubator.vector.VectorShape;
 import jdk.incubator.vector.VectorSpecies;
 
 /**
- * Vectors at the machine's preferred width, or at the one that {@code -Dspd4j.vector.bits} names
- * (128, 256, 512), and how they get to memory: by address, through one constant segment that is the
+ * Vectors of the machine's preferred width, or of the width that {@code -Dspd4j.vector.bits} names
+ * (128, 256 or 512), and access to memory by address, through one constant segment that covers the
  * whole address space.
  *
- * <p>A segment of the caller's would have its arena's state and owner checked in each iteration,
- * and HotSpot hoists the check for a confined arena's owner where other segments of the program had
- * one, compiles again as it was wrong, and is so a hundred times: half a minute at a thirtieth of
- * the speed. That the addresses are right and stay valid is up to who calls the loops ({@link
+ * <p>With the caller's segments, every iteration would check an arena's state and owner. HotSpot
+ * hoists the check for a confined arena's owner if other segments of the program had one, compiles
+ * again because that was wrong, and is wrong a hundred times: half a minute at a thirtieth of the
+ * speed. The caller of the loops ensures that addresses are right and stay valid ({@link
  * OpenArenas}).
  */
 final class VectorMemory {
@@ -32,7 +32,7 @@ final class VectorMemory {
   /** Whether four vectors hold all lanes of a sum. */
   static final boolean IN_REGISTERS = 4 * WIDTH == BlockTable.LANES;
 
-  /** Bytes of a set of float lanes. */
+  /** Bytes of a set of float lanes, which hold one sum. */
   static final long SET = (long) BlockTable.LANES * Float.BYTES;
 
   static final ByteOrder ORDER = ByteOrder.nativeOrder();

@@ -13,13 +13,15 @@ import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorOperators;
 
 /**
- * The loops of every kind of step: each {@link VectorLoops} is this code once more. What it has in
- * methods is small: the JIT inlines no others, and a vector that crosses a call goes to the heap.
+ * The loops of every kind of step; each {@link VectorLoops} is another copy of this code. Its
+ * methods are small, because the JIT inlines no others, and a vector that crosses a call goes to
+ * the heap.
  *
- * <p>Where four vectors hold all lanes of a sum, the loop keeps them in registers, the one whose
- * turn it is always in the first: each iteration moves them on by one. Narrower vectors would be
- * too many for that, and where elements are left behind the last vector, their lanes are asked for:
- * then the lanes stay in memory. (Twelve stores behind the loop were more than C2 inlines.)
+ * <p>If four vectors hold all lanes of a sum, the loop keeps them in registers. The vector to add
+ * to is always the first: each iteration rotates the four by one. The lanes stay in memory if
+ * vectors are narrower, as too many registers would be needed, and if elements follow the last
+ * whole vector, as those need their lanes. (Twelve stores after the loop were more than C2
+ * inlines.)
  */
 final class VectorTemplate {
   private static final VectorLoops.Kind KIND = kind();
@@ -35,25 +37,25 @@ final class VectorTemplate {
     try {
       return MethodHandles.classData(MethodHandles.lookup(), "_", VectorLoops.Kind.class);
     } catch (IllegalAccessException e) {
-      throw new AssertionError("a class may read its own data", e);
+      throw new AssertionError("a class cannot read its own data", e);
     }
   }
 
-  /** The first moment, stored. */
+  /** Updates, stores and returns the first moment. */
   private static FloatVector expAvg(long address, FloatVector g, Scalars k) {
     FloatVector m = load(address).mul(k.beta1).add(g.mul(k.oneMinusBeta1));
     store(m, address);
     return m;
   }
 
-  /** The second moment, stored. */
+  /** Updates, stores and returns the second moment. */
   private static FloatVector expAvgSq(long address, FloatVector g, Scalars k) {
     FloatVector v = load(address).mul(k.beta2).add(g.mul(k.oneMinusBeta2).mul(g));
     store(v, address);
     return v;
   }
 
-  /** AMSGrad's maximum, stored. */
+  /** Updates, stores and returns AMSGrad's maximum. */
   private static FloatVector maxExpAvgSq(long address, FloatVector v) {
     FloatVector max = load(address);
     FloatVector s =
@@ -109,7 +111,7 @@ final class VectorTemplate {
         updated = theta.sub(u);
       }
       store(updated, param + at);
-      if (RULE == Rule.SPD) { // no methods of ours from here on: in one so big C2 inlines none
+      if (RULE == Rule.SPD) { // calls no methods of ours: C2 inlines none into so big a method
         final FloatVector newDev = ANCHORED ? updated.sub(anchor) : updated;
         if (IN_REGISTERS) {
           final FloatVector dot = dot0.add(g.mul(dev));
@@ -142,7 +144,7 @@ final class VectorTemplate {
       }
     }
     if (RULE == Rule.SPD && IN_REGISTERS) {
-      // Whichever vector was the first: these sums are the same.
+      // The order of the additions is the same whichever vector comes first.
       final FloatVector dot = dot0.add(dot2).add(dot1.add(dot3));
       final FloatVector devSq = devSq0.add(devSq2).add(devSq1.add(devSq3));
       final FloatVector newDevSq = newDevSq0.add(newDevSq2).add(newDevSq1.add(newDevSq3));

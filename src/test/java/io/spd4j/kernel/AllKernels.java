@@ -5,11 +5,11 @@ import io.spd4j.nativelib.NativeLibrary;
 import java.util.ArrayList;
 import java.util.List;
 
-/** Every implementation that this machine can run: the C code in each of its tiers, too. */
+/** Every implementation that this machine can run, the C code in each of its tiers included. */
 public final class AllKernels {
   private AllKernels() {}
 
-  /** The scalar one first: the others are compared with it. */
+  /** Lists the scalar kernels first: tests compare the others with them. */
   public static List<Kernels> list() {
     List<Kernels> all = new ArrayList<>();
     all.add(new ScalarKernels());

@@ -11,12 +11,12 @@ import java.util.stream.Stream;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** A pass that breaks off within a block leaves nothing behind for the next one on its thread. */
+/** A pass that breaks off within a block does not affect the next pass on its thread. */
 class BrokenPassTest {
-  /** One block, several tiles, and no multiple of any vector. */
+  /** One block of several tiles, not a multiple of any vector length. */
   private static final int NUMEL = 3001;
 
-  /** The vector kernels check no bounds, but plain Java does, which takes the last element. */
+  /** Lacks the last element, which plain Java steps: unlike vectors, it checks bounds. */
   private static final int TOO_FEW = NUMEL - 1;
 
   static Stream<Kernels> java() {
@@ -31,7 +31,7 @@ class BrokenPassTest {
     return segment;
   }
 
-  /** One tensor of ones whose gradient ends after a number of elements. */
+  /** Returns a table of one tensor of ones whose gradient has so many elements. */
   private static BlockTable table(Arena arena, int gradients) {
     BlockTable table =
         new BlockTable(
@@ -52,7 +52,7 @@ class BrokenPassTest {
 
   @ParameterizedTest
   @MethodSource("java")
-  void itsSumsAreForgotten(Kernels kernels) {
+  void theNextUpdateIgnoresItsSums(Kernels kernels) {
     try (Arena arena = Arena.ofConfined();
         BlockTable broken = table(arena, TOO_FEW);
         BlockTable sound = table(arena, NUMEL)) {
@@ -68,7 +68,7 @@ class BrokenPassTest {
 
   @ParameterizedTest
   @MethodSource("java")
-  void itsNormIsForgotten(Kernels kernels) {
+  void theNextNormIgnoresItsSums(Kernels kernels) {
     try (Arena arena = Arena.ofConfined();
         BlockTable broken = table(arena, TOO_FEW);
         BlockTable sound = table(arena, NUMEL);

@@ -9,7 +9,7 @@ import java.util.List;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** Whatever the run of blocks, a native call takes along every arena that it reads or writes. */
+/** For any run of blocks, a native call holds every arena that it reads or writes. */
 class HoldsTest {
   @ParameterizedTest
   @ValueSource(
@@ -46,7 +46,7 @@ class HoldsTest {
     }
   }
 
-  /** As NativeKernels goes through the spans of a run. */
+  /** Goes through the spans of a run as HeldKernels does. */
   private static void forward(BlockTable table, Holds holds, long begin, long end) {
     for (int span = holds.spanOf(begin); begin < end; span++) {
       long spanEnd = Math.min(end, holds.end(span));

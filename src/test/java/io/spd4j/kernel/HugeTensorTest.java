@@ -18,7 +18,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** The last blocks of a tensor of more than 2^31 elements, in a sparse mapping. */
+/** Steps the last blocks of a tensor of more than 2^31 elements, in a sparse mapping. */
 class HugeTensorTest {
   private static final long NUMEL = (1L << 31) + 3 * BlockTable.BLOCK + 5;
   private static final int LAST = BlockTable.BLOCK + 5;

@@ -11,16 +11,16 @@ import java.util.List;
 import java.util.concurrent.atomic.AtomicReference;
 import org.junit.jupiter.api.Test;
 
-/** Java code called through native code. */
+/** Runs Java code through native code. */
 class OpenArenasTest {
-  /** Kernels that note their calls and do as they are told. */
-  private static final class Noting implements Kernels {
+  /** Kernels that record their calls and then run a given action. */
+  private static final class Recording implements Kernels {
     private final List<String> calls = new ArrayList<>();
     private Runnable within = () -> {};
 
     @Override
     public String name() {
-      return "noting";
+      return "recording";
     }
 
     @Override
@@ -30,26 +30,26 @@ class OpenArenasTest {
 
     @Override
     public void update(BlockTable table, long begin, long end) {
-      note("update", begin, end);
+      record("update", begin, end);
     }
 
     @Override
     public void project(BlockTable table, long begin, long end) {
-      note("project", begin, end);
+      record("project", begin, end);
     }
 
     @Override
     public void gradSq(BlockTable table, long begin, long end) {
-      note("gradSq", begin, end);
+      record("gradSq", begin, end);
     }
 
-    private void note(String pass, long begin, long end) {
+    private void record(String pass, long begin, long end) {
       calls.add(pass + " " + begin + " " + end);
       within.run();
     }
   }
 
-  private final Noting kernels = new Noting();
+  private final Recording kernels = new Recording();
 
   private void run(Pass pass, MemorySegment... held) {
     MemorySegment[] all = new MemorySegment[Holds.WIDTH];
@@ -59,7 +59,7 @@ class OpenArenasTest {
   }
 
   @Test
-  void everyPassArrives() {
+  void everyPassReachesTheKernels() {
     for (Pass pass : Pass.values()) {
       run(pass);
     }
@@ -67,7 +67,7 @@ class OpenArenasTest {
   }
 
   @Test
-  void noOtherThreadCanCloseAnArenaMeanwhile() {
+  void noOtherThreadCanCloseAnArenaDuringARun() {
     Arena[] arenas = new Arena[Holds.WIDTH];
     MemorySegment[] held = new MemorySegment[Holds.WIDTH];
     for (int i = 0; i < arenas.length; i++) {
@@ -109,7 +109,7 @@ class OpenArenasTest {
   }
 
   @Test
-  void whatARunThrowsComesOutAndTheNextOneWorks() {
+  void anExceptionReachesTheCallerAndTheNextRunWorks() {
     for (Throwable thrown :
         List.of(new IllegalStateException("a"), new OutOfMemoryError("b"), new AssertionError())) {
       kernels.within =

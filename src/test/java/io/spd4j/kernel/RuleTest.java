@@ -21,7 +21,7 @@ class RuleTest {
   }
 
   @Test
-  void aLibraryWithFewerRulesOrInAnotherOrderIsNoticed() {
+  void aLibraryWithFewerOrReorderedRulesIsDetected() {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment adamw = arena.allocateFrom("ADAMW");
       assertThat(Rule.unknown(rule -> rule == 0 ? adamw : MemorySegment.NULL)).isEqualTo(Rule.L2SP);
@@ -30,7 +30,7 @@ class RuleTest {
   }
 
   @Test
-  void idsAreThoseOfThePublicRules() {
+  void idsOfPublicRulesFindTheirRule() {
     assertThat(Rule.of("none")).isEqualTo(Rule.ADAMW);
     assertThat(Rule.of("adamw")).isEqualTo(Rule.ADAMW);
     assertThat(Rule.of("l2sp-coupled")).isEqualTo(Rule.L2SP_COUPLED);

@@ -10,11 +10,11 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** Powers are what native/NUMERICS.md says, to the bit, and close to what they should be. */
+/** Powers have the bits that native/NUMERICS.md defines, and are close to the exact powers. */
 class ScalarsTest {
   private static final MathContext EXACT = new MathContext(60);
 
-  /** The products written out, for exponents of up to five bits. */
+  /** Returns the power from products written out, for exponents of up to five bits. */
   private static double written(double b, int t) {
     double b2 = b * b;
     double b4 = b2 * b2;
@@ -38,16 +38,16 @@ class ScalarsTest {
     }
   }
 
-  /** As Python computes them by the same rule. */
+  /** The expected values come from Python, by the same rule. */
   @Test
-  void somePowersToTheBit() {
+  void somePowersHaveTheBitsFromPython() {
     assertThat(Scalars.power(0.9, 13)).isEqualTo(0x1.04497cd165af4p-2);
     assertThat(Scalars.power(0.999, 100_000)).isEqualTo(0x1.940747bb86c55p-145);
   }
 
   @ParameterizedTest
   @ValueSource(doubles = {0.5, 0.8, 0.9, 0.95, 0.999, 0.999999, 0.99999995})
-  void powersAreCloseToTheTrueOnes(double base) {
+  void powersAreCloseToTheExactOnes(double base) {
     BigDecimal exact = new BigDecimal(base);
     for (long t : new long[] {1, 2, 3, 10, 777, 1000, 99_999, 1_000_003}) {
       double power = exact.pow((int) t, EXACT).doubleValue();

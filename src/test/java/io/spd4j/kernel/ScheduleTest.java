@@ -12,13 +12,13 @@ import java.util.stream.IntStream;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** A schedule covers all blocks once, in runs of about one length. */
+/** A schedule covers all blocks once, in runs of about equal length. */
 class ScheduleTest {
   private static final int BLOCK = BlockTable.BLOCK;
 
   @ParameterizedTest
   @ValueSource(ints = {1, 2, 3, 7})
-  void runsCoverTheBlocksAndSharedTensorsAreThoseThatTheyCut(int threads) {
+  void runsCoverTheBlocksAndSharedTensorsAreTheCutOnes(int threads) {
     Random random = new Random(threads);
     for (int trial = 0; trial < 200; trial++) {
       try (Arena arena = Arena.ofShared()) {
@@ -77,7 +77,7 @@ class ScheduleTest {
         .anyMatch(b -> b > table.firstBlock(tensor) && b < table.firstBlock(tensor + 1));
   }
 
-  /** No run is longer than its share by more than some blocks and the tolerance. */
+  /** Checks that no run exceeds its share by more than two blocks and the tolerance. */
   private static void balanced(BlockTable table, long[] bounds) {
     long[] numels = new long[bounds.length - 1];
     for (int run = 0; run < numels.length; run++) {
@@ -92,10 +92,10 @@ class ScheduleTest {
     }
   }
 
-  /** Two tensors of nearly one size are a run each; a step of SPD then waits for nobody. */
+  /** Tensors of nearly equal size get a run each, so that SPD waits for no other thread. */
   @ParameterizedTest
   @ValueSource(ints = {-3, -1, 0, 1, 3})
-  void aRunEndsWithATensorIfThatIsNear(int blocks) {
+  void aRunEndsBetweenTensorsIfThatIsNear(int blocks) {
     try (Arena arena = Arena.ofShared();
         BlockTable table =
             new BlockTable(

@@ -13,9 +13,7 @@ import java.util.stream.Stream;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/**
- * A tensor cut at block boundaries, its shards' sums added in order, gives the bits of the whole.
- */
+/** A tensor cut at block boundaries has the bits of the whole if its shards' sums add in order. */
 class ShardTest {
   private static final int BLOCK = BlockTable.BLOCK;
   private static final int NUMEL = 77 * BLOCK + 1234;
@@ -54,10 +52,10 @@ class ShardTest {
     }
   }
 
-  /** Where the kernels decide, an update leaves nothing to project. */
+  /** If the kernels decide, the update projects as well and leaves nothing to project. */
   @ParameterizedTest
   @MethodSource("kernels")
-  void aTensorThatARunHoldsIsProjectedOnce(Kernels kernels) {
+  void aTensorInsideARunIsProjectedOnce(Kernels kernels) {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment[] decided = arrays(arena);
       MemorySegment[] whole = arrays(arena);
@@ -88,7 +86,7 @@ class ShardTest {
     }
   }
 
-  /** One step of a tensor whose shards each stand in a table of their own, as on other machines. */
+  /** Steps a tensor whose shards have a table each, as on several machines; returns λ·r. */
   private static float step(Kernels kernels, Arena arena, List<SteppedTensor> shards) {
     List<BlockTable> tables = shards.stream().map(shard -> new BlockTable(List.of(shard))).toList();
     long blocks = tables.stream().mapToLong(BlockTable::blockCount).sum();
@@ -121,7 +119,7 @@ class ShardTest {
   }
 
   /**
-   * Parameter, gradient, anchor and moments such that the tensor is selected and has moved away.
+   * Returns parameter, gradient, anchor and moments of a tensor that moves away and is selected.
    */
   private static MemorySegment[] arrays(Arena arena) {
     Random random = new Random(4);

@@ -15,10 +15,10 @@ import java.lang.foreign.StructLayout;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
 
-/** What Java writes by hand is what jextract read from spd4j.h. */
+/** The hand-written layouts and constants match those that jextract read from spd4j.h. */
 class TableLayoutTest {
   @Test
-  void theStructsAreThoseOfTheHeader() {
+  void structsMatchTheHeader() {
     Map<StructLayout, GroupLayout> structs =
         Map.of(
             TableLayout.TENSOR, spd4j_tensor.layout(),
@@ -42,7 +42,7 @@ class TableLayoutTest {
   }
 
   @Test
-  void theConstantsAreThoseOfTheHeader() {
+  void constantsMatchTheHeader() {
     assertThat(BlockTable.LANES).isEqualTo(spd4j_h.SPD4J_LANES());
     assertThat(BlockTable.BLOCK).isEqualTo(spd4j_h.SPD4J_BLOCK());
     assertThat(BlockTable.TENSOR_LANES).isEqualTo(spd4j_h.SPD4J_TENSOR_LANES());

@@ -15,11 +15,11 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** Each part of a phase runs once, between the phase's begin and its end. */
+/** Each part of a phase runs once, between the phase's beginning and its end. */
 class TeamTest {
   private static final Duration LONG = Duration.ofSeconds(30);
 
-  /** Steps of a few tiny phases each, the next one as soon as the last has ended. */
+  /** Runs steps of a few tiny phases each, every step as soon as the last has ended. */
   private static void stress(int size, Executor executor, int steps) {
     SplittableRandom random = new SplittableRandom(size);
     AtomicIntegerArray runs = new AtomicIntegerArray(size);
@@ -38,7 +38,7 @@ class TeamTest {
             runs.incrementAndGet(part);
           });
           for (int part = 0; part < size; part++) {
-            // The plain one is seen by the caller and by whoever runs the part next.
+            // Plain writes are visible to the caller and to the next thread that runs the part.
             assertThat(runs.get(part)).isEqualTo(phase);
             assertThat(plain[part]).isEqualTo(phase);
           }
@@ -127,9 +127,9 @@ class TeamTest {
         });
   }
 
-  /** The JDK interrupts a thread whose access it breaks off because an arena is closed. */
+  /** The JDK interrupts a thread when it breaks off the thread's access to a closed arena. */
   @Test
-  void aHelperThatWasInterruptedGoesBackToSleep() {
+  void anInterruptedHelperGoesBackToSleep() {
     Set<Thread> before = Thread.getAllStackTraces().keySet();
     try (Team team = new Team(3, null)) {
       List<Thread> helpers =

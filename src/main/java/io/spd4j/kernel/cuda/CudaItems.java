@@ -11,17 +11,17 @@ import java.util.List;
 import java.util.function.IntPredicate;
 
 /**
- * The work of a step on a device, in the order in which its thread blocks take it: the update of
- * each block, and some way behind the last update of a tensor, when its decision will have been
- * taken and its parameters are still in the L2, the projection of its blocks, the newest first.
+ * The work items of a step on a device, in the order in which thread blocks take them: one update
+ * per block and, some way after the last update of a tensor, the projection of the tensor's blocks,
+ * the newest first. By then the decision has been taken, and the parameters are still in the L2.
  */
 final class CudaItems {
   private static final int MOST = spd4j_cuda_h.SPD4J_CUDA_PROJECT_BLOCKS();
 
   /**
-   * Blocks that are projected together: a tensor's, or those of several small tensors.
+   * Blocks [first, end) that are projected together, of one tensor or of several small ones.
    *
-   * @param updates the number of updates in front of it that it depends on
+   * @param updates the number of updates before the projection, on which it depends
    */
   private record Projection(long first, long end, long updates) {}
 
@@ -33,7 +33,7 @@ final class CudaItems {
   private final long lag;
   private long updates;
 
-  /** Blocks of small tensors that are next to be projected: [first, end). */
+  /** Blocks [first, end) of small tensors that will be projected together next. */
   private long first;
 
   private long end;
@@ -46,8 +46,8 @@ final class CudaItems {
   /**
    * Adds the items of the tensors [first, end) to a list.
    *
-   * @param spd whether a tensor's rule is SPD
-   * @param lag updates between the last one of a tensor and its projection, as far as there are any
+   * @param spd tells whether a tensor's rule is SPD
+   * @param lag updates between a tensor's last one and its projection, if there are that many
    */
   static void add(
       List<Item> items, BlockTable table, int first, int end, IntPredicate spd, long lag) {
@@ -59,7 +59,7 @@ final class CudaItems {
     all.project(Long.MAX_VALUE);
   }
 
-  /** Items as {@code spd4j_cuda_item} rows, one at least. */
+  /** Returns items as {@code spd4j_cuda_item} rows, with an unused row at the end. */
   static MemorySegment rows(Arena arena, List<Item> items) {
     MemorySegment rows = spd4j_cuda_item.allocateArray(items.size() + 1, arena);
     for (int i = 0; i < items.size(); i++) {
@@ -93,7 +93,7 @@ final class CudaItems {
     }
   }
 
-  /** No more small tensors are projected along with those before. */
+  /** Ends the set of small tensors that are projected together. */
   private void close() {
     if (end > first) {
       waiting.add(new Projection(first, end, updates));
@@ -101,7 +101,7 @@ final class CudaItems {
     first = end;
   }
 
-  /** Appends the projections that depend on no more than the first updates. */
+  /** Appends the projections that depend on at most this number of updates. */
   private void project(long oldest) {
     while (!waiting.isEmpty() && waiting.peek().updates() <= oldest) {
       Projection p = waiting.poll();

@@ -10,9 +10,9 @@ import java.util.BitSet;
 import java.util.List;
 
 /**
- * What a step goes through, for all tensors and for each alone, as {@code spd4j_cuda_run} rows over
- * items in device memory. A tensor that is not stepped is passed over there; which tensors are
- * SPD's is fixed here.
+ * The runs of a step, one over all tensors and one for each tensor alone, as {@code spd4j_cuda_run}
+ * rows over items in device memory. The device skips tensors that are not stepped; which tensors
+ * use SPD is fixed here.
  */
 final class CudaRuns {
   private final BitSet spd;
@@ -21,16 +21,17 @@ final class CudaRuns {
   private final MemorySegment[] alone;
 
   /**
-   * @param host for the rows; the items are allocated with the tables
+   * @param host the arena for the rows; the items are freed with the tables
    * @param spd the tensors whose rule is SPD
-   * @param resident thread blocks that the device runs at once
+   * @param resident the number of thread blocks that the device runs at once
    */
   CudaRuns(Arena host, CudaTables tables, BlockTable blocks, BitSet spd, long resident) {
     this.spd = spd;
     this.resident = resident;
     int tensors = blocks.tensorCount();
     List<CudaItems.Item> items = new ArrayList<>();
-    // Then whoever takes the projection finds the updates taken and, mostly, done.
+    // With this lag, a thread block that takes a projection finds its updates taken and mostly
+    // done.
     CudaItems.add(items, blocks, 0, tensors, spd::get, resident);
     int[] ends = new int[tensors + 1];
     ends[0] = items.size();
@@ -63,12 +64,12 @@ final class CudaRuns {
     return run;
   }
 
-  /** The run of all tensors. */
+  /** Returns the run of all tensors. */
   MemorySegment all() {
     return all;
   }
 
-  /** The run of one tensor. */
+  /** Returns the run of one tensor alone. */
   MemorySegment alone(int tensor) {
     return alone[tensor];
   }

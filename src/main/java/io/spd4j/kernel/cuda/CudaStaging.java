@@ -8,22 +8,23 @@ import java.lang.foreign.MemorySegment;
 
 /**
  * Sends a few bytes of host memory to a device without waiting for it: they are copied to
- * page-locked memory first, of which there are several pieces, since each is read some time later.
+ * page-locked memory first. There are several pieces of it, because the device reads each one
+ * later.
  */
 final class CudaStaging implements AutoCloseable {
-  /** Sends that can be under way before one waits. */
+  /** Sends that can be under way before the next one waits. */
   private static final int PIECES = 8;
 
   private final PinnedArena arena;
   private final MemorySegment[] pieces = new MemorySegment[PIECES];
 
-  /** Behind the last copy from each piece; null: there was none. */
+  /** Events after the last copy from each piece; null if there was none. */
   private final CudaEvent[] sent = new CudaEvent[PIECES];
 
   private int next;
 
   /**
-   * @param bytes of a send at the most
+   * @param bytes the most bytes of one send
    */
   CudaStaging(CudaDevice device, long bytes) {
     arena = PinnedArena.open(device);

@@ -22,7 +22,7 @@ import java.util.function.IntSupplier;
 import java.util.function.Supplier;
 
 /**
- * Steps on a CUDA device: enqueued onto a stream, never waited for. Step counts, settings and
+ * Steps on a CUDA device: enqueues them onto a stream and does not wait. Step counts, settings and
  * decisions lie on the device, so that a captured step can be replayed.
  */
 final class CudaStepper implements Stepper {
@@ -39,21 +39,21 @@ final class CudaStepper implements Stepper {
   private final Arena host = Arena.ofShared();
   private final long resident;
 
-  /** By the tensors whose rule is SPD; graphs may hold any of them. */
+  /** Runs by the set of tensors whose rule is SPD; captured graphs may use any of them. */
   private final Map<BitSet, CudaRuns> allRuns = new HashMap<>();
 
   private CudaRuns runs;
 
-  /** A segment of each arena that arrays lie in; null: to be found. */
+  /** A segment of each arena that arrays lie in; null if they must be collected again. */
   private List<MemorySegment> memory;
 
   private Throwable broken;
 
-  /** The states once this is closed, null before. */
+  /** The tensors' states, kept when this stepper is closed; null before. */
   private MemorySegment lastStates;
 
   /**
-   * @param groups the groups' settings of the moment, by the tensors' group index
+   * @param groups the groups' current settings, by the tensors' group index
    * @param describe names an array that lies in an arena, for messages
    */
   CudaStepper(
@@ -211,7 +211,7 @@ final class CudaStepper implements Stepper {
     return spd;
   }
 
-  /** Everything that can be refused; then the device knows all that the next step needs. */
+  /** Checks all that can be refused; then the device has all that the next step needs. */
   private void prepare() {
     checkSound();
     checkMemory();
@@ -236,7 +236,7 @@ final class CudaStepper implements Stepper {
     tables.send();
   }
 
-  /** Whether every arena is open. */
+  /** Checks that every arena is open. */
   private void checkMemory() {
     boolean changed = memory == null;
     if (changed) {
@@ -264,7 +264,7 @@ final class CudaStepper implements Stepper {
     try {
       stream.enqueue("stepping", List.of(tables.memory()), work);
     } catch (CudaException e) {
-      broken = captured ? null : e; // nothing of it was done
+      broken = captured ? null : e; // in a capture nothing has run
       throw e;
     }
   }
@@ -281,11 +281,11 @@ final class CudaStepper implements Stepper {
     return MemorySegment.ofAddress(stream.handle());
   }
 
-  /** Waits for the steps under way; the stream may be closed already. */
+  /** Waits for the steps under way. The stream may already be closed. */
   @Override
   public void close() {
     try (CudaStream own = CudaStream.create(stream.device())) {
-      stream.device().synchronize(); // not within the monitor: it waits for other threads' captures
+      stream.device().synchronize(); // outside the monitor: this waits for other threads' captures
       synchronized (this) {
         lastStates = tables.states(own, Arena.ofAuto(), 0, groupOf.length);
       }

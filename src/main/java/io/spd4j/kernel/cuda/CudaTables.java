@@ -16,14 +16,14 @@ import java.util.List;
 import java.util.function.Supplier;
 
 /**
- * The tables of an optimizer in the memory of a device, where its kernels read and write them, and
- * the host's copies of what the host writes. Rows that have changed are sent in the stream's order.
+ * An optimizer's tables in device memory, which the kernels read and write, and host copies of what
+ * the host writes. Changed rows are sent in the stream's order.
  */
 final class CudaTables implements AutoCloseable {
   private static final long GROUP = spd4j_cuda_group.sizeof();
   private static final long STATE = spd4j_cuda_state.sizeof();
 
-  /** Rows that were written since they were last sent: [first, end). */
+  /** Rows [first, end) that have changed since they were last sent. */
   private static final class Changed {
     int first = Integer.MAX_VALUE;
     int end;
@@ -47,7 +47,7 @@ final class CudaTables implements AutoCloseable {
   private final BlockTable blocks;
   private final List<Supplier<Settings>> groups;
 
-  /** The groups' settings as their rows have them. */
+  /** The settings that the groups' rows hold. */
   private final Settings[] written;
 
   private final int tensors;
@@ -63,7 +63,7 @@ final class CudaTables implements AutoCloseable {
   private final Changed changedGroups = new Changed();
   private final Changed changedTensors = new Changed();
 
-  /** Tables to be sent. The block table stays the caller's. */
+  /** Creates tables that are still to be sent. The block table still belongs to the caller. */
   CudaTables(
       CudaStream stream,
       BlockTable blocks,
@@ -117,29 +117,29 @@ final class CudaTables implements AutoCloseable {
     }
   }
 
-  /** The tables as a {@code spd4j_cuda_table}. */
+  /** Returns the tables as a {@code spd4j_cuda_table}. */
   MemorySegment header() {
     return table;
   }
 
-  /** A segment of the arena that the tables lie in. */
+  /** Returns a segment of the arena that the tables lie in. */
   MemorySegment memory() {
     return control;
   }
 
-  /** Copies rows into new device memory, freed with the tables. */
+  /** Copies rows into new device memory, which is freed with the tables. */
   MemorySegment send(MemorySegment rows) {
     MemorySegment copy = device.allocate(rows.byteSize());
     stream.copy(rows, copy);
     return copy;
   }
 
-  /** What the tensors' arrays lie in: at least a segment of each arena. */
+  /** Sets what memory the tables refer to: at least one segment of each of the arrays' arenas. */
   void refersTo(List<MemorySegment> memory) {
     device.refersTo(memory);
   }
 
-  /** Another gradient for a tensor, or none (null). */
+  /** Replaces a tensor's gradient; null for none. */
   void grad(int tensor, MemorySegment grad) {
     if (address(grad) != address(blocks.tensor(tensor).grad())) {
       changedTensors.add(tensor);
@@ -151,7 +151,7 @@ final class CudaTables implements AutoCloseable {
     return segment == null ? 0 : segment.address();
   }
 
-  /** Whether a tensor is stepped. */
+  /** Sets whether a tensor is stepped. */
   void stepped(int tensor, boolean stepped) {
     int row = stepped ? tensor : -1;
     if (blocks.scalarsOf(tensor) != row) {
@@ -160,7 +160,7 @@ final class CudaTables implements AutoCloseable {
     }
   }
 
-  /** Writes the settings of the groups that have changed. */
+  /** Writes the rows of groups whose settings have changed. */
   void refreshGroups() {
     for (int g = 0; g < written.length; g++) {
       Settings now = groups.get(g).get();
@@ -179,12 +179,12 @@ final class CudaTables implements AutoCloseable {
     }
   }
 
-  /** Whether there are rows to send. */
+  /** Returns whether there are rows to send. */
   boolean changed() {
     return changedGroups.any() || changedTensors.any();
   }
 
-  /** Sends what has changed, without waiting for the device. */
+  /** Sends changed rows without waiting for the device. */
   void send() {
     send(changedTensors, blocks.tensors(), deviceTensors, TableLayout.TENSOR.byteSize());
     send(changedGroups, hostGroups, deviceGroups, GROUP);
@@ -199,14 +199,14 @@ final class CudaTables implements AutoCloseable {
     }
   }
 
-  /** The norm that the last steps or norms found; waits for them. */
+  /** Returns the norm that was computed last; waits for the device. */
   double norm() {
     try (Arena arena = Arena.ofConfined()) {
       return spd4j_cuda_control.norm(read(stream, arena, control));
     }
   }
 
-  /** The states of the tensors [first, end), as {@code spd4j_cuda_state} rows; waits for steps. */
+  /** Reads the {@code spd4j_cuda_state} rows of the tensors [first, end); waits for steps. */
   MemorySegment states(CudaStream stream, Arena arena, int first, int end) {
     return read(stream, arena, states.asSlice(first * STATE, (end - first) * STATE));
   }

@@ -16,7 +16,7 @@ import java.util.function.Supplier;
 /**
  * The memory of a CUDA device.
  *
- * @param stream what steps are enqueued onto
+ * @param stream the stream that steps are enqueued onto
  */
 public record DevicePlace(CudaStream stream) implements Place {
   @Override

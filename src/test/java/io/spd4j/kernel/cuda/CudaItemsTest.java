@@ -12,11 +12,11 @@ import java.util.List;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
 
-/** The order of a device's work. */
+/** The order of a device's work items. */
 class CudaItemsTest {
   private static final int MOST = 8;
 
-  /** A table of tensors of so many blocks each; no array is ever read. */
+  /** Returns a table of tensors with so many blocks each; no array is ever read. */
   private static BlockTable table(Arena arena, int... blocks) {
     List<SteppedTensor> tensors = new ArrayList<>();
     for (int n : blocks) {
@@ -42,12 +42,12 @@ class CudaItemsTest {
   }
 
   @Test
-  void withoutSpdThereAreUpdatesAlone() {
+  void withoutSpdThereAreOnlyUpdates() {
     assertThat(items(new boolean[3], 2, 2, 0, 1)).containsExactly(update(0), update(1), update(2));
   }
 
   @Test
-  void aTensorIsProjectedDownwardsSomeWayBehindItsUpdates() {
+  void aTensorIsProjectedBackwardsSomeWayAfterItsUpdates() {
     assertThat(items(new boolean[] {true, false}, 3, 9, 5))
         .containsExactly(
             update(0),
@@ -83,7 +83,7 @@ class CudaItemsTest {
   }
 
   @Test
-  void whateverTheTensorsEveryBlockIsUpdatedOnceAndProjectedOnceBehindAllUpdatesOfItsTensor() {
+  void everyBlockIsUpdatedOnceAndThenProjectedOnceAfterAllUpdatesOfItsTensor() {
     Random random = new Random(41);
     for (int round = 0; round < 300; round++) {
       int[] blocks = random.ints(1 + random.nextInt(30), 0, 1 + random.nextInt(40)).toArray();
@@ -128,9 +128,9 @@ class CudaItemsTest {
         while (end < total && tensorOf.get(end) == tensor) {
           end++;
         }
-        assertThat(updates).as("updates in front of a projection").isGreaterThanOrEqualTo(end);
+        assertThat(updates).as("updates before a projection").isGreaterThanOrEqualTo(end);
         assertThat(updates == total || updates - lastUpdate[tensor] >= lag)
-            .as("%d updates behind %d", updates, lastUpdate[tensor])
+            .as("%d updates, the last of the tensor is %d", updates, lastUpdate[tensor])
             .isTrue();
       }
     }
