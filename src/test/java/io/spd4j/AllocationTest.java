@@ -1,9 +1,9 @@
 package io.spd4j;
 
-import static io.spd4j.OptimizerFixture.adam;
-import static io.spd4j.OptimizerFixture.group;
-import static io.spd4j.OptimizerFixture.parameter;
-import static io.spd4j.OptimizerFixture.rules;
+import static io.spd4j.Optimizers.adam;
+import static io.spd4j.Optimizers.group;
+import static io.spd4j.StepCase.RULES;
+import static io.spd4j.Tensors.parameter;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import com.sun.management.ThreadMXBean;
@@ -20,7 +20,7 @@ import java.util.stream.LongStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** Once compiled, a step allocates nothing on the Java heap. */
+/** Once compiled, a step allocates nothing on the Java heap, also after a change of settings. */
 class AllocationTest {
   /** Prints what allocates. The Vector API depends on C2, so everything is compiled first. */
   static final class Measured {
@@ -42,7 +42,7 @@ class AllocationTest {
     /** A group for each rule, one of them AMSGrad. */
     private static Adam optimizer(Arena arena, Kernels kernels, int threads, int... numels) {
       List<ParameterGroup> groups = new ArrayList<>();
-      for (DecayRule rule : rules()) {
+      for (DecayRule rule : RULES) {
         List<Parameter> parameters = new ArrayList<>();
         for (int numel : numels) {
           parameters.add(parameter(arena, groups.size() + "." + numel, numel, numel));
@@ -72,14 +72,16 @@ class AllocationTest {
             }
           });
       calls.forEach((call, code) -> {
-        long bytes = bytes(code, warmUp);
+        long bytes = bytes(adam.groups(), code, warmUp);
         System.out.printf(
             "%s %s, %s, %s: %d bytes%n", kernels.name(), kernels.detail(), size, call, bytes);
       });
     }
 
-    private static long bytes(Runnable code, int warmUp) {
+    /** Before every other call the learning rate changes, which may itself allocate. */
+    private static long bytes(List<ParameterGroup> groups, Runnable code, int warmUp) {
       for (int i = 0; i < warmUp; i++) {
+        changeEveryOther(groups, i);
         code.run();
       }
       long[] helpers =
@@ -88,13 +90,21 @@ class AllocationTest {
               .mapToLong(Thread::threadId)
               .toArray();
       long helpersBefore = LongStream.of(helpers).map(THREADS::getThreadAllocatedBytes).sum();
-      long before = THREADS.getCurrentThreadAllocatedBytes();
+      long bytes = 0;
       for (int i = 0; i < STEPS; i++) {
+        changeEveryOther(groups, i);
+        long before = THREADS.getCurrentThreadAllocatedBytes();
         code.run();
+        bytes += THREADS.getCurrentThreadAllocatedBytes() - before;
       }
-      long after = THREADS.getCurrentThreadAllocatedBytes();
       long helpersAfter = LongStream.of(helpers).map(THREADS::getThreadAllocatedBytes).sum();
-      return after - before + helpersAfter - helpersBefore;
+      return bytes + helpersAfter - helpersBefore;
+    }
+
+    private static void changeEveryOther(List<ParameterGroup> groups, int i) {
+      if (i % 2 == 0) {
+        groups.forEach(group -> group.lr(group.lr() * (i % 4 == 0 ? 0.5 : 2)));
+      }
     }
   }
 

@@ -1,15 +1,14 @@
 package io.spd4j;
 
-import static io.spd4j.OptimizerFixture.adam;
-import static io.spd4j.OptimizerFixture.group;
-import static io.spd4j.OptimizerFixture.parameter;
-import static io.spd4j.OptimizerFixture.rules;
-import static io.spd4j.OptimizerFixture.selected;
-import static io.spd4j.OptimizerFixture.twins;
+import static io.spd4j.Optimizers.adam;
+import static io.spd4j.Optimizers.group;
+import static io.spd4j.StepCase.RULES;
+import static io.spd4j.Tensors.parameter;
+import static io.spd4j.Tensors.selected;
+import static io.spd4j.Tensors.twins;
 import static java.nio.channels.FileChannel.MapMode.READ_WRITE;
 import static org.assertj.core.api.Assertions.assertThat;
 
-import io.spd4j.OptimizerFixture.State;
 import io.spd4j.kernel.AllKernels;
 import io.spd4j.kernel.Kernels;
 import java.io.IOException;
@@ -30,7 +29,7 @@ import org.junit.jupiter.params.provider.MethodSource;
 
 /** Wherever the arrays lie: the same bits; and whenever an arena is closed: no crash. */
 class ArenasTest {
-  private static final String KERNELS = "io.spd4j.OptimizerFixture#kernels";
+  private static final String KERNELS = "io.spd4j.Optimizers#kernels";
 
   private final Arena arena = Arena.ofShared();
 
@@ -70,7 +69,7 @@ class ArenasTest {
 
   private void giveTheBitsOfOneArena(
       Kernels kernels, int threads, UnaryOperator<MemorySegment> move) {
-    for (DecayRule rule : rules()) {
+    for (DecayRule rule : RULES) {
       List<Parameter> tensors = tensors();
       List<Parameter> moved = tensors.stream().map(p -> moved(p, move)).toList();
       try (Adam one = adam(kernels, 1, amsgrad(rule, tensors));
@@ -90,7 +89,7 @@ class ArenasTest {
   }
 
   private static MemorySegment copy(Arena arena, MemorySegment segment) {
-    return OptimizerFixture.copy(arena, segment);
+    return Tensors.copy(arena, segment);
   }
 
   @ParameterizedTest

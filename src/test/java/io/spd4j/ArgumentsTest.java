@@ -1,14 +1,13 @@
 package io.spd4j;
 
-import static io.spd4j.OptimizerFixture.copy;
-import static io.spd4j.OptimizerFixture.floats;
-import static io.spd4j.OptimizerFixture.of;
-import static io.spd4j.OptimizerFixture.parameter;
+import static io.spd4j.Tensors.copy;
+import static io.spd4j.Tensors.floats;
+import static io.spd4j.Tensors.of;
+import static io.spd4j.Tensors.parameter;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
 import static org.assertj.core.api.Assertions.assertThatNullPointerException;
 
-import io.spd4j.OptimizerFixture.State;
 import io.spd4j.kernel.Kernels;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -28,22 +27,6 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 /** What is wrong with an argument is said by name, before anything is written. */
 class ArgumentsTest {
-  /** The arrays of a parameter, and how each is brought. */
-  enum Kind {
-    data(true),
-    gradient(false),
-    anchor(false),
-    expAvg(true),
-    expAvgSq(true),
-    maxExpAvgSq(true);
-
-    final boolean written;
-
-    Kind(boolean written) {
-      this.written = written;
-    }
-  }
-
   private final Arena arena = Arena.ofShared();
 
   @AfterEach
@@ -52,16 +35,11 @@ class ArgumentsTest {
   }
 
   /** A parameter of four elements in which one array is replaced. */
-  private Parameter with(Kind kind, MemorySegment replacement) {
+  private Parameter with(ParameterArray array, MemorySegment replacement) {
     MemorySegment[] arrays = new MemorySegment[6];
     Arrays.setAll(arrays, i -> arena.allocate(16, 4));
-    arrays[kind.ordinal()] = replacement;
-    return Parameter.builder("p", arrays[0])
-        .gradient(arrays[1])
-        .anchor(arrays[2])
-        .moments(arrays[3], arrays[4])
-        .maxExpAvgSq(arrays[5])
-        .build();
+    arrays[array.ordinal()] = replacement;
+    return ParameterArray.parameter("p", arrays);
   }
 
   private static void refused(ThrowingCallable call, String... message) {
@@ -131,61 +109,61 @@ class ArgumentsTest {
 
   @ParameterizedTest
   @EnumSource
-  void anArrayOnTheHeapIsRefused(Kind kind) {
+  void anArrayOnTheHeapIsRefused(ParameterArray array) {
     refused(
-        () -> with(kind, MemorySegment.ofArray(new float[4])),
-        kind + " of p",
+        () -> with(array, MemorySegment.ofArray(new float[4])),
+        array + " of p",
         "lies on the Java heap");
   }
 
   @ParameterizedTest
   @EnumSource
-  void anArrayOfAnotherSizeIsRefused(Kind kind) {
+  void anArrayOfAnotherSizeIsRefused(ParameterArray array) {
     String[] message =
-        kind == Kind.data
+        array == ParameterArray.DATA
             ? new String[] {"gradient of p", "has 16 bytes, the parameter's data has 20"}
-            : new String[] {kind + " of p", "has 20 bytes, the parameter's data has 16"};
-    refused(() -> with(kind, arena.allocate(20, 4)), message);
+            : new String[] {array + " of p", "has 20 bytes, the parameter's data has 16"};
+    refused(() -> with(array, arena.allocate(20, 4)), message);
   }
 
   @ParameterizedTest
   @EnumSource
-  void aSizeThatIsNoMultipleOfFourIsRefused(Kind kind) {
+  void aSizeThatIsNoMultipleOfFourIsRefused(ParameterArray array) {
     refused(
-        () -> with(kind, arena.allocate(18, 4)), kind + " of p", "has 18 bytes, not a multiple");
+        () -> with(array, arena.allocate(18, 4)), array + " of p", "has 18 bytes, not a multiple");
   }
 
   @ParameterizedTest
   @EnumSource
-  void aMisalignedArrayIsRefused(Kind kind) {
+  void aMisalignedArrayIsRefused(ParameterArray array) {
     for (int shift = 1; shift < 4; shift++) {
       MemorySegment misaligned = arena.allocate(20, 4).asSlice(shift, 16);
-      refused(() -> with(kind, misaligned), kind + " of p", "not a multiple of 4");
+      refused(() -> with(array, misaligned), array + " of p", "not a multiple of 4");
     }
   }
 
   @ParameterizedTest
   @EnumSource
-  void anArrayInAClosedArenaIsRefused(Kind kind) {
+  void anArrayInAClosedArenaIsRefused(ParameterArray array) {
     Arena closed = Arena.ofShared();
     MemorySegment segment = closed.allocate(16, 4);
     closed.close();
-    refused(() -> with(kind, segment), kind + " of p", "lies in an arena that is closed");
+    refused(() -> with(array, segment), array + " of p", "lies in an arena that is closed");
   }
 
   @ParameterizedTest
   @EnumSource
-  void readOnlyIsRefusedWhereItIsWritten(Kind kind) {
+  void readOnlyIsRefusedWhereItIsWritten(ParameterArray array) {
     MemorySegment readOnly = arena.allocate(16, 4).asReadOnly();
-    if (kind.written) {
-      refused(() -> with(kind, readOnly), kind + " of p", "read-only");
+    if (array.written) {
+      refused(() -> with(array, readOnly), array + " of p", "read-only");
     } else {
-      assertThat(with(kind, readOnly).numel()).isEqualTo(4);
+      assertThat(with(array, readOnly).numel()).isEqualTo(4);
     }
   }
 
   @ParameterizedTest
-  @MethodSource("io.spd4j.OptimizerFixture#kernels")
+  @MethodSource("io.spd4j.Optimizers#kernels")
   void readOnlyGradientsAndAnchorsAreStepped(Kernels kernels) {
     Parameter writable = parameter(arena, "p", 1, 100);
     Parameter readOnly =
@@ -194,8 +172,8 @@ class ArgumentsTest {
             copy(arena, writable.data()),
             writable.gradient().asReadOnly(),
             writable.anchor().asReadOnly());
-    try (Adam a = OptimizerFixture.adam(kernels, new L2SP(0.1), List.of(writable));
-        Adam b = OptimizerFixture.adam(kernels, new L2SP(0.1), List.of(readOnly))) {
+    try (Adam a = Optimizers.adam(kernels, new L2SP(0.1), List.of(writable));
+        Adam b = Optimizers.adam(kernels, new L2SP(0.1), List.of(readOnly))) {
       a.step();
       b.step();
       assertThat(State.of(b)).isEqualTo(State.of(a));
@@ -244,7 +222,7 @@ class ArgumentsTest {
         () -> Parameter.builder("p", of(arena, 1)).maxExpAvgSq(max).build(),
         "maxExpAvgSq of p",
         "without the moments");
-    Parameter p = with(Kind.data, of(arena, 1, 2, 3, 4));
+    Parameter p = with(ParameterArray.DATA, of(arena, 1, 2, 3, 4));
     refused(
         () -> Adam.builder().group(1, new NoDecay(), List.of(p)).build(),
         "maxExpAvgSq of p",
@@ -291,18 +269,17 @@ class ArgumentsTest {
   /** Each takes a number that has to be 0 or more and finite in float32. */
   static Stream<Setter> nonNegative() {
     ParameterGroup group = ParameterGroup.builder().build();
-    return Stream.of(
-        new Setter("lr", x -> ParameterGroup.builder().lr(x)),
-        new Setter("lr", group::lr),
-        new Setter("lr", x -> Adam.builder().group(x, new NoDecay(), List.of())),
-        new Setter("eps", x -> ParameterGroup.builder().eps(x)),
-        new Setter("lambda", WeightDecay::new),
-        new Setter("lambda", L2SP::new),
-        new Setter("lambda", x -> new L2SP(x, true)),
-        new Setter("lambda", SelectiveProjectionDecay::new),
-        new Setter("lambda", x -> new WeightDecay(1).withLambda(x)),
-        new Setter("lambda", x -> new L2SP(1).withLambda(x)),
-        new Setter("lambda", x -> new SelectiveProjectionDecay(1).withLambda(x)));
+    Stream<Setter> settings =
+        Stream.of(
+            new Setter("lr", x -> ParameterGroup.builder().lr(x)),
+            new Setter("lr", group::lr),
+            new Setter("lr", x -> Adam.builder().group(x, new NoDecay(), List.of())),
+            new Setter("eps", x -> ParameterGroup.builder().eps(x)));
+    Stream<Setter> rules =
+        StepCase.RULES.stream()
+            .filter(rule -> !(rule instanceof NoDecay))
+            .map(rule -> new Setter("lambda", rule::withLambda));
+    return Stream.concat(settings, rules);
   }
 
   @ParameterizedTest

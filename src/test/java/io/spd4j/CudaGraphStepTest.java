@@ -10,11 +10,10 @@ import io.spd4j.cuda.CudaException;
 import io.spd4j.cuda.CudaGraph;
 import io.spd4j.cuda.CudaStream;
 import io.spd4j.cuda.DeviceArena;
-import io.spd4j.kernel.AllKernels;
 import java.lang.foreign.MemorySegment;
-import java.util.Arrays;
 import java.util.List;
 import java.util.function.Consumer;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -24,94 +23,73 @@ import org.junit.jupiter.params.provider.MethodSource;
 /** A step that is captured once and replayed gives the bits of steps that are taken one by one. */
 @CudaAvailable
 class CudaGraphStepTest {
-  private final Model model = new Model(7);
-  private final OnDevice onDevice = new OnDevice();
+  private SideBySide both;
   private Adam host;
   private Adam cuda;
-  private List<ParameterGroup> hostGroups;
-  private List<ParameterGroup> cudaGroups;
+  private CudaStream stream;
 
+  /** Two groups of three tensors. */
   private void build(DecayRule rule, DecayRule other) {
+    Tensors tensors = new Tensors(7);
     for (int i = 0; i < 6; i++) {
-      model.add("p" + i, 1 + 3000L * i, 4 * i, i % 2 == 0);
+      tensors.add("p" + i, 1 + 3000L * i, i, i % 2 == 0);
     }
-    hostGroups = groups(model.parameters, rule, other);
-    cudaGroups = groups(onDevice.twins(model.parameters), rule, other);
-    Adam.Builder builder = Adam.builder().kernels(AllKernels.list().getFirst()).threads(1);
-    hostGroups.forEach(builder::group);
-    host = builder.build();
-    Adam.Builder cudaBuilder = Adam.builder().stream(onDevice.stream);
-    cudaGroups.forEach(cudaBuilder::group);
-    cuda = cudaBuilder.build();
-  }
-
-  private static List<ParameterGroup> groups(List<Parameter> p, DecayRule rule, DecayRule other) {
-    return List.of(
-        ParameterGroup.builder().lr(0.01).decay(rule).parameters(p.subList(0, 3)).build(),
-        ParameterGroup.builder().lr(0.03).decay(other).parameters(p.subList(3, 6)).build());
+    List<Parameter> p = tensors.parameters;
+    both =
+        SideBySide.onCuda(
+            tensors,
+            List.of(
+                ParameterGroup.builder().lr(0.01).decay(rule).parameters(p.subList(0, 3)).build(),
+                ParameterGroup.builder()
+                    .lr(0.03)
+                    .decay(other)
+                    .parameters(p.subList(3, 6))
+                    .build()));
+    host = both.plain;
+    cuda = both.cuda();
+    stream = both.onDevice.stream;
   }
 
   @AfterEach
   void close() {
-    if (cuda != null) {
-      cuda.close();
-      host.close();
-    }
-    onDevice.close();
-    model.close();
+    both.close();
   }
 
-  private void assertSame(String what) {
-    assertThat(Arrays.deepEquals(onDevice.bits(cuda.parameters()), Model.bits(host.parameters())))
-        .as(what)
-        .isTrue();
-    assertThat(cuda.spdReports()).as(what).isEqualTo(host.spdReports());
-    assertThat(cuda.parameters().stream().map(Parameter::step))
-        .as(what)
-        .isEqualTo(host.parameters().stream().map(Parameter::step).toList());
-  }
-
-  private void nextGradients() {
-    model.nextGradients();
-    onDevice.copyGradients();
-  }
-
+  /** Each rule beside another one, among them SPD beside one without decisions. */
   static Stream<List<DecayRule>> rules() {
-    DecayRule spd = new SelectiveProjectionDecay(0.9);
-    return Stream.of(
-        List.of(new WeightDecay(0.1), new L2SP(0.2)), List.of(spd, new WeightDecay(0.1)));
+    List<DecayRule> rules = StepCase.RULES;
+    return IntStream.range(0, rules.size())
+        .mapToObj(i -> List.of(rules.get(i), rules.get((i + 1) % rules.size())));
   }
 
   private void replays(List<DecayRule> rules, Consumer<Adam> step) {
     build(rules.get(0), rules.get(1));
-    try (CudaGraph graph = onDevice.stream.capture(() -> step.accept(cuda))) {
-      assertSame("nothing is done in a capture");
+    try (CudaGraph graph = stream.capture(() -> step.accept(cuda))) {
+      both.assertSame("nothing is done in a capture");
       for (int k = 1; k <= 12; k++) {
-        nextGradients();
-        for (List<ParameterGroup> groups : List.of(hostGroups, cudaGroups)) {
-          ParameterGroup group = groups.get(k % 2);
-          group.lr(0.02 / k);
-          group.decay(group.decay().withLambda(1.0 / k));
-          groups.get(1).frozen(k % 4 == 0);
-        }
-        Parameter p = host.parameters().get(2);
-        Parameter twin = cuda.parameters().get(2);
+        both.nextGradients();
+        double lr = 0.02 / k;
+        double lambda = 1.0 / k;
+        boolean frozen = k % 4 == 0;
+        both.change(
+            k % 2,
+            group -> {
+              group.lr(lr);
+              group.decay(StepCase.at(group.decay(), lambda));
+            });
+        both.change(1, group -> group.frozen(frozen));
         if (k == 6) {
-          p.gradient(null);
-          twin.gradient(null);
+          both.gradient(2, null);
         }
         step.accept(host);
         cuda.uploadSettings();
-        onDevice.stream.launch(graph);
-        assertSame("replay " + k);
+        stream.launch(graph);
+        both.assertSame("replay " + k);
         if (k == 6) { // another one, elsewhere
-          p.gradient(model.array(p.numel(), 12, 1));
-          twin.gradient(onDevice.copy(p.gradient()));
+          both.gradient(2, both.tensors.gradient(host.parameters().get(2).numel(), 3));
         }
         if (k % 5 == 0) {
-          step.accept(host);
-          step.accept(cuda);
-          assertSame("a step between replays");
+          both.stepAsItIs("a step between replays", SideBySide.silent(step));
         }
       }
     }
@@ -138,39 +116,39 @@ class CudaGraphStepTest {
   @Test
   void aClippedReplayIsSkippedWholeIfAGradientIsNotFinite() {
     build(new SelectiveProjectionDecay(1), new L2SP(0.1));
-    try (CudaGraph graph = onDevice.stream.capture(() -> cuda.clipAndStep(1))) {
-      nextGradients();
-      host.step(); // so that there is something to lose
-      cuda.step();
-      assertSame("a step");
-      model.parameters.getLast().gradient().setAtIndex(JAVA_FLOAT, 4, Float.POSITIVE_INFINITY);
-      onDevice.copyGradients();
-      onDevice.stream.launch(graph);
-      assertSame("skipped");
-      nextGradients();
-      onDevice.stream.launch(graph);
+    try (CudaGraph graph = stream.capture(() -> cuda.clipAndStep(1))) {
+      both.nextGradients();
+      // so that there is something to lose
+      both.stepAsItIs("a step", SideBySide.silent(Adam::step));
+      both.tensors
+          .parameters
+          .getLast()
+          .gradient()
+          .setAtIndex(JAVA_FLOAT, 4, Float.POSITIVE_INFINITY);
+      both.copyGradients();
+      stream.launch(graph);
+      both.assertSame("skipped");
+      both.nextGradients();
+      stream.launch(graph);
       host.clipAndStep(1);
-      assertSame("taken");
+      both.assertSame("taken");
     }
   }
 
   @Test
   void whatTheDeviceDoesNotKnowYetCannotBeCaptured() {
     build(new SelectiveProjectionDecay(1), new L2SP(0.1));
-    nextGradients();
-    cudaGroups.getFirst().lr(0.5);
-    hostGroups.getFirst().lr(0.5);
+    both.nextGradients();
+    both.change(0, group -> group.lr(0.5));
     assertThatIllegalStateException()
-        .isThrownBy(() -> onDevice.stream.capture(cuda::step))
+        .isThrownBy(() -> stream.capture(cuda::step))
         .withMessage(
             "settings, gradients or frozen groups have changed since the last step:"
                 + " call uploadSettings before the capture");
     cuda.uploadSettings();
-    onDevice.stream.capture(cuda::step).close();
-    assertSame("nothing was done");
-    cuda.step();
-    host.step();
-    assertSame("a step");
+    stream.capture(cuda::step).close();
+    both.assertSame("nothing was done");
+    both.stepAsItIs("a step", SideBySide.silent(Adam::step));
   }
 
   @Test
@@ -179,47 +157,40 @@ class CudaGraphStepTest {
     for (Runnable waiting :
         List.<Runnable>of(() -> cuda.stepClipped(1), () -> cuda.gradientNorm())) {
       assertThatIllegalStateException()
-          .isThrownBy(() -> onDevice.stream.capture(waiting))
+          .isThrownBy(() -> stream.capture(waiting))
           .withMessage(
               "the norm is not known in a capture: use clipAndStep, which does not return it");
     }
     assertThatIllegalStateException()
-        .isThrownBy(() -> onDevice.stream.capture(() -> cuda.parameters().getFirst().step()))
+        .isThrownBy(() -> stream.capture(() -> cuda.parameters().getFirst().step()))
         .withMessage("step counts are not known in a capture: ask after a launch");
-    nextGradients();
-    cuda.step();
-    host.step();
-    assertSame("a step");
+    both.step("a step", SideBySide.silent(Adam::step));
   }
 
   @Test
   void aRuleThatBecomesSpdIsCapturedAnew() {
     build(new WeightDecay(0.1), new L2SP(0.1));
-    try (CudaGraph first = onDevice.stream.capture(cuda::step)) {
-      for (List<ParameterGroup> groups : List.of(hostGroups, cudaGroups)) {
-        groups.getFirst().decay(new SelectiveProjectionDecay(1));
-      }
+    try (CudaGraph first = stream.capture(cuda::step)) {
+      both.change(0, group -> group.decay(new SelectiveProjectionDecay(1)));
       cuda.uploadSettings();
-      try (CudaGraph second = onDevice.stream.capture(cuda::step)) {
+      try (CudaGraph second = stream.capture(cuda::step)) {
         for (int k = 1; k <= 3; k++) {
-          nextGradients();
+          both.nextGradients();
           host.step();
-          onDevice.stream.launch(second);
-          assertSame("replay " + k);
+          stream.launch(second);
+          both.assertSame("replay " + k);
         }
       }
-      for (List<ParameterGroup> groups : List.of(hostGroups, cudaGroups)) {
-        groups.getFirst().decay(new WeightDecay(0.1));
-      }
-      nextGradients();
+      both.change(0, group -> group.decay(new WeightDecay(0.1)));
+      both.nextGradients();
       host.step();
       cuda.uploadSettings();
-      onDevice.stream.launch(first); // that has remained what it was
-      assertSame("the first graph");
+      stream.launch(first); // that has remained what it was
+      both.assertSame("the first graph");
       List<SpdReport> reports = cuda.spdReports();
-      cudaGroups.getFirst().decay(new SelectiveProjectionDecay(1));
+      cuda.groups().getFirst().decay(new SelectiveProjectionDecay(1));
       cuda.uploadSettings();
-      onDevice.stream.launch(first); // that knows no SPD, so there is nothing to report
+      stream.launch(first); // that knows no SPD, so there is nothing to report
       assertThat(cuda.spdReports()).isEqualTo(reports);
     }
   }
@@ -233,11 +204,11 @@ class CudaGraphStepTest {
           cuda.parameters().forEach(p -> p.gradient(p.gradient()));
           cuda.step();
         };
-    try (CudaGraph graph = onDevice.stream.capture(training)) {
-      nextGradients();
+    try (CudaGraph graph = stream.capture(training)) {
+      both.nextGradients();
       host.step();
-      onDevice.stream.launch(graph);
-      assertSame("a replay");
+      stream.launch(graph);
+      both.assertSame("a replay");
     }
   }
 
@@ -246,17 +217,17 @@ class CudaGraphStepTest {
   void aReplayOverMemoryThatIsGoneIsRefused() {
     build(new SelectiveProjectionDecay(1), new L2SP(0.1));
     Parameter p = cuda.parameters().get(2);
-    try (CudaGraph graph = onDevice.stream.capture(cuda::step)) {
-      DeviceArena other = DeviceArena.open(onDevice.device);
+    try (CudaGraph graph = stream.capture(cuda::step)) {
+      DeviceArena other = DeviceArena.open(both.onDevice.device);
       MemorySegment before = p.gradient();
       p.gradient(other.allocate(before.byteSize(), 64));
       cuda.uploadSettings();
-      onDevice.stream.launch(graph);
+      stream.launch(graph);
       other.close();
-      assertThatIllegalStateException().isThrownBy(() -> onDevice.stream.launch(graph));
+      assertThatIllegalStateException().isThrownBy(() -> stream.launch(graph));
       p.gradient(before);
       cuda.uploadSettings();
-      onDevice.stream.launch(graph);
+      stream.launch(graph);
       assertThat(p.step()).isEqualTo(2);
     }
   }
@@ -267,30 +238,23 @@ class CudaGraphStepTest {
     build(new SelectiveProjectionDecay(1), new L2SP(0.1));
     assertThatExceptionOfType(CudaException.class)
         .isThrownBy(() ->
-            onDevice.stream.capture(() -> {
-              assertThatExceptionOfType(CudaException.class)
-                  .isThrownBy(onDevice.stream::synchronize);
+            stream.capture(() -> {
+              assertThatExceptionOfType(CudaException.class).isThrownBy(stream::synchronize);
               cuda.step();
             }));
-    nextGradients();
-    host.step();
-    cuda.step();
-    assertSame("a step");
+    both.step("a step", SideBySide.silent(Adam::step));
   }
 
   /** Otherwise the step would be taken at once, and the graph would be empty. */
   @Test
   void aStepOnAStreamThatIsNotCapturedIsRefused() {
     build(new SelectiveProjectionDecay(1), new L2SP(0.1));
-    try (CudaStream other = CudaStream.create(onDevice.device)) {
+    try (CudaStream other = CudaStream.create(both.onDevice.device)) {
       assertThatIllegalStateException()
           .isThrownBy(() -> other.capture(cuda::step))
           .withMessageStartingWith("stepping goes to a stream that is not captured");
     }
-    assertSame("nothing was done");
-    nextGradients();
-    host.step();
-    cuda.step();
-    assertSame("a step");
+    both.assertSame("nothing was done");
+    both.step("a step", SideBySide.silent(Adam::step));
   }
 }

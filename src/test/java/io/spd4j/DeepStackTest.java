@@ -1,8 +1,8 @@
 package io.spd4j;
 
-import static io.spd4j.OptimizerFixture.adam;
-import static io.spd4j.OptimizerFixture.group;
-import static io.spd4j.OptimizerFixture.parameter;
+import static io.spd4j.Optimizers.adam;
+import static io.spd4j.Optimizers.group;
+import static io.spd4j.Tensors.parameter;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.spd4j.kernel.AllKernels;

@@ -1,16 +1,16 @@
 package io.spd4j;
 
-import static io.spd4j.OptimizerFixture.adam;
-import static io.spd4j.OptimizerFixture.group;
-import static io.spd4j.OptimizerFixture.parameter;
-import static io.spd4j.OptimizerFixture.rules;
-import static io.spd4j.OptimizerFixture.twins;
+import static io.spd4j.Optimizers.adam;
+import static io.spd4j.Optimizers.group;
+import static io.spd4j.StepCase.RULES;
+import static io.spd4j.Tensors.parameter;
+import static io.spd4j.Tensors.twins;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatIllegalStateException;
 import static org.assertj.core.api.Assertions.catchThrowable;
 import static org.junit.jupiter.api.Assertions.assertTimeoutPreemptively;
 
-import io.spd4j.OptimizerFixture.State;
+import io.spd4j.kernel.AllKernels;
 import java.lang.foreign.Arena;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -41,7 +41,7 @@ class ExecutorTest {
   void stepAlone() {
     tensors.add(parameter(arena, "a", 1, 150_000));
     tensors.add(parameter(arena, "b", 2, 70_001));
-    for (DecayRule rule : rules()) {
+    for (DecayRule rule : RULES) {
       expected.add(state(1, null, rule));
     }
   }
@@ -54,7 +54,7 @@ class ExecutorTest {
   private State state(int threads, Executor executor, DecayRule rule) {
     Adam.Builder builder =
         Adam.builder()
-            .kernels(OptimizerFixture.kernels().getLast().getPayload())
+            .kernels(AllKernels.list().getLast())
             .threads(threads)
             .group(group(rule, twins(arena, tensors)));
     if (executor != null) {
@@ -73,8 +73,8 @@ class ExecutorTest {
       assertTimeoutPreemptively(
           LONG,
           () -> {
-            for (int r = 0; r < rules().size(); r++) {
-              assertThat(state(threads, executor, rules().get(r))).isEqualTo(expected.get(r));
+            for (int r = 0; r < RULES.size(); r++) {
+              assertThat(state(threads, executor, RULES.get(r))).isEqualTo(expected.get(r));
             }
           });
     }
@@ -231,7 +231,7 @@ class ExecutorTest {
           () -> {
             Thread.currentThread().interrupt();
             try {
-              assertThat(state(3, executor, rules().getLast())).isEqualTo(expected.getLast());
+              assertThat(state(3, executor, RULES.getLast())).isEqualTo(expected.getLast());
               assertThat(Thread.currentThread().isInterrupted()).isTrue();
             } finally {
               Thread.interrupted();
@@ -243,11 +243,7 @@ class ExecutorTest {
   @Test
   void closeEndsTheThreads() throws InterruptedException {
     List<Thread> before = ownThreads("spd4j-");
-    Adam adam =
-        adam(
-            OptimizerFixture.kernels().getLast().getPayload(),
-            4,
-            group(new L2SP(1), twins(arena, tensors)));
+    Adam adam = adam(AllKernels.list().getLast(), 4, group(new L2SP(1), twins(arena, tensors)));
     adam.step();
     List<Thread> own = new ArrayList<>(ownThreads("spd4j-"));
     own.removeAll(before);

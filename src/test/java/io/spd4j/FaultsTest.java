@@ -3,8 +3,8 @@ package io.spd4j;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.spd4j.FaultyStep.Fault;
+import io.spd4j.oracle.Computation;
 import io.spd4j.oracle.Float64Run;
-import io.spd4j.oracle.Kind;
 import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.Test;
@@ -20,21 +20,21 @@ class FaultsTest {
   @EnumSource
   void aFaultIsOutOfBounds(Fault fault) {
     double worst = 0;
-    try (Model model = new Model(7)) {
-      ParameterGroup group = group(model);
+    try (Tensors tensors = new Tensors(7)) {
+      ParameterGroup group = group(tensors);
       List<FaultyStep> steps = new ArrayList<>();
       List<Float64Run> oracles = new ArrayList<>();
-      for (Parameter p : model.parameters) {
-        steps.add(new FaultyStep(fault, group, p, model.arena));
-        oracles.add(new Float64Run(group, Kind.CONTRACT, p.data(), p.anchor()));
+      for (Parameter p : tensors.parameters) {
+        steps.add(new FaultyStep(fault, group, p, tensors.arena));
+        oracles.add(new Float64Run(group, Computation.CONTRACT, p.data(), p.anchor()));
       }
       for (int step = 1; step <= STEPS; step++) {
-        model.nextGradients();
+        tensors.nextGradients();
         for (int i = 0; i < steps.size(); i++) {
           FaultyStep faulty = steps.get(i);
           Float64Run oracle = oracles.get(i);
-          faulty.step(model.parameters.get(i).gradient());
-          oracle.step(model.parameters.get(i).gradient(), 1, faulty.condition < 0);
+          faulty.step(tensors.parameters.get(i).gradient());
+          oracle.step(tensors.parameters.get(i).gradient(), 1, faulty.condition < 0);
           worst = Math.max(worst, oracle.condition().part(faulty.condition));
           worst = Math.max(worst, oracle.expAvg().part(faulty.expAvg));
           worst = Math.max(worst, oracle.expAvgSq().part(faulty.expAvgSq));
@@ -53,19 +53,19 @@ class FaultsTest {
   /** Otherwise the faults would be those of something else. */
   @Test
   void withoutAFaultItIsTheLibrarysStep() {
-    try (Model model = new Model(7)) {
-      ParameterGroup group = group(model);
+    try (Tensors tensors = new Tensors(7)) {
+      ParameterGroup group = group(tensors);
       List<FaultyStep> steps =
-          model.parameters.stream()
-              .map(p -> new FaultyStep(Fault.NONE, group, p, model.arena))
+          tensors.parameters.stream()
+              .map(p -> new FaultyStep(Fault.NONE, group, p, tensors.arena))
               .toList();
       int selected = 0;
       try (Adam adam = Adam.builder().group(group).threads(1).build()) {
         for (int step = 1; step <= STEPS; step++) {
-          model.nextGradients();
+          tensors.nextGradients();
           adam.step();
           for (int i = 0; i < steps.size(); i++) {
-            Parameter p = model.parameters.get(i);
+            Parameter p = tensors.parameters.get(i);
             steps.get(i).step(p.gradient());
             assertThat(steps.get(i).param.mismatch(p.data())).isEqualTo(-1);
             assertThat(steps.get(i).expAvg.mismatch(p.expAvg())).isEqualTo(-1);
@@ -79,15 +79,15 @@ class FaultsTest {
     }
   }
 
-  private static ParameterGroup group(Model model) {
+  private static ParameterGroup group(Tensors tensors) {
     for (int size : SIZES) {
-      model.add("p" + size, size, 4, true);
+      tensors.add("p" + size, size, 1, true);
     }
     return ParameterGroup.builder()
         .lr(0.02)
         .eps(1e-6)
         .decay(new SelectiveProjectionDecay(20))
-        .parameters(model.parameters)
+        .parameters(tensors.parameters)
         .build();
   }
 }

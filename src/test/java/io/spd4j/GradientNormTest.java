@@ -1,16 +1,16 @@
 package io.spd4j;
 
-import static io.spd4j.OptimizerFixture.adam;
-import static io.spd4j.OptimizerFixture.group;
-import static io.spd4j.OptimizerFixture.of;
-import static io.spd4j.OptimizerFixture.parameter;
-import static io.spd4j.OptimizerFixture.rules;
-import static io.spd4j.OptimizerFixture.twins;
+import static io.spd4j.Optimizers.adam;
+import static io.spd4j.Optimizers.group;
+import static io.spd4j.StepCase.RULES;
+import static io.spd4j.Tensors.of;
+import static io.spd4j.Tensors.parameter;
+import static io.spd4j.Tensors.twins;
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
 
-import io.spd4j.OptimizerFixture.State;
+import io.spd4j.kernel.AllKernels;
 import io.spd4j.kernel.Kernels;
 import java.lang.foreign.Arena;
 import java.util.ArrayList;
@@ -25,7 +25,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 /** The global norm of the gradients, and the step that is clipped by it. */
 class GradientNormTest {
-  private static final String KERNELS = "io.spd4j.OptimizerFixture#kernels";
+  private static final String KERNELS = "io.spd4j.Optimizers#kernels";
 
   private final Arena arena = Arena.ofShared();
 
@@ -67,11 +67,11 @@ class GradientNormTest {
   void hasTheSameBitsWhoeverComputesIt() {
     List<Parameter> tensors = tensors();
     List<Double> norms = new ArrayList<>();
-    for (var kernels : OptimizerFixture.kernels()) {
+    for (Kernels kernels : AllKernels.list()) {
       for (int threads : new int[] {1, 2, 3, 7}) {
         for (DecayRule rule : List.of(new NoDecay(), new SelectiveProjectionDecay(1))) {
           List<Parameter> copies = twins(arena, tensors);
-          try (Adam adam = adam(kernels.getPayload(), threads, group(rule, copies))) {
+          try (Adam adam = adam(kernels, threads, group(rule, copies))) {
             norms.add(adam.gradientNorm());
             norms.add(adam.stepClipped(1));
             norms.add(adam.stepClipped(1, 0.25) * 4);
@@ -148,11 +148,11 @@ class GradientNormTest {
   @ParameterizedTest
   @ValueSource(doubles = {1e-3, 1, 100, 1e9, Double.POSITIVE_INFINITY})
   void clipsAsTorchDoes(double maxNorm) {
-    for (var kernels : OptimizerFixture.kernels()) {
-      for (DecayRule rule : rules()) {
+    for (Kernels kernels : AllKernels.list()) {
+      for (DecayRule rule : RULES) {
         List<Parameter> tensors = tensors().subList(0, 5);
-        try (Adam clipped = adam(kernels.getPayload(), rule, tensors);
-            Adam scaled = adam(kernels.getPayload(), rule, twins(arena, tensors))) {
+        try (Adam clipped = adam(kernels, rule, tensors);
+            Adam scaled = adam(kernels, rule, twins(arena, tensors))) {
           double norm = scaled.gradientNorm();
           assertThat(clipped.stepClipped(maxNorm)).isEqualTo(norm);
           scaled.step(Math.min(1, maxNorm / (norm + 1e-6)));
@@ -169,7 +169,7 @@ class GradientNormTest {
   @ParameterizedTest
   @ValueSource(doubles = {1e-3, 100, Double.POSITIVE_INFINITY})
   void theAnswerMayBeLeftOut(double maxNorm) {
-    for (DecayRule rule : rules()) {
+    for (DecayRule rule : RULES) {
       List<Parameter> tensors = tensors();
       try (Adam silent = Adam.builder().group(group(rule, tensors)).build();
           Adam telling = Adam.builder().group(group(rule, twins(arena, tensors))).build()) {
@@ -192,7 +192,7 @@ class GradientNormTest {
   @ParameterizedTest
   @MethodSource(KERNELS)
   void isSkippedWholeWhenAGradientIsNotFinite(Kernels kernels) {
-    for (DecayRule rule : rules()) {
+    for (DecayRule rule : RULES) {
       List<Parameter> tensors = tensors().subList(0, 5);
       try (Adam adam = adam(kernels, rule, tensors)) {
         adam.step();
@@ -217,7 +217,7 @@ class GradientNormTest {
     try (Adam adam = Adam.builder().group(0.1, new WeightDecay(0.5), List.of(p)).build()) {
       assertThat(adam.stepClipped(1)).isZero();
       assertThat(p.step()).isEqualTo(1);
-      assertThat(OptimizerFixture.floats(p.data())).containsExactly(0.95f, 1.9f);
+      assertThat(Tensors.floats(p.data())).containsExactly(0.95f, 1.9f);
     }
   }
 }

@@ -1,12 +1,15 @@
 package io.spd4j;
 
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
+import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.spd4j.kernel.AllKernels;
 import io.spd4j.kernel.Kernels;
 import java.lang.foreign.MemorySegment;
+import java.util.Arrays;
 import java.util.List;
+import java.util.Objects;
 import java.util.stream.Stream;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
@@ -28,22 +31,23 @@ class IdentitiesTest {
   }
 
   private static int[][] run(Kernels kernels, DecayRule rule, double lr, Anchor anchor, int steps) {
-    try (Model model = new Model(3)) {
+    try (Tensors tensors = new Tensors(3)) {
       for (int n : new int[] {1, 100, 9000}) {
-        MemorySegment data = model.array(n, 4, 1);
-        Parameter.Builder builder = Parameter.builder("p" + n, data).gradient(model.array(n, 8, 1));
-        MemorySegment other = model.array(n, 0, 1);
+        Parameter made = tensors.add("p" + n, n, 1, true);
+        MemorySegment data = made.data();
+        Parameter.Builder builder = Parameter.builder("p" + n, data).gradient(made.gradient());
         switch (anchor) {
           case NONE -> {}
-          case ZEROS -> builder.anchor(model.arena.allocate(data.byteSize(), 4));
-          case START -> builder.anchor(model.arena.allocate(data.byteSize(), 4).copyFrom(data));
-          case OTHER -> builder.anchor(other);
+          case ZEROS -> builder.anchor(tensors.arena.allocate(data.byteSize(), 4));
+          case START -> builder.anchor(tensors.arena.allocate(data.byteSize(), 4).copyFrom(data));
+          case OTHER -> builder.anchor(made.anchor());
         }
-        model.parameters.add(builder.build());
+        tensors.parameters.set(tensors.parameters.size() - 1, builder.build());
       }
-      try (Adam adam = Adam.builder().group(lr, rule, model.parameters).kernels(kernels).build()) {
+      try (Adam adam =
+          Adam.builder().group(lr, rule, tensors.parameters).kernels(kernels).build()) {
         for (int step = 0; step < steps; step++) {
-          for (Parameter p : model.parameters) {
+          for (Parameter p : tensors.parameters) {
             for (long i = 0; i < p.numel(); i++) {
               float g = p.gradient().getAtIndex(JAVA_FLOAT, i);
               p.gradient().setAtIndex(JAVA_FLOAT, i, (float) Math.sin(7 * g + step));
@@ -51,7 +55,7 @@ class IdentitiesTest {
           }
           adam.step();
         }
-        return Model.bits(adam.parameters());
+        return bits(adam.parameters());
       }
     }
   }
@@ -59,8 +63,7 @@ class IdentitiesTest {
   @ParameterizedTest
   @MethodSource("kernels")
   void noAnchorIsTheOrigin(Kernels kernels) {
-    for (DecayRule rule :
-        List.of(new L2SP(0.3), new L2SP(0.3, true), new SelectiveProjectionDecay(1))) {
+    for (DecayRule rule : StepCase.RULES) {
       assertThat(run(kernels, rule, 0.01, Anchor.NONE, STEPS))
           .as("%s", rule)
           .isDeepEqualTo(run(kernels, rule, 0.01, Anchor.ZEROS, STEPS));
@@ -97,13 +100,14 @@ class IdentitiesTest {
   @MethodSource("kernels")
   void strengthZeroIsAdam(Kernels kernels) {
     int[][] adam = run(kernels, new NoDecay(), 0.01, Anchor.OTHER, STEPS);
-    for (DecayRule rule :
-        List.of(
-            new WeightDecay(0), new L2SP(0), new L2SP(0, true), new SelectiveProjectionDecay(0))) {
-      assertThat(run(kernels, rule, 0.01, Anchor.OTHER, STEPS)).as("%s", rule).isDeepEqualTo(adam);
+    for (DecayRule rule : StepCase.RULES) {
+      assertThat(run(kernels, rule.withLambda(0), 0.01, Anchor.OTHER, STEPS))
+          .as("%s", rule)
+          .isDeepEqualTo(adam);
+      assertThat(Arrays.deepEquals(run(kernels, rule, 0.01, Anchor.OTHER, STEPS), adam))
+          .as("%s", rule)
+          .isEqualTo(rule.lambda() == 0);
     }
-    assertThat(run(kernels, new SelectiveProjectionDecay(1), 0.01, Anchor.OTHER, STEPS))
-        .isNotEqualTo(adam);
   }
 
   @ParameterizedTest
@@ -118,18 +122,18 @@ class IdentitiesTest {
   void aTensorAloneIsSteppedAsAmongOthers(Kernels kernels) {
     int tensors = 30;
     int[][] together;
-    try (Model model = tensors(tensors);
-        Adam adam = adam(kernels, model.parameters, 3)) {
+    try (Tensors all = tensors(tensors);
+        Adam adam = adam(kernels, all.parameters, 3)) {
       adam.step();
       adam.step();
-      together = Model.bits(model.parameters);
+      together = bits(all.parameters);
     }
     for (int i = 0; i < tensors; i += 7) {
-      try (Model model = tensors(tensors);
-          Adam adam = adam(kernels, List.of(model.parameters.get(i)), 1)) {
+      try (Tensors all = tensors(tensors);
+          Adam adam = adam(kernels, List.of(all.parameters.get(i)), 1)) {
         adam.step();
         adam.step();
-        int[][] alone = Model.bits(adam.parameters());
+        int[][] alone = bits(adam.parameters());
         for (int array = 0; array < alone.length; array++) {
           assertThat(alone[array]).isEqualTo(together[i * alone.length + array]);
         }
@@ -137,12 +141,21 @@ class IdentitiesTest {
     }
   }
 
-  private static Model tensors(int count) {
-    Model model = new Model(11);
+  private static Tensors tensors(int count) {
+    Tensors tensors = new Tensors(11);
     for (int i = 0; i < count; i++) {
-      model.add("p" + i, 977L * i, 4 * i, i % 3 != 0);
+      tensors.add("p" + i, 977L * i, i, i % 3 != 0);
     }
-    return model;
+    return tensors;
+  }
+
+  /** The bits of all arrays that a step writes, in order. */
+  private static int[][] bits(List<Parameter> parameters) {
+    return parameters.stream()
+        .flatMap(p -> Stream.of(ParameterArray.values()).filter(a -> a.written).map(a -> a.of(p)))
+        .filter(Objects::nonNull)
+        .map(array -> array.toArray(JAVA_INT))
+        .toArray(int[][]::new);
   }
 
   private static Adam adam(Kernels kernels, List<Parameter> parameters, int threads) {

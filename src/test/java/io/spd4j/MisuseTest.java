@@ -1,15 +1,15 @@
 package io.spd4j;
 
-import static io.spd4j.OptimizerFixture.adam;
-import static io.spd4j.OptimizerFixture.group;
-import static io.spd4j.OptimizerFixture.parameter;
-import static io.spd4j.OptimizerFixture.random;
-import static io.spd4j.OptimizerFixture.twins;
+import static io.spd4j.Optimizers.adam;
+import static io.spd4j.Optimizers.group;
+import static io.spd4j.Tensors.parameter;
+import static io.spd4j.Tensors.random;
+import static io.spd4j.Tensors.twins;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatIllegalStateException;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import io.spd4j.OptimizerFixture.State;
+import io.spd4j.kernel.AllKernels;
 import io.spd4j.kernel.BlockTable;
 import io.spd4j.kernel.Kernels;
 import java.lang.foreign.Arena;
@@ -28,15 +28,6 @@ import org.junit.jupiter.params.provider.MethodSource;
 
 /** Calls at the wrong time, or from the wrong thread. */
 class MisuseTest {
-  private enum Kind {
-    data,
-    gradient,
-    anchor,
-    expAvg,
-    expAvgSq,
-    maxExpAvgSq
-  }
-
   private final Arena arena = Arena.ofShared();
 
   @AfterEach
@@ -45,20 +36,14 @@ class MisuseTest {
   }
 
   /** One array of the second parameter lies in an arena of its own. */
-  private Adam adamWith(Arena odd, Kind kind) {
+  private Adam adamWith(Arena odd, ParameterArray array) {
     MemorySegment[] a = new MemorySegment[6];
-    for (Kind k : Kind.values()) {
-      a[k.ordinal()] = random(k == kind ? odd : arena, k.ordinal(), 100);
+    for (ParameterArray k : ParameterArray.values()) {
+      a[k.ordinal()] = random(k == array ? odd : arena, k.ordinal(), 100);
     }
     a[4].fill((byte) 0);
     a[5].fill((byte) 0);
-    Parameter p =
-        Parameter.builder("odd", a[0])
-            .gradient(a[1])
-            .anchor(a[2])
-            .moments(a[3], a[4])
-            .maxExpAvgSq(a[5])
-            .build();
+    Parameter p = ParameterArray.parameter("odd", a);
     List<Parameter> both = List.of(parameter(arena, "even", 9, 100), p);
     return Adam.builder()
         .group(
@@ -91,13 +76,13 @@ class MisuseTest {
 
   @ParameterizedTest
   @EnumSource
-  void anArenaThatWasClosedIsNamed(Kind kind) {
+  void anArenaThatWasClosedIsNamed(ParameterArray array) {
     Arena odd = Arena.ofShared();
-    try (Adam adam = adamWith(odd, kind)) {
+    try (Adam adam = adamWith(odd, array)) {
       adam.step();
       odd.close();
       refusedByAll(
-          adam, IllegalStateException.class, kind + " of odd", "lies in an arena that is closed");
+          adam, IllegalStateException.class, array + " of odd", "lies in an arena that is closed");
       assertThat(adam.stepParameter(adam.parameters().getFirst())).isTrue();
       adam.parameters().getLast().gradient(null);
       adam.step();
@@ -107,19 +92,19 @@ class MisuseTest {
 
   @ParameterizedTest
   @EnumSource
-  void anArenaThatWasClosedBeforeTheFirstStepIsNamed(Kind kind) {
+  void anArenaThatWasClosedBeforeTheFirstStepIsNamed(ParameterArray array) {
     Arena odd = Arena.ofShared();
-    try (Adam adam = adamWith(odd, kind)) {
+    try (Adam adam = adamWith(odd, array)) {
       odd.close();
       refusedByAll(
-          adam, IllegalStateException.class, kind + " of odd", "lies in an arena that is closed");
+          adam, IllegalStateException.class, array + " of odd", "lies in an arena that is closed");
     }
   }
 
   @Test
   void aClosedGradientCanBeReplaced() {
     Arena odd = Arena.ofShared();
-    try (Adam adam = adamWith(odd, Kind.gradient)) {
+    try (Adam adam = adamWith(odd, ParameterArray.GRADIENT)) {
       adam.step();
       odd.close();
       adam.parameters().getLast().gradient(random(arena, 1, 100));
@@ -149,15 +134,15 @@ class MisuseTest {
 
   @ParameterizedTest
   @EnumSource
-  void aConfinedArenaIsItsOwnersAlone(Kind kind) {
+  void aConfinedArenaIsItsOwnersAlone(ParameterArray array) {
     try (Arena odd = Arena.ofConfined();
-        Adam adam = adamWith(odd, kind)) {
+        Adam adam = adamWith(odd, array)) {
       adam.step();
       CompletableFuture.runAsync(() ->
               refusedByAll(
                   adam,
                   WrongThreadException.class,
-                  kind + " of odd",
+                  array + " of odd",
                   "confined arena of another thread"))
           .join();
       adam.step();
@@ -168,7 +153,7 @@ class MisuseTest {
   @Test
   void closedMeansClosed() {
     Parameter p = parameter(arena, "p", 1, 100);
-    Adam adam = adam(OptimizerFixture.kernels().getLast().getPayload(), new NoDecay(), List.of(p));
+    Adam adam = adam(AllKernels.list().getLast(), new NoDecay(), List.of(p));
     MemorySegment gradient = p.gradient();
     adam.step();
     adam.close();
@@ -249,7 +234,7 @@ class MisuseTest {
 
   /** Scalar kernels that break off once they have been told to. */
   private static final class Breaking implements Kernels {
-    private final Kernels scalar = OptimizerFixture.kernels().getFirst().getPayload();
+    private final Kernels scalar = AllKernels.list().getFirst();
     private RuntimeException fault;
 
     @Override
@@ -353,7 +338,7 @@ class MisuseTest {
   }
 
   @ParameterizedTest
-  @MethodSource("io.spd4j.OptimizerFixture#kernels")
+  @MethodSource("io.spd4j.Optimizers#kernels")
   void nothingElseRunsDuringAStep(Kernels kernels) {
     List<Parameter> parameters = List.of(parameter(arena, "p", 1, 200_000));
     List<Parameter> copies = twins(arena, parameters);

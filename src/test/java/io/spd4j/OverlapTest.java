@@ -3,13 +3,12 @@ package io.spd4j;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
 
-import io.spd4j.OptimizerFixture.State;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
-import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -18,10 +17,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 /** An array that is written overlaps no other; arrays that are only read may. */
 class OverlapTest {
-  private static final String[] KINDS = {
-    "data", "gradient", "anchor", "expAvg", "expAvgSq", "maxExpAvgSq"
-  };
-
+  private static final ParameterArray[] ARRAYS = ParameterArray.values();
   private static final long BYTES = 64;
 
   private final Arena arena = Arena.ofShared();
@@ -34,44 +30,29 @@ class OverlapTest {
     arena.close();
   }
 
-  private record Pair(int first, int second, boolean oneTensor) {
+  private record Pair(ParameterArray first, ParameterArray second, boolean oneTensor) {
     boolean readOnly() {
-      return onlyRead(first) && onlyRead(second);
-    }
-
-    private static boolean onlyRead(int kind) {
-      return kind == 1 || kind == 2;
-    }
-
-    @Override
-    public String toString() {
-      return KINDS[first] + ", " + KINDS[second] + (oneTensor ? " of one tensor" : " of two");
+      return !first.written && !second.written;
     }
   }
 
-  static Stream<Pair> pairs() {
-    return Stream.of(true, false)
-        .flatMap(one ->
-            Stream.iterate(0, i -> i < KINDS.length, i -> i + 1)
-                .flatMap(i ->
-                    Stream.iterate(0, j -> j < KINDS.length, j -> j + 1)
-                        .filter(j -> !one || i < j)
-                        .map(j -> new Pair(i, j, one))));
+  static List<Pair> pairs() {
+    List<Pair> pairs = new ArrayList<>();
+    for (ParameterArray first : ARRAYS) {
+      for (ParameterArray second : ARRAYS) {
+        pairs.add(new Pair(first, second, false));
+        if (first.compareTo(second) < 0) {
+          pairs.add(new Pair(first, second, true));
+        }
+      }
+    }
+    return pairs;
   }
 
   private MemorySegment[] arrays(int from) {
-    MemorySegment[] arrays = new MemorySegment[KINDS.length];
+    MemorySegment[] arrays = new MemorySegment[ARRAYS.length];
     Arrays.setAll(arrays, i -> memory.asSlice((from + 4 * i) * BYTES, BYTES));
     return arrays;
-  }
-
-  private static Parameter parameter(String name, MemorySegment[] a) {
-    return Parameter.builder(name, a[0])
-        .gradient(a[1])
-        .anchor(a[2])
-        .moments(a[3], a[4])
-        .maxExpAvgSq(a[5])
-        .build();
   }
 
   private static Adam adam(Parameter... parameters) {
@@ -85,9 +66,9 @@ class OverlapTest {
     MemorySegment[] p = arrays(2);
     MemorySegment[] q = arrays(32);
     MemorySegment[] second = pair.oneTensor() ? p : q;
-    long begin = p[pair.first()].address() - memory.address();
-    second[pair.second()] = memory.asSlice(begin + shift, BYTES);
-    return new Parameter[] {parameter("p", p), parameter("q", q)};
+    long begin = p[pair.first().ordinal()].address() - memory.address();
+    second[pair.second().ordinal()] = memory.asSlice(begin + shift, BYTES);
+    return new Parameter[] {ParameterArray.parameter("p", p), ParameterArray.parameter("q", q)};
   }
 
   @ParameterizedTest
@@ -104,9 +85,9 @@ class OverlapTest {
       assertThatIllegalArgumentException()
           .isThrownBy(() -> adam(parameters))
           .withMessageContainingAll(
-              KINDS[pair.first()] + " of p",
+              pair.first() + " of p",
               " overlaps ",
-              KINDS[pair.second()] + (pair.oneTensor() ? " of p" : " of q"));
+              pair.second() + (pair.oneTensor() ? " of p" : " of q"));
       assertThat(State.arrays(List.of(parameters))).isEqualTo(before);
     }
   }
@@ -145,10 +126,10 @@ class OverlapTest {
 
   @Test
   void emptyArraysNeverOverlap() {
-    MemorySegment[] empty = new MemorySegment[KINDS.length];
+    MemorySegment[] empty = new MemorySegment[ARRAYS.length];
     Arrays.fill(empty, memory.asSlice(3 * BYTES, 0));
     Parameter around = Parameter.builder("around", memory.asSlice(0, 10 * BYTES)).build();
-    Parameter nothing = parameter("nothing", empty);
+    Parameter nothing = ParameterArray.parameter("nothing", empty);
     try (Adam adam = adam(nothing, around)) {
       nothing.gradient(memory.asSlice(4 * BYTES, 0));
       adam.step();
@@ -159,8 +140,8 @@ class OverlapTest {
   @ParameterizedTest
   @ValueSource(longs = {0, 4, BYTES - 4, -4, 4 - BYTES})
   void aGradientThatIsSetLaterOverlapsNothingWritten(long shift) {
-    Parameter p = parameter("p", arrays(2));
-    Parameter q = parameter("q", arrays(32));
+    Parameter p = ParameterArray.parameter("p", arrays(2));
+    Parameter q = ParameterArray.parameter("q", arrays(32));
     try (Adam adam = adam(p, q)) {
       State before = State.of(adam);
       MemorySegment gradient = p.gradient();
@@ -183,7 +164,7 @@ class OverlapTest {
 
   @Test
   void aGradientThatIsSetLaterMayTouchItsNeighbours() {
-    Parameter p = parameter("p", arrays(2));
+    Parameter p = ParameterArray.parameter("p", arrays(2));
     try (Adam adam = adam(p)) {
       for (MemorySegment written : List.of(p.data(), p.expAvg(), p.expAvgSq(), p.maxExpAvgSq())) {
         long begin = written.address() - memory.address();

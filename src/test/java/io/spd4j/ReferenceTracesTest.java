@@ -6,8 +6,8 @@ import static org.assertj.core.api.Assertions.within;
 
 import io.spd4j.kernel.AllKernels;
 import io.spd4j.kernel.Kernels;
+import io.spd4j.oracle.Computation;
 import io.spd4j.oracle.Float64Run;
-import io.spd4j.oracle.Kind;
 import io.spd4j.safetensors.SafetensorsFile;
 import java.io.IOException;
 import java.lang.foreign.Arena;
@@ -70,9 +70,9 @@ class ReferenceTracesTest {
       return isSpd() ? recorded(p, "condition", step).get(JAVA_DOUBLE, 0) : 0;
     }
 
-    List<Float64Run> oracles(Kind kind) {
+    List<Float64Run> oracles(Computation computation) {
       return group.parameters().stream()
-          .map(p -> new Float64Run(group, kind, p.data(), p.anchor()))
+          .map(p -> new Float64Run(group, computation, p.data(), p.anchor()))
           .toList();
     }
   }
@@ -94,7 +94,7 @@ class ReferenceTracesTest {
     try (Arena arena = Arena.ofShared()) {
       Trace trace = Trace.map(path, arena);
       List<Parameter> parameters = trace.group().parameters();
-      List<Float64Run> oracles = trace.oracles(Kind.CONTRACT);
+      List<Float64Run> oracles = trace.oracles(Computation.CONTRACT);
       int selected = 0;
       try (Adam adam = Adam.builder().group(trace.group()).kernels(kernels).threads(2).build()) {
         for (int step = 1; step <= trace.steps(); step++) {
@@ -128,7 +128,7 @@ class ReferenceTracesTest {
     try (Arena arena = Arena.ofShared()) {
       Trace trace = Trace.map(path, arena);
       List<Parameter> parameters = trace.group().parameters();
-      List<Float64Run> oracles = trace.oracles(Kind.RECORDED);
+      List<Float64Run> oracles = trace.oracles(Computation.RECORDED);
       for (int step = 1; step <= trace.steps(); step++) {
         for (int i = 0; i < parameters.size(); i++) {
           Parameter p = parameters.get(i);

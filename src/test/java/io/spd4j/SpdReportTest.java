@@ -1,10 +1,10 @@
 package io.spd4j;
 
-import static io.spd4j.OptimizerFixture.adam;
-import static io.spd4j.OptimizerFixture.floats;
-import static io.spd4j.OptimizerFixture.of;
-import static io.spd4j.OptimizerFixture.parameter;
-import static io.spd4j.OptimizerFixture.selected;
+import static io.spd4j.Optimizers.adam;
+import static io.spd4j.Tensors.floats;
+import static io.spd4j.Tensors.of;
+import static io.spd4j.Tensors.parameter;
+import static io.spd4j.Tensors.selected;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
 
@@ -19,7 +19,7 @@ import org.junit.jupiter.params.provider.MethodSource;
 
 /** What SPD says that it did, against the arrays. */
 class SpdReportTest {
-  private static final String KERNELS = "io.spd4j.OptimizerFixture#kernels";
+  private static final String KERNELS = "io.spd4j.Optimizers#kernels";
 
   private final Arena arena = Arena.ofShared();
 
@@ -61,7 +61,7 @@ class SpdReportTest {
 
   /** ‖θ̃−θ0‖ of a step without the projection, taken by a copy. */
   private double unprojected(Kernels kernels, Parameter p, double scale) {
-    Parameter copy = OptimizerFixture.twin(arena, p);
+    Parameter copy = Tensors.twin(arena, p);
     try (Adam adam = adam(kernels, new NoDecay(), List.of(copy))) {
       adam.step(scale);
       return deviation(copy);
@@ -76,10 +76,7 @@ class SpdReportTest {
             selected(arena, "selected", 1, 12_305),
             parameter(arena, "other", 2, 9000),
             selected(arena, "small", 3, 5),
-            Parameter.of(
-                "origin",
-                OptimizerFixture.random(arena, 5, 4097),
-                OptimizerFixture.random(arena, 6, 4097)));
+            Parameter.of("origin", Tensors.random(arena, 5, 4097), Tensors.random(arena, 6, 4097)));
     long[] selections = new long[4];
     double[] ratios = new double[4];
     try (Adam adam = adam(kernels, new SelectiveProjectionDecay(0.7), tensors)) {

@@ -1,20 +1,20 @@
 package io.spd4j;
 
-import static io.spd4j.OptimizerFixture.adam;
-import static io.spd4j.OptimizerFixture.copy;
-import static io.spd4j.OptimizerFixture.floats;
-import static io.spd4j.OptimizerFixture.group;
-import static io.spd4j.OptimizerFixture.parameter;
-import static io.spd4j.OptimizerFixture.random;
-import static io.spd4j.OptimizerFixture.rules;
-import static io.spd4j.OptimizerFixture.selected;
-import static io.spd4j.OptimizerFixture.twin;
-import static io.spd4j.OptimizerFixture.twins;
+import static io.spd4j.Optimizers.adam;
+import static io.spd4j.Optimizers.group;
+import static io.spd4j.StepCase.RULES;
+import static io.spd4j.Tensors.copy;
+import static io.spd4j.Tensors.floats;
+import static io.spd4j.Tensors.parameter;
+import static io.spd4j.Tensors.random;
+import static io.spd4j.Tensors.selected;
+import static io.spd4j.Tensors.twin;
+import static io.spd4j.Tensors.twins;
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatIllegalStateException;
 
-import io.spd4j.OptimizerFixture.State;
+import io.spd4j.kernel.AllKernels;
 import io.spd4j.kernel.Kernels;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -31,7 +31,7 @@ import org.junit.jupiter.params.provider.ValueSource;
  * What a step does with the parameters, whatever the rule: which, when, and with which gradient.
  */
 class StepTest {
-  private static final String KERNELS = "io.spd4j.OptimizerFixture#kernels";
+  private static final String KERNELS = "io.spd4j.Optimizers#kernels";
 
   private final Arena arena = Arena.ofShared();
 
@@ -73,7 +73,7 @@ class StepTest {
   @ParameterizedTest
   @MethodSource(KERNELS)
   void withoutAGradientNothingChanges(Kernels kernels) {
-    for (DecayRule rule : rules()) {
+    for (DecayRule rule : RULES) {
       List<Parameter> tensors = twins(arena, tensors());
       Parameter without = tensors.get(5);
       try (Adam adam = adam(kernels, rule, tensors)) {
@@ -95,7 +95,7 @@ class StepTest {
   @ParameterizedTest
   @MethodSource(KERNELS)
   void othersAreSteppedAsIfAlone(Kernels kernels) {
-    for (DecayRule rule : rules()) {
+    for (DecayRule rule : RULES) {
       List<Parameter> tensors = tensors();
       List<Parameter> some = twins(arena, List.of(tensors.get(3), tensors.get(8)));
       for (Parameter p : tensors) {
@@ -115,7 +115,7 @@ class StepTest {
   @ParameterizedTest
   @MethodSource(KERNELS)
   void aFrozenGroupIsLeftAloneAndBeginsAtItsFirstStep(Kernels kernels) {
-    for (DecayRule rule : rules()) {
+    for (DecayRule rule : RULES) {
       Parameter late = selected(arena, "late", 1, 5000);
       List<Parameter> fresh = List.of(twin(arena, late));
       Parameter early = parameter(arena, "early", 2, 5000);
@@ -160,7 +160,7 @@ class StepTest {
   void rateAndRuleCanBeChangedBetweenSteps(Kernels kernels) {
     DecayRule spd = new SelectiveProjectionDecay(0.7);
     List<DecayRule> sequence = new ArrayList<>(List.of(new WeightDecay(0.1), spd));
-    sequence.addAll(rules());
+    sequence.addAll(RULES);
     sequence.addAll(List.of(spd, new L2SP(0.3), new SelectiveProjectionDecay(0.1)));
     Parameter changing = selected(arena, "changing", 1, 5000);
     Parameter projected = selected(arena, "projected", 3, 5000);
@@ -201,7 +201,7 @@ class StepTest {
   @ParameterizedTest
   @MethodSource(KERNELS)
   void theGradientCanBeReplaced(Kernels kernels) {
-    for (DecayRule rule : rules()) {
+    for (DecayRule rule : RULES) {
       Parameter p = parameter(arena, "p", 1, 5000);
       Parameter q = twin(arena, p);
       Arena gone = Arena.ofShared();
@@ -231,7 +231,7 @@ class StepTest {
   @ParameterizedTest
   @MethodSource(KERNELS)
   void oneByOneIsAllAtOnce(Kernels kernels) {
-    for (DecayRule rule : rules()) {
+    for (DecayRule rule : RULES) {
       List<Parameter> tensors = tensors();
       List<Parameter> reversed = twins(arena, tensors).reversed();
       try (Adam all = adam(kernels, rule, tensors);
@@ -265,7 +265,7 @@ class StepTest {
   @ParameterizedTest
   @MethodSource(KERNELS)
   void steppingSomeAheadKeepsEachCount(Kernels kernels) {
-    for (DecayRule rule : rules()) {
+    for (DecayRule rule : RULES) {
       List<Parameter> tensors = tensors();
       List<Parameter> ahead = twins(arena, List.of(tensors.get(4)));
       try (Adam adam = adam(kernels, rule, tensors);
@@ -294,13 +294,13 @@ class StepTest {
   @ParameterizedTest
   @ValueSource(doubles = {1, 0.5, 0x1p-16, 1024, 0.3, 1.0 / 3, 17.77})
   void aScaleMultipliesTheGradients(double scale) {
-    for (var kernels : OptimizerFixture.kernels()) {
-      for (DecayRule rule : rules()) {
+    for (Kernels kernels : AllKernels.list()) {
+      for (DecayRule rule : RULES) {
         List<Parameter> tensors = tensors();
         List<Parameter> scaled = twins(arena, tensors);
         scaled.forEach(p -> map(p.gradient(), g -> (float) g * (float) scale));
-        try (Adam a = adam(kernels.getPayload(), rule, tensors);
-            Adam b = adam(kernels.getPayload(), rule, scaled)) {
+        try (Adam a = adam(kernels, rule, tensors);
+            Adam b = adam(kernels, rule, scaled)) {
           a.step(scale);
           b.step();
           scaled.forEach(p -> p.gradient(null));
@@ -314,7 +314,7 @@ class StepTest {
   @ParameterizedTest
   @MethodSource(KERNELS)
   void maximizeIsTheNegatedGradient(Kernels kernels) {
-    for (DecayRule rule : rules()) {
+    for (DecayRule rule : RULES) {
       List<Parameter> tensors = tensors();
       List<Parameter> negated = twins(arena, tensors);
       ParameterGroup up =
@@ -398,7 +398,7 @@ class StepTest {
   @ParameterizedTest
   @MethodSource(KERNELS)
   void aCheckpointIsResumedToTheBit(Kernels kernels) {
-    for (DecayRule rule : rules()) {
+    for (DecayRule rule : RULES) {
       for (boolean amsgrad : new boolean[] {false, true}) {
         List<Parameter> tensors = tensors();
         try (Adam whole = adam(kernels, 2, withAmsgrad(rule, amsgrad, tensors))) {

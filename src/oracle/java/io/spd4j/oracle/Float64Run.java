@@ -1,6 +1,7 @@
 package io.spd4j.oracle;
 
 import io.spd4j.L2SP;
+import io.spd4j.NoDecay;
 import io.spd4j.ParameterGroup;
 import io.spd4j.SelectiveProjectionDecay;
 import io.spd4j.WeightDecay;
@@ -17,7 +18,7 @@ import java.lang.foreign.ValueLayout;
  */
 public final class Float64Run {
   private final ParameterGroup group;
-  private final Kind kind;
+  private final Computation computation;
   private final Arithmetic f;
   private final double[] anchor;
   private final BoundedArray param;
@@ -32,14 +33,15 @@ public final class Float64Run {
    * Begins at a tensor's first step.
    *
    * @param group the settings, read at each step
-   * @param kind how the run computes that this is compared with
+   * @param computation how the run computes that this is compared with
    * @param data the tensor's floats, of which this makes a copy
    * @param anchor null: the origin
    */
-  public Float64Run(ParameterGroup group, Kind kind, MemorySegment data, MemorySegment anchor) {
+  public Float64Run(
+      ParameterGroup group, Computation computation, MemorySegment data, MemorySegment anchor) {
     this.group = group;
-    this.kind = kind;
-    f = kind.elements;
+    this.computation = computation;
+    f = computation.elements;
     int length = Math.toIntExact(data.byteSize() / Float.BYTES);
     this.anchor = new double[length];
     param = new BoundedArray(length);
@@ -78,9 +80,9 @@ public final class Float64Run {
     final Bounded pull = f.setting(group.lr() * lambda, 0);
     final Bounded kept = f.setting(1 - group.lr() * lambda, 0);
     final Bounded coupling = f.setting(lambda, 0);
-    final Sum gradDot = kind.sum();
-    final Sum devSq = kind.sum();
-    final Sum newDevSq = kind.sum();
+    final Sum gradDot = computation.sum();
+    final Sum devSq = computation.sum();
+    final Sum newDevSq = computation.sum();
     for (int i = 0; i < anchor.length; i++) {
       final Bounded theta = param.get(i);
       final Bounded dev = deviation(i);
@@ -100,9 +102,11 @@ public final class Float64Run {
       param.set(
           i,
           switch (group.decay()) {
+            case NoDecay none -> f.sub(theta, u);
             case WeightDecay decay -> f.sub(f.mul(theta, kept), u);
-            case L2SP l2sp when !l2sp.coupled() -> f.sub(f.pulled(theta, pull, anchor[i]), u);
-            default -> f.sub(theta, u);
+            case L2SP l2sp when l2sp.coupled() -> f.sub(theta, u);
+            case L2SP l2sp -> f.sub(f.pulled(theta, pull, anchor[i]), u);
+            case SelectiveProjectionDecay spd -> f.sub(theta, u);
           });
       if (isSpd()) {
         final Bounded newDev = deviation(i);
@@ -141,7 +145,7 @@ public final class Float64Run {
 
   /** r, which is within [0, 1] whatever the bounds of the sums. */
   private Bounded ratio(Bounded devSq, Bounded newDevSq) {
-    final Arithmetic d = kind.decision;
+    final Arithmetic d = computation.decision;
     final Bounded updated = d.sqrt(newDevSq);
     if (updated.most() == 0) {
       return Bounded.ZERO;
@@ -156,7 +160,7 @@ public final class Float64Run {
 
   /** θ' = θ̃ − (λ·r)·(θ̃−θ0) */
   private void project(Bounded ratio) {
-    final Bounded strength = kind.decision.mul(Bounded.exact(group.decay().lambda()), ratio);
+    final Bounded strength = computation.decision.mul(Bounded.exact(group.decay().lambda()), ratio);
     final Bounded shrink = f.rounded(strength.value(), strength.error());
     for (int i = 0; i < anchor.length; i++) {
       param.set(i, f.pulled(param.get(i), shrink, anchor[i]));
@@ -174,11 +178,11 @@ public final class Float64Run {
       MemorySegment expAvgSq,
       MemorySegment maxExpAvgSq) {
     for (int i = 0; i < anchor.length; i++) {
-      this.param.set(i, kind.stored(at(param, i)));
-      this.expAvg.set(i, kind.stored(at(expAvg, i)));
-      this.expAvgSq.set(i, kind.stored(at(expAvgSq, i)));
+      this.param.set(i, computation.stored(at(param, i)));
+      this.expAvg.set(i, computation.stored(at(expAvg, i)));
+      this.expAvgSq.set(i, computation.stored(at(expAvgSq, i)));
       if (maxExpAvgSq != null) {
-        this.maxExpAvgSq.set(i, kind.stored(at(maxExpAvgSq, i)));
+        this.maxExpAvgSq.set(i, computation.stored(at(maxExpAvgSq, i)));
       }
     }
   }

@@ -51,29 +51,29 @@ class Float64RunTest {
 
   @ParameterizedTest
   @EnumSource
-  void aDecisionThatIsTooCloseIsTheRuns(Kind kind) {
+  void aDecisionThatIsTooCloseIsTheRuns(Computation computation) {
     MemorySegment data = floats(0.3f, 0.7f);
     for (boolean selects : new boolean[] {true, false}) {
-      Float64Run close = run(kind, data);
+      Float64Run close = run(computation, data);
       close.step(floats(0.7f, -0.3f), 1.1f, selects);
       assertThat(close.isClose()).isTrue();
       assertThat(close.selected()).isEqualTo(selects);
 
-      Float64Run clear = run(kind, data);
+      Float64Run clear = run(computation, data);
       clear.step(floats(0.7f, -0.2f), 1.1f, selects);
       assertThat(clear.isClose()).isFalse();
       assertThat(clear.selected()).isTrue();
 
-      Float64Run onTheAnchor = run(kind, floats(0, 0));
+      Float64Run onTheAnchor = run(computation, floats(0, 0));
       onTheAnchor.step(floats(0.7f, -0.3f), 1.1f, selects);
       assertThat(onTheAnchor.isClose()).isFalse();
       assertThat(onTheAnchor.selected()).isFalse();
     }
   }
 
-  private static Float64Run run(Kind kind, MemorySegment data) {
+  private static Float64Run run(Computation computation, MemorySegment data) {
     ParameterGroup group = ParameterGroup.builder().decay(new SelectiveProjectionDecay(1)).build();
-    return new Float64Run(group, kind, data, null);
+    return new Float64Run(group, computation, data, null);
   }
 
   private static MemorySegment floats(float... values) {

@@ -4,8 +4,8 @@ import io.spd4j.ParameterGroup;
 import io.spd4j.bench.Trace.Recorded;
 import io.spd4j.bench.Trace.Tensor;
 import io.spd4j.oracle.Bounded;
+import io.spd4j.oracle.Computation;
 import io.spd4j.oracle.Float64Run;
-import io.spd4j.oracle.Kind;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
@@ -26,12 +26,12 @@ final class Judge {
   private int closeDecisions;
   private long unbounded;
 
-  Judge(Trace trace, Kind kind) {
+  Judge(Trace trace, Computation computation) {
     this.trace = trace;
     ParameterGroup group = trace.group().build();
     for (Tensor tensor : trace.tensors()) {
-      steps.add(new Float64Run(group, kind, tensor.init(), tensor.anchor()));
-      whole.add(new Float64Run(group, kind, tensor.init(), tensor.anchor()));
+      steps.add(new Float64Run(group, computation, tensor.init(), tensor.anchor()));
+      whole.add(new Float64Run(group, computation, tensor.init(), tensor.anchor()));
     }
     distances = new Distances(trace);
   }

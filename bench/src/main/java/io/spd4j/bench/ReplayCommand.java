@@ -3,7 +3,7 @@ package io.spd4j.bench;
 import io.spd4j.Backend;
 import io.spd4j.Parameter;
 import io.spd4j.bench.Trace.Recorded;
-import io.spd4j.oracle.Kind;
+import io.spd4j.oracle.Computation;
 import java.io.PrintWriter;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -172,7 +172,7 @@ class ReplayCommand implements Callable<Integer> {
   }
 
   private static Result recording(Trace trace) {
-    Judge judge = new Judge(trace, Kind.RECORDED);
+    Judge judge = new Judge(trace, Computation.RECORDED);
     for (int k = 0; k < trace.steps(); k++) {
       for (int i = 0; i < trace.tensors().size(); i++) {
         judge.look(i, k, trace.tensors().get(i).steps().get(k).after());
@@ -193,7 +193,7 @@ class ReplayCommand implements Callable<Integer> {
     // A device has threads of its own.
     for (int count : backend == Backend.CUDA ? List.of(1) : threads) {
       try (TraceRun run = run(trace, backend, count)) {
-        Judge judge = new Judge(trace, Kind.CONTRACT);
+        Judge judge = new Judge(trace, Computation.CONTRACT);
         Distances toRecording = new Distances(trace);
         for (int k = 0; k < trace.steps(); k++) {
           run.step(k);

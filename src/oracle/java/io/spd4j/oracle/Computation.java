@@ -1,7 +1,7 @@
 package io.spd4j.oracle;
 
 /** How a run computes that float64 is compared with. */
-public enum Kind {
+public enum Computation {
   /**
    * As native/NUMERICS.md says: float32, SPD's sums in lanes and blocks, its decision in float64.
    */
@@ -40,7 +40,7 @@ public enum Kind {
   /** That of SPD's decision. */
   final Arithmetic decision;
 
-  Kind(Arithmetic elements, Arithmetic decision) {
+  Computation(Arithmetic elements, Arithmetic decision) {
     this.elements = elements;
     this.decision = decision;
   }

@@ -1,0 +1,183 @@
+package io.spd4j;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.spd4j.kernel.AllKernels;
+import io.spd4j.kernel.Kernels;
+import java.lang.foreign.MemorySegment;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.function.Consumer;
+import java.util.function.ToDoubleFunction;
+
+/**
+ * Plain Java in one thread, and other backends that take the same steps with copies of its tensors
+ * and have to come to the same bits.
+ */
+final class SideBySide implements AutoCloseable {
+  private static final int[] THREADS = {1, 2, 3, 7};
+
+  final Tensors tensors;
+  final Adam plain;
+
+  /** Null: the others step host memory. */
+  final OnDevice onDevice;
+
+  private final Map<String, Adam> others = new LinkedHashMap<>();
+
+  private SideBySide(Tensors tensors, List<ParameterGroup> groups, OnDevice onDevice) {
+    this.tensors = tensors;
+    this.onDevice = onDevice;
+    if (onDevice != null) {
+      others.put("cuda", copy(groups, Adam.builder().stream(onDevice.stream)));
+      assertThat(cuda().backend()).isEqualTo(Backend.CUDA);
+    } else {
+      for (Kernels kernels : AllKernels.list()) {
+        for (int threads : THREADS) {
+          String name = kernels.name() + " " + kernels.detail() + ", " + threads + " threads";
+          others.put(name, copy(groups, Adam.builder().kernels(kernels).threads(threads)));
+        }
+      }
+    }
+    Kernels scalar = AllKernels.list().getFirst();
+    plain = Optimizers.adam(scalar, 1, groups.toArray(ParameterGroup[]::new));
+  }
+
+  /** Every CPU backend, each with several numbers of threads. */
+  static SideBySide onCpu(Tensors tensors, List<ParameterGroup> groups) {
+    return new SideBySide(tensors, groups, null);
+  }
+
+  static SideBySide onCuda(Tensors tensors, List<ParameterGroup> groups) {
+    return new SideBySide(tensors, groups, new OnDevice());
+  }
+
+  private Adam copy(List<ParameterGroup> groups, Adam.Builder builder) {
+    for (ParameterGroup g : groups) {
+      builder.group(
+          ParameterGroup.builder()
+              .lr(g.lr())
+              .betas(g.beta1(), g.beta2())
+              .eps(g.eps())
+              .amsgrad(g.amsgrad())
+              .maximize(g.maximize())
+              .decay(g.decay())
+              .frozen(g.frozen())
+              .parameters(g.parameters().stream().map(this::twin).toList())
+              .build());
+    }
+    return builder.build();
+  }
+
+  /** In host memory all read the same gradient and anchor. */
+  private Parameter twin(Parameter p) {
+    return onDevice != null
+        ? onDevice.twin(p)
+        : Tensors.twin(
+            p, s -> s == p.gradient() || s == p.anchor() ? s : Tensors.copy(tensors.arena, s));
+  }
+
+  Adam cuda() {
+    return others.get("cuda");
+  }
+
+  /** Changes the settings of a group in every optimizer. */
+  void change(int group, Consumer<ParameterGroup> change) {
+    change.accept(plain.groups().get(group));
+    others.values().forEach(adam -> change.accept(adam.groups().get(group)));
+  }
+
+  /** Sets the gradient of the parameter of an index in every optimizer; null: none. */
+  void gradient(int index, MemorySegment gradient) {
+    plain.parameters().get(index).gradient(gradient);
+    for (Adam adam : others.values()) {
+      adam.parameters().get(index).gradient(onDevice == null ? gradient : onDevice.copy(gradient));
+    }
+  }
+
+  /** New gradients for all. */
+  void nextGradients() {
+    tensors.nextGradients();
+    copyGradients();
+  }
+
+  /** Gives the device the gradients that have been written on the host. */
+  void copyGradients() {
+    if (onDevice != null) {
+      onDevice.copyGradients();
+    }
+  }
+
+  /** Takes the same step in all, with new gradients; what it answers has to be the same. */
+  void step(String what, ToDoubleFunction<Adam> step) {
+    nextGradients();
+    stepAsItIs(what, step);
+  }
+
+  /** With the gradients as they are. */
+  void stepAsItIs(String what, ToDoubleFunction<Adam> step) {
+    Double expected = step.applyAsDouble(plain);
+    others.forEach((name, adam) ->
+        assertThat(step.applyAsDouble(adam))
+            .as("answer of %s, %s", what, name)
+            .isEqualTo(expected));
+    assertSame(what);
+  }
+
+  /** A step without an answer. */
+  static ToDoubleFunction<Adam> silent(Consumer<Adam> step) {
+    return adam -> {
+      step.accept(adam);
+      return 0;
+    };
+  }
+
+  void assertSame(String what) {
+    others.forEach((name, adam) -> {
+      for (int i = 0; i < plain.parameters().size(); i++) {
+        assertSame(plain.parameters().get(i), adam.parameters().get(i), what + ", " + name);
+      }
+      assertThat(adam.spdReports()).as(what + ", " + name).isEqualTo(plain.spdReports());
+      assertThat(State.steps(adam)).as(what + ", " + name).isEqualTo(State.steps(plain));
+    });
+  }
+
+  private void assertSame(Parameter expected, Parameter p, String what) {
+    for (ParameterArray array : ParameterArray.values()) {
+      if (array.written) {
+        MemorySegment e = array.of(expected);
+        MemorySegment a = array.of(p);
+        assertThat(a == null).as("%s of %s, %s", array, p, what).isEqualTo(e == null);
+        if (a != null) {
+          MemorySegment read = onDevice == null ? a : MemorySegment.ofArray(onDevice.read(a));
+          assertThat(mismatch(e, read, tensors.types.of(array)))
+              .as("first element that differs in %s of %s, %s", array, p, what)
+              .isEqualTo(-1);
+        }
+      }
+    }
+  }
+
+  /** The first element that differs, -1: none. Which NaN one is is not part of the contract. */
+  private static long mismatch(MemorySegment a, MemorySegment b, ElementType type) {
+    long at = a.mismatch(b);
+    for (long i = at / type.byteSize(); at >= 0 && i < a.byteSize() / type.byteSize(); i++) {
+      int x = Float.floatToIntBits(Tensors.get(a, type, i));
+      if (x != Float.floatToIntBits(Tensors.get(b, type, i))) {
+        return i;
+      }
+    }
+    return -1;
+  }
+
+  @Override
+  public void close() {
+    plain.close();
+    others.values().forEach(Adam::close);
+    if (onDevice != null) {
+      onDevice.close();
+    }
+    tensors.close();
+  }
+}

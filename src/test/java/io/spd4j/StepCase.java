@@ -1,0 +1,132 @@
+package io.spd4j;
+
+import io.spd4j.kernel.BlockTable;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Random;
+import java.util.stream.IntStream;
+import java.util.stream.Stream;
+
+/**
+ * What every backend has to step right: against plain Java in {@link OneResult}, against float64 in
+ * {@link Float64OracleTest}. To add a rule or a type is to add a line to a list here.
+ */
+record StepCase(DecayRule rule, Types types, boolean amsgrad, boolean anchored, Sizes sizes) {
+  /** For all tests that go over rules. */
+  static final List<DecayRule> RULES =
+      List.of(
+          new NoDecay(),
+          new WeightDecay(0.05),
+          new L2SP(0.3),
+          new L2SP(0.3, true),
+          new SelectiveProjectionDecay(1),
+          new SelectiveProjectionDecay(0.6));
+
+  private static final List<Types> TYPES = List.of(Types.FLOAT32);
+
+  /** The types of elements; a moment may be the optimizer's or brought. */
+  record Types(ElementType data, ElementType gradient, ElementType anchor, ElementType moments) {
+    static final Types FLOAT32 =
+        new Types(
+            ElementType.FLOAT32, ElementType.FLOAT32, ElementType.FLOAT32, ElementType.FLOAT32);
+
+    ElementType of(ParameterArray array) {
+      return switch (array) {
+        case DATA -> data;
+        case GRADIENT -> gradient;
+        case ANCHOR -> anchor;
+        case EXP_AVG, EXP_AVG_SQ, MAX_EXP_AVG_SQ -> moments;
+      };
+    }
+  }
+
+  /** The numbers of elements of a case's tensors. */
+  enum Sizes {
+    /** Around those of vectors, lanes and blocks, in arrays that start anywhere. */
+    AWKWARD {
+      @Override
+      int[] numels() {
+        Random random = new Random(17);
+        return Stream.of(
+                new int[] {0, 1, 2},
+                around(16),
+                around(64),
+                around(128),
+                around(BLOCK),
+                around(3 * BLOCK),
+                new int[] {40 * BLOCK + 1},
+                random.ints(4, 0, 4 * BLOCK).toArray())
+            .flatMapToInt(IntStream::of)
+            .toArray();
+      }
+    },
+    /** In arrays that start at multiples of 64 bytes, which CUDA reads four elements at a time. */
+    ALIGNED {
+      @Override
+      int[] numels() {
+        return new int[] {1, 3, 4, 1023, 1024, BLOCK - 1, BLOCK, 9 * BLOCK + 6};
+      }
+    };
+
+    private static final int BLOCK = BlockTable.BLOCK;
+
+    abstract int[] numels();
+
+    private static int[] around(int n) {
+      return new int[] {n - 1, n, n + 1};
+    }
+  }
+
+  /** Every combination. */
+  static List<StepCase> all() {
+    List<StepCase> all = new ArrayList<>();
+    for (DecayRule rule : RULES) {
+      for (Types types : TYPES) {
+        for (Sizes sizes : Sizes.values()) {
+          for (int flags = 0; flags < 4; flags++) {
+            all.add(new StepCase(rule, types, flags % 2 == 1, flags >= 2, sizes));
+          }
+        }
+      }
+    }
+    return all;
+  }
+
+  /** A rule at another strength, if it has one. */
+  static DecayRule at(DecayRule rule, double lambda) {
+    return rule instanceof NoDecay ? rule : rule.withLambda(lambda);
+  }
+
+  /** Tensors of these types and sizes; half of them bring their moments. */
+  Tensors tensors(long seed) {
+    Tensors tensors = new Tensors(seed, types);
+    for (int numel : sizes.numels()) {
+      int i = tensors.parameters.size();
+      int shift = sizes == Sizes.ALIGNED ? 0 : i + 1;
+      int moments = i % 4 < 2 ? 0 : amsgrad ? 3 : 2;
+      tensors.add("p" + i, numel, shift, anchored, moments);
+    }
+    return tensors;
+  }
+
+  /** Without those of more than three blocks, for what takes its time. */
+  Tensors smallTensors(long seed) {
+    Tensors tensors = tensors(seed);
+    tensors.parameters.removeIf(p -> p.numel() > 3 * Sizes.BLOCK + 1);
+    return tensors;
+  }
+
+  ParameterGroup.Builder group() {
+    return ParameterGroup.builder()
+        .lr(0.02)
+        .betas(0.8, 0.95)
+        .eps(1e-6)
+        .decay(rule)
+        .amsgrad(amsgrad);
+  }
+
+  /** The tensors in two groups; one of them goes up its gradients. */
+  List<ParameterGroup> groups(Tensors tensors) {
+    return Tensors.deal(tensors.parameters, List.of(group(), group().maximize(true)));
+  }
+}

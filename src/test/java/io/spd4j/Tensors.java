@@ -1,0 +1,200 @@
+package io.spd4j;
+
+import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
+import static java.lang.foreign.ValueLayout.JAVA_FLOAT_UNALIGNED;
+
+import io.spd4j.StepCase.Types;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.List;
+import java.util.SplittableRandom;
+import java.util.function.UnaryOperator;
+
+/**
+ * Parameters with seeded values in an arena of their own; the static methods make single arrays and
+ * parameters in any arena.
+ */
+final class Tensors implements AutoCloseable {
+  private static final long LINE = 64;
+
+  final Arena arena = Arena.ofShared();
+  final List<Parameter> parameters = new ArrayList<>();
+  private final SplittableRandom random;
+  final Types types;
+
+  Tensors(long seed) {
+    this(seed, Types.FLOAT32);
+  }
+
+  Tensors(long seed, Types types) {
+    random = new SplittableRandom(seed);
+    this.types = types;
+  }
+
+  /** Adds a tensor without moments. */
+  Parameter add(String name, long numel, int shift, boolean anchored) {
+    return add(name, numel, shift, anchored, 0);
+  }
+
+  /**
+   * Adds a tensor.
+   *
+   * @param shift 0: each array starts at a multiple of 64 bytes; otherwise the first one so many
+   *     elements behind one, and each other one an element further
+   * @param moments how many it brings, all zeros: none, 2, or 3 with AMSGrad's maximum
+   */
+  Parameter add(String name, long numel, int shift, boolean anchored, int moments) {
+    MemorySegment[] a = new MemorySegment[6];
+    for (ParameterArray array : ParameterArray.values()) {
+      int i = array.ordinal();
+      if (i < 2 || (i == 2 ? anchored : i < 3 + moments)) {
+        a[i] = array(types.of(array), numel, shift == 0 ? 0 : shift + i);
+      }
+    }
+    fill(a[0], types.data(), random);
+    fill(a[1], types.gradient(), random);
+    for (long i = 0; anchored && i < numel; i++) {
+      double near = get(a[0], types.data(), i) + 0.2f * (float) random.nextDouble(-1, 1);
+      set(a[2], types.anchor(), i, (float) near);
+    }
+    parameters.add(ParameterArray.parameter(name, a));
+    return parameters.getLast();
+  }
+
+  private MemorySegment array(ElementType type, long numel, int shift) {
+    long bytes = numel * type.byteSize();
+    return arena.allocate(bytes + LINE, LINE).asSlice(shift * type.byteSize() % LINE, bytes);
+  }
+
+  /** Another gradient for one of these tensors. */
+  MemorySegment gradient(long numel, int shift) {
+    MemorySegment gradient = array(types.gradient(), numel, shift);
+    fill(gradient, types.gradient(), random);
+    return gradient;
+  }
+
+  /**
+   * New values in all gradients there are; some lie along the deviation, so that SPD selects, and
+   * some are rare and large.
+   */
+  void nextGradients() {
+    for (Parameter p : parameters) {
+      double along = random.nextInt(3) - 1;
+      double scale = random.nextInt(8) == 0 ? 100 : 1;
+      for (long i = 0; p.gradient() != null && i < p.numel(); i++) {
+        double anchor = p.anchor() == null ? 0 : get(p.anchor(), types.anchor(), i);
+        double deviation = get(p.data(), types.data(), i) - anchor;
+        double g = scale * (random.nextDouble(-1, 1) + along * deviation);
+        set(p.gradient(), types.gradient(), i, (float) g);
+      }
+    }
+  }
+
+  @Override
+  public void close() {
+    arena.close();
+  }
+
+  /** An element of an array, wherever it lies. */
+  static float get(MemorySegment array, ElementType type, long i) {
+    return switch (type) {
+      case FLOAT32 -> array.getAtIndex(JAVA_FLOAT_UNALIGNED, i);
+      default -> throw new AssertionError(type);
+    };
+  }
+
+  private static void set(MemorySegment array, ElementType type, long i, float value) {
+    switch (type) {
+      case FLOAT32 -> array.setAtIndex(JAVA_FLOAT, i, value);
+      default -> throw new AssertionError(type);
+    }
+  }
+
+  /** Values from -1 to 1. */
+  private static void fill(MemorySegment array, ElementType type, SplittableRandom random) {
+    for (long i = 0; i < array.byteSize() / type.byteSize(); i++) {
+      set(array, type, i, (float) random.nextDouble(-1, 1));
+    }
+  }
+
+  /** Values from -1 to 1. */
+  static MemorySegment random(Arena arena, long seed, long numel) {
+    MemorySegment array = arena.allocate(numel * Float.BYTES, LINE);
+    fill(array, ElementType.FLOAT32, new SplittableRandom(seed));
+    return array;
+  }
+
+  static MemorySegment of(Arena arena, float... values) {
+    return arena.allocateFrom(JAVA_FLOAT, values);
+  }
+
+  static float[] floats(MemorySegment segment) {
+    return segment.toArray(JAVA_FLOAT);
+  }
+
+  /** Memory for a copy, at as odd an address. */
+  static MemorySegment room(Arena arena, MemorySegment segment) {
+    return arena
+        .allocate(segment.byteSize() + LINE, LINE)
+        .asSlice(segment.address() % LINE, segment.byteSize());
+  }
+
+  static MemorySegment copy(Arena arena, MemorySegment segment) {
+    return segment == null ? null : room(arena, segment).copyFrom(segment);
+  }
+
+  /** A parameter with a gradient and an anchor. */
+  static Parameter parameter(Arena arena, String name, long seed, long numel) {
+    return Parameter.of(
+        name,
+        random(arena, 3 * seed, numel),
+        random(arena, 3 * seed + 1, numel),
+        random(arena, 3 * seed + 2, numel));
+  }
+
+  /**
+   * A parameter that SPD selects: the deviation lies along the gradient, and is far smaller than
+   * what a step with lr 0.1 adds on the other side.
+   */
+  static Parameter selected(Arena arena, String name, long seed, long numel) {
+    MemorySegment anchor = random(arena, seed, numel);
+    MemorySegment data = copy(arena, anchor);
+    MemorySegment gradient = random(arena, seed + 1, numel);
+    for (long i = 0; i < numel; i++) {
+      float deviation = 0.01f * gradient.getAtIndex(JAVA_FLOAT, i);
+      data.setAtIndex(JAVA_FLOAT, i, data.getAtIndex(JAVA_FLOAT, i) + deviation);
+    }
+    return Parameter.of(name, data, gradient, anchor);
+  }
+
+  /** A copy of a parameter as a checkpoint would keep it, under the same name. */
+  static Parameter twin(Arena arena, Parameter p) {
+    return twin(p, segment -> copy(arena, segment));
+  }
+
+  /** The same by another way to copy an array, or null. */
+  static Parameter twin(Parameter p, UnaryOperator<MemorySegment> copy) {
+    return Parameter.builder(p.name(), copy.apply(p.data()))
+        .gradient(copy.apply(p.gradient()))
+        .anchor(copy.apply(p.anchor()))
+        .moments(copy.apply(p.expAvg()), copy.apply(p.expAvgSq()))
+        .maxExpAvgSq(copy.apply(p.maxExpAvgSq()))
+        .step(p.step())
+        .build();
+  }
+
+  static List<Parameter> twins(Arena arena, Collection<Parameter> parameters) {
+    return parameters.stream().map(p -> twin(arena, p)).toList();
+  }
+
+  /** Groups with these settings, to which the parameters are dealt in turn. */
+  static List<ParameterGroup> deal(
+      List<Parameter> parameters, List<ParameterGroup.Builder> groups) {
+    for (int i = 0; i < parameters.size(); i++) {
+      groups.get(i % groups.size()).parameter(parameters.get(i));
+    }
+    return groups.stream().map(ParameterGroup.Builder::build).toList();
+  }
+}
