@@ -17,7 +17,8 @@ QUIET = $(shell [ "$(JDK_VERSION)" -lt 24 ] || echo --sun-misc-unsafe-memory-acc
 JAVA = '$(JDK)/bin/java' --add-modules jdk.incubator.vector --enable-native-access=ALL-UNNAMED $(QUIET)
 # oneDNN's idle threads wait in a loop before they sleep, and in libgomp's default so long that the optimizer's starve.
 export GOMP_SPINCOUNT ?= 10000
-BENCH = $(JAVA) -jar bench/target/spd4j-bench.jar
+FINETUNE = $(JAVA) -jar bench/finetune/target/spd4j-finetune.jar
+BENCH = $(JAVA) -jar bench/compare/target/spd4j-bench.jar
 
 # --- The native library. ----------------------------------------------------------------------------------------------
 OS := $(shell uname -s | tr A-Z a-z | sed 's/darwin/macos/')
@@ -340,7 +341,7 @@ CPU_CAPS := SSE41 AVX2 AVX512_CORE AVX512_CORE_BF16 DEFAULT
 cpu-caps: native-test jar
 	@for cap in $(CPU_CAPS); do echo "== ONEDNN_MAX_CPU_ISA=$$cap" && export ONEDNN_MAX_CPU_ISA=$$cap && \
 	  $(MVN) surefire:test -Dtest='io.spd4j.onednn.*Test' && \
-	  $(MVN) -f bench/pom.xml surefire:test -Dtest='io.spd4j.bench.minilm.*Test,TrainerTest' || exit 1; done
+	  $(MVN) -f bench/finetune/pom.xml surefire:test -Dtest='io.spd4j.finetune.minilm.*Test,TrainerTest' || exit 1; done
 
 # From nothing but native objects: Maven takes jars and Javadoc of earlier builds for up to date.
 release: jdk
@@ -353,7 +354,7 @@ replay: jar
 	$(BENCH) replay $(TRACES)
 
 finetune: jar
-	$(BENCH) finetune $(ARGS)
+	$(FINETUNE) finetune $(ARGS)
 
 # QUICK=1: under three minutes. PYTHON: one that has torch. ARGS=--help: everything else.
 PYTHON ?= python3
@@ -364,7 +365,7 @@ peers: jar
 	$(MVN) -q -f bench/pom.xml -P peers process-classes
 
 train-step: jar
-	$(BENCH) train-step $(ARGS)
+	$(FINETUNE) train-step $(ARGS)
 
 bindings:
 	jextract/generate.sh
@@ -374,4 +375,4 @@ format: jdk
 	$(MVN) -q -f bench/pom.xml spotless:apply
 
 clean:
-	rm -rf target bench/target
+	rm -rf target bench/target bench/*/target

@@ -5,25 +5,22 @@
 #
 #     make jar && JAVA=/path/to/jdk/bin/java bench/cuda.sh     # or some of it: bench/cuda.sh test replay step peers
 #
-#     JAVA      of version 22 or later; default: java        BENCH    default: $JAVA -jar bench/target/spd4j-bench.jar
-#     PYTHON    with PyTorch for CUDA; default: python3      SHAPES   default: vit-b16 lora many:10000x64 one:1G
+#     JAVA      of version 22 or later; default: java        PYTHON   with PyTorch for CUDA; default: python3
+#     BENCH     default: $JAVA -jar bench/compare/target/spd4j-bench.jar
+#     SHAPES    default: vit-b16 lora many:10000x64 one:1G
 #
 # The test is built where nvcc is; elsewhere it is the one that `make cuda-test` has left in target/cuda-test. So a
-# machine without a JDK, Maven and nvcc needs the sources and 60 MB (30 when packed) from another of its architecture:
+# machine without a JDK, Maven and nvcc needs the sources, that test, spd4j-bench.jar and a Java, together 60 MB (30 when
+# packed), from another of its architecture:
 #
 #     make jar cuda-test
-#     mkdir -p target/gpu/lib
-#     jlink --add-modules java.base,java.management,jdk.incubator.vector,jdk.jfr --strip-debug --no-header-files \
+#     jlink --add-modules java.base,java.management,jdk.incubator.vector --strip-debug --no-header-files \
 #       --no-man-pages --compress zip-9 --output target/gpu/java
-#     cp target/spd4j-*.jar bench/target/spd4j-bench-*.jar ~/.m2/repository/info/picocli/picocli/4.7.7/*.jar \
-#       ~/.m2/repository/com/fasterxml/jackson/core/jackson-core/2.22.4/*.jar target/gpu/lib
-#     BENCH='target/gpu/java/bin/java -cp target/gpu/lib/* io.spd4j.bench.Main' bench/cuda.sh
-#
-# replay and step need no more than those four jars; the other 135 MB of spd4j-bench.jar are for fine-tuning.
+#     JAVA=target/gpu/java/bin/java bench/cuda.sh
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit
 PATH=$PATH:${CUDA_HOME:-/usr/local/cuda}/bin
-read -ra bench <<< "${BENCH:-${JAVA:-java} -jar bench/target/spd4j-bench.jar}" # no wildcard is expanded
+read -ra bench <<< "${BENCH:-${JAVA:-java} -jar bench/compare/target/spd4j-bench.jar}" # no wildcard is expanded
 read -ra shapes <<< "${SHAPES:-vit-b16 lora many:10000x64 one:1G}"
 python=${PYTHON:-python3}
 results=bench/results/cuda

@@ -30,7 +30,7 @@ except ImportError:
     sys.exit("cuda_step.py needs PyTorch with CUDA, and this Python has none: pip install torch")
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-BENCH = f"{shlex.quote(os.environ.get('JAVA', 'java'))} -jar bench/target/spd4j-bench.jar"
+BENCH = f"{shlex.quote(os.environ.get('JAVA', 'java'))} -jar bench/compare/target/spd4j-bench.jar"
 
 parser = argparse.ArgumentParser(formatter_class=argparse.RawDescriptionHelpFormatter, description=__doc__)
 parser.add_argument("--shapes", default="vit-b16,lora,one:1G,many:10000x64", help="default: %(default)s")

@@ -1,9 +1,9 @@
 package io.spd4j.bench.peers;
 
-import io.spd4j.bench.Rule;
 import io.spd4j.bench.contest.ArrayKind;
 import io.spd4j.bench.contest.Contestant;
 import io.spd4j.bench.contest.Setup;
+import io.spd4j.finetune.cli.Rule;
 import java.lang.foreign.MemorySegment;
 import java.util.EnumMap;
 import java.util.List;

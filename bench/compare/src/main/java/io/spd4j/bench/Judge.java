@@ -1,0 +1,116 @@
+package io.spd4j.bench;
+
+import io.spd4j.ParameterGroup;
+import io.spd4j.bench.Trace.Recorded;
+import io.spd4j.bench.Trace.Tensor;
+import io.spd4j.finetune.cli.Rule;
+import io.spd4j.oracle.Bounded;
+import io.spd4j.oracle.Computation;
+import io.spd4j.oracle.Float64Run;
+import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * Holds a run of a trace against float64. Each step is judged by itself: by the step that float64
+ * takes from where the run was before it. How far the run gets from float64 on the whole is
+ * measured, but not judged: strong projections amplify the roundings of every earlier step.
+ */
+final class Judge {
+  private final Trace trace;
+  private final List<Float64Run> steps = new ArrayList<>();
+  private final List<Float64Run> whole = new ArrayList<>();
+  private final Distances distances;
+  private final List<String> wrongDecisions = new ArrayList<>();
+  private double worst;
+  private String worstPlace = "nothing";
+  private int closeDecisions;
+  private long unbounded;
+
+  Judge(Trace trace, Computation computation) {
+    this.trace = trace;
+    ParameterGroup group = trace.group().build();
+    for (Tensor tensor : trace.tensors()) {
+      steps.add(new Float64Run(group, computation, tensor.init(), tensor.anchor()));
+      whole.add(new Float64Run(group, computation, tensor.init(), tensor.anchor()));
+    }
+    distances = new Distances(trace);
+  }
+
+  /** Looks at what the run has made of a tensor in step k, counted from 0. */
+  void look(int tensor, int k, StepOutput after) {
+    MemorySegment gradient = trace.tensors().get(tensor).steps().get(k).grad();
+    Float64Run step = steps.get(tensor);
+    Float64Run run = whole.get(tensor);
+    step.step(gradient, 1, after.selected());
+    run.step(gradient, 1, after.selected());
+    if (trace.rule() == Rule.SPD) {
+      lookAtDecision(tensor, k, step, after);
+    }
+    for (Recorded array : Recorded.values()) {
+      look(array.of(step).part(array.of(after)), array + place(tensor, k));
+      unbounded += array.of(step).unbounded();
+    }
+    distances.look(
+        tensor, after, run.selected(), array -> element -> array.of(run).get(element).value());
+    step.goOnFrom(after.data(), after.expAvg(), after.expAvgSq(), after.maxExpAvgSq());
+  }
+
+  private void lookAtDecision(int tensor, int k, Float64Run step, StepOutput after) {
+    Bounded c = step.condition();
+    look(c.part(after.condition()), "c" + place(tensor, k));
+    if (step.isClose()) {
+      closeDecisions++;
+    } else if (step.selected() != after.selected()) {
+      wrongDecisions.add(
+          "SPD decided otherwise on p%d in step %d, where float64's c = %.2e ± %.0e"
+              .formatted(tensor, k + 1, c.value(), c.error()));
+    }
+  }
+
+  private void look(double part, String where) {
+    if (part > worst) {
+      worst = part;
+      worstPlace = where;
+    }
+  }
+
+  private static String place(int tensor, int k) {
+    return " of p%d after step %d".formatted(tensor, k + 1);
+  }
+
+  /** The largest error of a step, as a part of what its roundings explain. */
+  double worst() {
+    return worst;
+  }
+
+  /** The number of decisions that float64 clearly takes otherwise. */
+  int wrongDecisions() {
+    return wrongDecisions.size();
+  }
+
+  /** The decisions that float32 may take either way. */
+  int closeDecisions() {
+    return closeDecisions;
+  }
+
+  /** The numbers that float32 may come to anything for, and which are not judged. */
+  long unbounded() {
+    return unbounded;
+  }
+
+  /** What is wrong with the run in a few words, empty if nothing is. */
+  List<String> faults() {
+    List<String> faults = new ArrayList<>(wrongDecisions);
+    if (worst > 1) {
+      faults.add(
+          "%s is %.3g times as far from float64 as roundings explain".formatted(worstPlace, worst));
+    }
+    return faults;
+  }
+
+  /** The distance from a float64 run of the whole trace. */
+  double distance(Recorded array) {
+    return distances.worst(array);
+  }
+}

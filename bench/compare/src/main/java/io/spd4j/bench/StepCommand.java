@@ -1,0 +1,216 @@
+package io.spd4j.bench;
+
+import com.fasterxml.jackson.core.JsonFactory;
+import com.fasterxml.jackson.core.JsonGenerator;
+import io.spd4j.Adam;
+import io.spd4j.Backend;
+import io.spd4j.SpdReport;
+import io.spd4j.cuda.CudaDevice;
+import io.spd4j.cuda.CudaException;
+import io.spd4j.cuda.CudaGraph;
+import io.spd4j.cuda.CudaStream;
+import io.spd4j.finetune.cli.Count;
+import io.spd4j.finetune.cli.Failure;
+import io.spd4j.finetune.cli.Rule;
+import java.io.IOException;
+import java.io.StringWriter;
+import java.math.BigDecimal;
+import java.math.MathContext;
+import java.util.List;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.ExitCode;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Spec;
+
+/** Times whole steps. */
+@Command(
+    name = "step",
+    description = {
+      "Times whole optimizer steps over random arrays and prints one line of JSON.",
+      "bytes_per_param is counted: 28 without an anchor, 32 with one, and 8 or 12 more for each "
+          + "parameter of a tensor that was projected in the last step. copy_gb_per_s is what "
+          + "copying within as much memory reaches, read and written bytes counted, with the same "
+          + "number of threads.",
+      "With --backend cuda the arrays lie in the memory of the first device, and median_ms and "
+          + "min_ms are its own times of steps that follow each other without a pause. host_us is "
+          + "what the host takes for a call that finds the device idle: where it is longer than a "
+          + "step, the device waits for the host."
+    },
+    footer = {"", "Example: java -jar spd4j-bench.jar step --shape vit-b16 --rule spd --threads 2"})
+final class StepCommand implements Callable<Integer> {
+  /** cudaErrorMemoryAllocation. */
+  private static final int CUDA_OUT_OF_MEMORY = 2;
+
+  @Spec private CommandSpec spec;
+
+  @Option(
+      names = "--shape",
+      required = true,
+      converter = Shape.Converter.class,
+      description = "vit-b16, minilm, lora (no anchor), one:N or many:COUNTxN, N as 4096 or 100M.")
+  private Shape shape;
+
+  @Option(
+      names = "--rule",
+      required = true,
+      description = "One of ${COMPLETION-CANDIDATES}; lambda is 1 for spd and 0.01 for the others.")
+  private Rule rule;
+
+  @Option(
+      names = "--backend",
+      description =
+          "cuda, native, vector or scalar; default: the first of the last three that is available.")
+  private Backend backend;
+
+  @Option(
+      names = "--threads",
+      converter = Count.class,
+      description = "Default: the number of processors; cuda uses one.")
+  private int threads = Runtime.getRuntime().availableProcessors();
+
+  @Option(
+      names = "--select",
+      defaultValue = "natural",
+      description =
+          "Tensors that spd selects: ${COMPLETION-CANDIDATES}; default: ${DEFAULT-VALUE}.")
+  private Select select;
+
+  @Option(
+      names = "--repeat",
+      defaultValue = "30",
+      converter = Count.class,
+      description = "Steps that are timed; default: ${DEFAULT-VALUE}.")
+  private int repeat;
+
+  @Option(
+      names = "--graph",
+      description = "Also time the step as a captured CUDA graph that is launched again and again.")
+  private boolean graph;
+
+  /**
+   * What is measured on a CUDA device.
+   *
+   * @param host to enqueue a step
+   * @param graph null: not asked for
+   */
+  private record OnDevice(CudaDevice device, Timing host, DeviceTiming graph) {}
+
+  /**
+   * What is measured while the arrays are there, and what is left to do once they are gone.
+   *
+   * @param onDevice null: on the host
+   */
+  private record Measured(
+      Backend backend,
+      Timing timing,
+      OnDevice onDevice,
+      long selected,
+      long traffic,
+      long footprint) {}
+
+  @Override
+  public Integer call() throws Failure, IOException {
+    if (graph && backend != Backend.CUDA) {
+      throw Failure.ofInput("--graph needs --backend cuda");
+    }
+    try {
+      Measured measured = measure();
+      double copy =
+          measured.onDevice() != null
+              ? CopyBandwidth.onDevice(measured.footprint(), repeat)
+              : CopyBandwidth.onHost(measured.footprint(), threads, repeat);
+      spec.commandLine().getOut().println(json(measured, copy));
+      return ExitCode.OK;
+    } catch (OutOfMemoryError e) {
+      throw Failure.ofInput("there is not enough memory for " + shape.name());
+    } catch (CudaException e) {
+      if (e.code() == CUDA_OUT_OF_MEMORY) {
+        throw Failure.ofInput(shape.name() + ": " + e.getMessage());
+      }
+      throw e;
+    }
+  }
+
+  private Measured measure() throws Failure {
+    try (Workload workload = workload()) {
+      Adam adam = workload.adam();
+      CudaStream stream = workload.memory().stream();
+      Timing timing;
+      OnDevice onDevice = null;
+      if (stream == null) {
+        timing = Timing.of(repeat, adam::step);
+      } else {
+        DeviceTiming step = DeviceTiming.of(stream, repeat, adam::step);
+        timing = step.device();
+        onDevice = new OnDevice(stream.device(), step.host(), graph ? graph(stream, adam) : null);
+      }
+      List<SpdReport> reports = adam.spdReports();
+      for (SpdReport report : reports) {
+        if (!select.agrees(report)) {
+          throw Failure.ofCheck("--select " + select + " does not hold: " + report);
+        }
+      }
+      return new Measured(
+          adam.backend(),
+          timing,
+          onDevice,
+          reports.stream().filter(SpdReport::selected).count(),
+          workload.traffic(),
+          workload.footprint());
+    }
+  }
+
+  private DeviceTiming graph(CudaStream stream, Adam adam) {
+    try (CudaGraph step = stream.capture(adam::step)) {
+      return DeviceTiming.of(stream, repeat, () -> stream.launch(step));
+    }
+  }
+
+  private Workload workload() throws Failure {
+    try {
+      return new Workload(shape, rule, select, backend, threads);
+    } catch (IllegalArgumentException | IllegalStateException unavailable) {
+      throw Failure.ofInput(unavailable.getMessage());
+    }
+  }
+
+  private String json(Measured m, double copy) throws IOException {
+    StringWriter line = new StringWriter();
+    try (JsonGenerator json = new JsonFactory().createGenerator(line)) {
+      json.writeStartObject();
+      json.writeStringField("shape", shape.name());
+      json.writeStringField("rule", rule.toString());
+      json.writeStringField("backend", m.backend().id());
+      json.writeNumberField("threads", m.onDevice() == null ? threads : 1);
+      json.writeStringField("select", select.toString());
+      json.writeNumberField("numel", shape.numel());
+      json.writeNumberField("tensors", shape.tensors().size());
+      json.writeNumberField("selected", m.selected());
+      number(json, "median_ms", m.timing().medianNanos() / 1e6);
+      number(json, "min_ms", m.timing().minNanos() / 1e6);
+      number(json, "bytes_per_param", (double) m.traffic() / shape.numel());
+      number(json, "gb_per_s", m.traffic() / m.timing().medianNanos());
+      number(json, "copy_gb_per_s", copy);
+      if (m.onDevice() != null) {
+        json.writeStringField("device", m.onDevice().device().name());
+        number(json, "host_us", m.onDevice().host().medianNanos() / 1e3);
+        if (graph) {
+          DeviceTiming replayed = m.onDevice().graph();
+          number(json, "graph_median_ms", replayed.device().medianNanos() / 1e6);
+          number(json, "graph_min_ms", replayed.device().minNanos() / 1e6);
+          number(json, "graph_host_us", replayed.host().medianNanos() / 1e3);
+        }
+      }
+      json.writeEndObject();
+    }
+    return line.toString();
+  }
+
+  private static void number(JsonGenerator json, String name, double value) throws IOException {
+    json.writeFieldName(name);
+    json.writeNumber(
+        new BigDecimal(value, new MathContext(5)).stripTrailingZeros().toPlainString());
+  }
+}

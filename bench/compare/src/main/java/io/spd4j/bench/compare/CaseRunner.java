@@ -1,0 +1,223 @@
+package io.spd4j.bench.compare;
+
+import io.spd4j.bench.compare.CaseResult.Entry;
+import io.spd4j.bench.compare.Competitor.Kind;
+import io.spd4j.bench.contest.Setup;
+import io.spd4j.finetune.cli.Failure;
+import io.spd4j.finetune.cli.Rule;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+
+/** Measures a case: first that all compute the same, then how long they take. */
+final class CaseRunner {
+  /** Steps whose results are compared. */
+  private static final int CHECKED_STEPS = 3;
+
+  /**
+   * How far results may be from the reference's: some roundings of 2^-24 of a parameter, which is a
+   * few times larger than what it is measured by, what the steps changed. A term of the update that
+   * is missing or wrong makes 1e-2 and more.
+   */
+  private static final double TOLERANCE = 1e-4;
+
+  /** What the machine is left, and the temporary arrays of whose turn it is. */
+  private static final long SPARE_MEMORY = 2L << 30;
+
+  private static final Path MEMINFO = Path.of("/proc/meminfo");
+
+  private final List<CompetitorProcess> processes;
+  private final Pace pace;
+  private final int peersThreads;
+
+  /**
+   * @param peersThreads the number of threads with which peers take part
+   */
+  CaseRunner(List<CompetitorProcess> processes, Pace pace, int peersThreads) {
+    this.processes = processes;
+    this.pace = pace;
+    this.peersThreads = peersThreads;
+  }
+
+  /** A competitor on its way through a case. */
+  private static final class Participant {
+    final CompetitorProcess process;
+    final StepCase step;
+    Rotation.Lane lane;
+    Double difference;
+    Double allocated;
+    String problem;
+
+    Participant(CompetitorProcess process, StepCase step) {
+      this.process = process;
+      this.step = step;
+    }
+
+    Kind kind() {
+      return process.competitor().kind();
+    }
+
+    long[] take(int count) throws UnableException {
+      return process.step(count).nanos();
+    }
+
+    Entry entry() {
+      return new Entry(
+          process.competitor().name(),
+          kind(),
+          step.rule(),
+          problem == null ? lane.rounds() : new double[0],
+          difference,
+          allocated,
+          problem);
+    }
+  }
+
+  private interface Task {
+    void run(Participant participant) throws UnableException, Failure;
+  }
+
+  /** Runs a task for all that have no problem yet. */
+  private static void each(List<Participant> participants, Task task) throws Failure {
+    for (Participant p : participants) {
+      if (p.problem == null) {
+        try {
+          task.run(p);
+        } catch (UnableException e) {
+          p.problem = e.getMessage();
+          release(p);
+        }
+      }
+    }
+  }
+
+  /** Frees what a competitor has set up. */
+  private static void release(Participant p) {
+    try {
+      p.process.closeSetup();
+    } catch (UnableException e) {
+      p.problem = p.problem == null ? e.getMessage() : p.problem;
+    }
+  }
+
+  /**
+   * All of it.
+   *
+   * @throws Failure if results of ours do not have the same bits
+   */
+  CaseResult run(StepCase step) throws Failure {
+    List<Participant> participants = participants(step);
+    check(participants);
+    each(participants, this::setUp);
+    List<Participant> ready = participants.stream().filter(p -> p.problem == null).toList();
+    ready.forEach(p -> p.lane = new Rotation.Lane(p::take));
+    Rotation.run(ready.stream().map(p -> p.lane).toList(), pace);
+    ready.forEach(p -> p.problem = p.lane.problem());
+    each(participants, CaseRunner::countAllocations);
+    participants.forEach(CaseRunner::release);
+    return new CaseResult(step, participants.stream().map(Participant::entry).toList());
+  }
+
+  private List<Participant> participants(StepCase step) {
+    List<Participant> participants = new ArrayList<>();
+    for (CompetitorProcess process : processes) {
+      Competitor competitor = process.competitor();
+      if (competitor.kind() == Kind.PEER && step.threads() != peersThreads) {
+        continue;
+      }
+      if (process.rules().contains(step.rule())) {
+        participants.add(new Participant(process, step));
+      } else if (competitor.yardstick() && process.rules().contains(Rule.ADAMW)) {
+        participants.add(new Participant(process, step.adamw()));
+      }
+    }
+    return participants;
+  }
+
+  /** Before and after the steps. */
+  private record Outcome(Sample start, Sample end) {}
+
+  /** Compares results with those of the first of ours: one at a time, for the sake of memory. */
+  private void check(List<Participant> participants) throws Failure {
+    Optional<Participant> first =
+        participants.stream().filter(p -> p.kind() == Kind.OURS).findFirst();
+    if (first.isEmpty()) {
+      return;
+    }
+    Map<Setup, Outcome> references = new HashMap<>();
+    each(
+        participants.stream().filter(p -> p.kind() != Kind.LIMIT).toList(),
+        p -> {
+          Setup setup = p.process.possible(p.step.checked(pace.checkedNumel()));
+          Outcome outcome = steps(p.process, setup);
+          if (p == first.get()) {
+            references.put(setup, outcome);
+          } else if (!references.containsKey(setup)) {
+            references.put(setup, steps(first.get().process, setup));
+          }
+          compare(p, outcome, references.get(setup));
+        });
+  }
+
+  private static Outcome steps(CompetitorProcess process, Setup setup) throws UnableException {
+    process.setup(setup);
+    Sample start = Sample.of(process, setup.tensors());
+    process.step(CHECKED_STEPS);
+    Sample end = Sample.of(process, setup.tensors());
+    process.closeSetup();
+    return new Outcome(start, end);
+  }
+
+  private static void compare(Participant p, Outcome outcome, Outcome reference)
+      throws UnableException, Failure {
+    if (!outcome.start().sameBits(reference.start())) {
+      throw new UnableException("its arrays do not start with the values that all start with");
+    }
+    p.difference = outcome.end().difference(reference.end(), reference.start());
+    if (p.kind() == Kind.OURS && !outcome.end().sameBits(reference.end())) {
+      throw Failure.ofCheck(
+          "%s: %s does not have the bits of the others"
+              .formatted(p.step, p.process.competitor().name()));
+    }
+    if (!(p.difference <= TOLERANCE)) {
+      throw new UnableException(
+          "its results differ from the others by %.1e of what the steps changed"
+              .formatted(p.difference));
+    }
+  }
+
+  private void setUp(Participant p) throws UnableException {
+    long needed = p.step.footprint() + SPARE_MEMORY;
+    long available = availableMemory();
+    if (available < needed) {
+      throw new UnableException(
+          "it needs %.1f GB of memory beside the others, there are %.1f"
+              .formatted(needed / 1e9, available / 1e9));
+    }
+    p.process.setup(p.process.possible(p.step.timed()));
+  }
+
+  /** What processes can have without swapping; without bound where that cannot be told. */
+  private static long availableMemory() {
+    try {
+      return Files.readAllLines(MEMINFO).stream()
+          .filter(line -> line.startsWith("MemAvailable:"))
+          .mapToLong(line -> 1024 * Long.parseLong(line.replaceAll("\\D", "")))
+          .findFirst()
+          .orElse(Long.MAX_VALUE);
+    } catch (IOException notLinux) {
+      return Long.MAX_VALUE;
+    }
+  }
+
+  private static void countAllocations(Participant p) throws UnableException {
+    int steps = p.lane.stepsPerRound();
+    Long allocated = p.process.step(steps).allocated();
+    p.allocated = allocated == null ? null : (double) allocated / steps;
+  }
+}

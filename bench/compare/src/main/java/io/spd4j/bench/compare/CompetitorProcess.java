@@ -1,0 +1,263 @@
+package io.spd4j.bench.compare;
+
+import static java.nio.charset.StandardCharsets.UTF_8;
+
+import io.spd4j.bench.compare.Competitor.Kind;
+import io.spd4j.bench.contest.Setup;
+import io.spd4j.finetune.cli.Rule;
+import io.spd4j.finetune.report.Json;
+import java.io.BufferedReader;
+import java.io.File;
+import java.io.IOException;
+import java.io.PrintStream;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.TimeUnit;
+import java.util.stream.Stream;
+
+/**
+ * A competitor's process, which answers a line of JSON with another ({@link
+ * io.spd4j.bench.contest.Server}). Once it has failed, everything else that it is asked fails with
+ * the same reason. Used by one thread.
+ */
+final class CompetitorProcess implements AutoCloseable {
+  /** Longer than anything takes that ends at all: torch.compile on a slow machine. */
+  private static final long PATIENCE_SECONDS = 600;
+
+  private static final long REST_MILLIS = 300;
+
+  /** Ends the queue of answers. */
+  private static final String END = "";
+
+  private final Competitor competitor;
+  private final Process process;
+  private final Path log;
+  private final PrintStream in;
+  private final BlockingQueue<String> answers = new LinkedBlockingQueue<>();
+
+  /** Why it does not answer any more; null while it does. */
+  private String broken;
+
+  private String version;
+  private List<Rule> rules;
+  private Map<?, ?> only;
+
+  private CompetitorProcess(Competitor competitor, Process process, Path log) {
+    this.competitor = competitor;
+    this.process = process;
+    this.log = log;
+    in = new PrintStream(process.getOutputStream(), true, UTF_8);
+    Thread.ofPlatform().daemon().name(competitor.name()).start(this::listen);
+  }
+
+  /**
+   * Starts a competitor; what it needs it loads while others start.
+   *
+   * @throws UnableException if there is no such program
+   */
+  static CompetitorProcess start(Competitor competitor) throws UnableException {
+    try {
+      Path log = Files.createTempFile("spd4j-bench-", ".log");
+      log.toFile().deleteOnExit();
+      ProcessBuilder builder = new ProcessBuilder(competitor.command()).redirectError(log.toFile());
+      Map<String, String> environment = builder.environment();
+      environment.remove("GOMP_SPINCOUNT"); // ours, for fine-tuning: not the libraries' best
+      if (competitor.kind() == Competitor.Kind.PEER) {
+        // With temporary arrays, PyTorch and DJL are two to three times faster if glibc keeps them.
+        environment.put("MALLOC_ARENA_MAX", "1");
+        environment.put("MALLOC_MMAP_MAX_", "0");
+        environment.put("MALLOC_TRIM_THRESHOLD_", Long.toString(Long.MAX_VALUE));
+      }
+      return new CompetitorProcess(competitor, builder.start(), log);
+    } catch (IOException e) {
+      throw new UnableException(e.getMessage());
+    }
+  }
+
+  /**
+   * Lets it say what it is; before anything else.
+   *
+   * @throws UnableException if something that it needs is missing
+   */
+  void hello() throws UnableException {
+    Map<?, ?> hello = ask(Map.of("cmd", "hello"));
+    version = String.valueOf(hello.get("version"));
+    rules =
+        ((List<?>) hello.get("rules"))
+            .stream().map(rule -> Rule.valueOf(rule.toString().toUpperCase(Locale.ROOT))).toList();
+    only = hello.get("only") instanceof Map<?, ?> values ? values : Map.of();
+  }
+
+  Competitor competitor() {
+    return competitor;
+  }
+
+  /** The versions of the libraries that do the work. */
+  String version() {
+    return version;
+  }
+
+  List<Rule> rules() {
+    return rules;
+  }
+
+  /** A setup with the values that the competitor can do. */
+  Setup possible(Setup wanted) {
+    return wanted.with(only);
+  }
+
+  /**
+   * Makes the arrays and the optimizer.
+   *
+   * @throws UnableException if it cannot: for this setup, or for good
+   */
+  void setup(Setup setup) throws UnableException {
+    ask(setup.json());
+  }
+
+  /** What steps took. */
+  record Steps(long[] nanos, Long allocated) {}
+
+  /** Takes steps, and returns when it is at rest: it takes no time of what runs next. */
+  Steps step(int count) throws UnableException {
+    Map<?, ?> answer = ask(Map.of("cmd", "step", "count", count));
+    long[] nanos =
+        ((List<?>) answer.get("nanos")).stream().mapToLong(n -> ((Number) n).longValue()).toArray();
+    Object allocated = answer.get("allocated");
+    awaitRest();
+    return new Steps(nanos, allocated == null ? null : ((Number) allocated).longValue());
+  }
+
+  /** Elements of a tensor's data, expAvg and expAvgSq. */
+  List<float[]> values(int tensor, long from, int count) throws UnableException {
+    Map<?, ?> answer = ask(Map.of("cmd", "values", "tensor", tensor, "from", from, "count", count));
+    return Stream.of("data", "exp_avg", "exp_avg_sq")
+        .map(array -> floats((List<?>) answer.get(array)))
+        .toList();
+  }
+
+  private static float[] floats(List<?> numbers) {
+    float[] floats = new float[numbers.size()];
+    for (int i = 0; i < floats.length; i++) {
+      floats[i] = ((Number) numbers.get(i)).floatValue();
+    }
+    return floats;
+  }
+
+  /** Frees what was set up. */
+  void closeSetup() throws UnableException {
+    ask(Map.of("cmd", "close"));
+  }
+
+  private Map<?, ?> ask(Map<String, ?> request) throws UnableException {
+    if (broken != null) {
+      throw new UnableException(broken);
+    }
+    Map<?, ?> answer;
+    try {
+      in.println(Json.line(request));
+      String line = answers.poll(PATIENCE_SECONDS, TimeUnit.SECONDS);
+      if (line == null) {
+        throw new IOException("it did not answer within " + PATIENCE_SECONDS + " seconds");
+      }
+      if (line.equals(END)) {
+        throw new IOException(lastWords());
+      }
+      answer = (Map<?, ?>) Json.read(line.getBytes(UTF_8));
+    } catch (IOException e) {
+      throw fail(e.getMessage());
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw fail("interrupted");
+    }
+    if (answer.containsKey("skip")) {
+      throw new UnableException(answer.get("skip").toString());
+    }
+    if (answer.containsKey("error")) {
+      if (competitor.kind() == Kind.OURS) {
+        throw new IllegalStateException(competitor.name() + ": " + answer.get("error"));
+      }
+      throw new UnableException("failed: " + answer.get("error"));
+    }
+    return answer;
+  }
+
+  private UnableException fail(String reason) {
+    broken = reason;
+    return new UnableException(reason);
+  }
+
+  /** Puts every line of JSON that it writes into the queue; the rest is what libraries print. */
+  private void listen() {
+    try (BufferedReader out = process.inputReader(UTF_8)) {
+      out.lines().filter(line -> line.startsWith("{")).forEach(answers::add);
+    } catch (IOException | UncheckedIOException gone) {
+      // as at its end
+    }
+    answers.add(END);
+  }
+
+  private String lastWords() throws IOException, InterruptedException {
+    process.waitFor(1, TimeUnit.SECONDS);
+    return Files.readString(log, UTF_8)
+        .lines()
+        .map(String::strip)
+        .filter(line -> !line.isEmpty())
+        .reduce((before, last) -> last)
+        .orElse("it ended without a word");
+  }
+
+  /**
+   * Waits until none of its threads runs: the helpers of some libraries wait for their next work in
+   * a loop, a JVM may still compile. Linux only; elsewhere nothing is waited for.
+   */
+  private void awaitRest() throws UnableException {
+    try {
+      for (long i = 0; i < REST_MILLIS && isBusy(process.pid()); i++) {
+        Thread.sleep(1);
+      }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw fail("interrupted");
+    }
+  }
+
+  private static boolean isBusy(long pid) {
+    File[] threads = Path.of("/proc", Long.toString(pid), "task").toFile().listFiles();
+    return threads != null && Arrays.stream(threads).anyMatch(CompetitorProcess::isRunning);
+  }
+
+  private static boolean isRunning(File thread) {
+    try {
+      String line = Files.readString(thread.toPath().resolve("stat"));
+      return line.startsWith("R", line.lastIndexOf(')') + 2);
+    } catch (IOException ended) {
+      return false;
+    }
+  }
+
+  /** Ends the process. */
+  @Override
+  public void close() {
+    in.println("{\"cmd\":\"exit\"}");
+    in.close();
+    try {
+      if (!process.waitFor(5, TimeUnit.SECONDS)) {
+        process.destroyForcibly();
+      }
+      Files.deleteIfExists(log);
+    } catch (InterruptedException e) {
+      process.destroyForcibly();
+      Thread.currentThread().interrupt();
+    } catch (IOException left) {
+      // a temporary file
+    }
+  }
+}

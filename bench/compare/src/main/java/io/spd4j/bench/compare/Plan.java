@@ -1,0 +1,90 @@
+package io.spd4j.bench.compare;
+
+import io.spd4j.bench.Select;
+import io.spd4j.bench.Shape;
+import io.spd4j.finetune.cli.Rule;
+import java.util.List;
+import java.util.stream.IntStream;
+import java.util.stream.Stream;
+
+/**
+ * What a run measures.
+ *
+ * @param cases in the order of the tables
+ * @param curve AdamW against the number of elements of one tensor
+ * @param first cases whose first steps in a fresh JVM are timed
+ * @param quick for how long JMH measures
+ */
+record Plan(
+    List<StepCase> cases, List<StepCase> curve, List<StepCase> first, Pace pace, boolean quick) {
+  private static final List<Shape> FULL =
+      shapes("vit-b16 minilm lora one:100M many:10000x64 one:640K");
+  private static final List<Shape> QUICK = shapes("vit-b16 lora many:10000x64 one:640K");
+
+  private static final int SMALLEST_EXPONENT = 3;
+
+  private static List<Shape> shapes(String names) {
+    return Stream.of(names.split(" ")).map(Shape::parse).toList();
+  }
+
+  /**
+   * Everything.
+   *
+   * @param shapes if empty, those of the README
+   * @param threads numbers of threads, in ascending order
+   */
+  static Plan full(List<Shape> shapes, List<Integer> threads) {
+    List<StepCase> cases =
+        (shapes.isEmpty() ? FULL : shapes)
+            .stream().flatMap(shape -> threads.stream().flatMap(t -> all(shape, t))).toList();
+    int most = threads.getLast();
+    Shape first = (shapes.isEmpty() ? FULL : shapes).getFirst();
+    return new Plan(
+        cases,
+        curve(threads, 2, 8),
+        List.of(adamw(first, most), spd(first, most, Select.ALL)),
+        Pace.FULL,
+        false);
+  }
+
+  /** What most targets need, with the largest number of threads, and for less time. */
+  static Plan quick(List<Shape> shapes, List<Integer> threads) {
+    int most = threads.getLast();
+    List<StepCase> cases =
+        (shapes.isEmpty() ? QUICK : shapes)
+            .stream()
+                .flatMap(shape -> Stream.of(adamw(shape, most), spd(shape, most, Select.ALL)))
+                .toList();
+    Shape first = shapes.isEmpty() ? Shape.parse("minilm") : shapes.getFirst();
+    return new Plan(
+        cases, curve(threads, 1, 7), List.of(spd(first, most, Select.ALL)), Pace.QUICK, true);
+  }
+
+  /** A quick run has time for peers only where a target asks for them. */
+  boolean peersTakePart(StepCase step) {
+    return !quick || List.of(Target.VIT, Target.LORA).contains(step.shape().name());
+  }
+
+  private static Stream<StepCase> all(Shape shape, int threads) {
+    return Stream.of(
+        adamw(shape, threads),
+        new StepCase(shape, Rule.L2SP, Select.NONE, threads),
+        spd(shape, threads, Select.NONE),
+        spd(shape, threads, Select.ALL));
+  }
+
+  private static StepCase adamw(Shape shape, int threads) {
+    return new StepCase(shape, Rule.ADAMW, Select.NONE, threads);
+  }
+
+  private static StepCase spd(Shape shape, int threads, Select select) {
+    return new StepCase(shape, Rule.SPD, select, threads);
+  }
+
+  private static List<StepCase> curve(List<Integer> threads, int perDecade, int largestExponent) {
+    return IntStream.rangeClosed(SMALLEST_EXPONENT * perDecade, largestExponent * perDecade)
+        .mapToObj(i -> Shape.parse("one:" + Math.round(Math.pow(10, (double) i / perDecade))))
+        .flatMap(shape -> threads.stream().map(t -> adamw(shape, t)))
+        .toList();
+  }
+}

@@ -1,0 +1,149 @@
+package io.spd4j.bench.contest;
+
+import static java.nio.charset.StandardCharsets.UTF_8;
+
+import com.sun.management.ThreadMXBean;
+import io.spd4j.finetune.cli.Failure;
+import io.spd4j.finetune.report.Json;
+import java.io.BufferedReader;
+import java.io.IOException;
+import java.io.PrintStream;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.lang.management.ManagementFactory;
+import java.util.LinkedHashMap;
+import java.util.Map;
+
+/**
+ * Lets another process drive a contestant: a JSON object in one line for each that it sends.
+ *
+ * <pre>
+ * {"cmd":"hello"}                        {"name":…,"version":…,"rules":[…],"only":{…}}
+ * {"cmd":"setup", fields of Setup}       {"ok":true}
+ * {"cmd":"step","count":k}               {"nanos":[…],"allocated":n}: times of each step; bytes that all of
+ *                                        them allocated on the Java heap, where there is one
+ * {"cmd":"values","tensor":i,"from":j,"count":n}
+ *                                        {"data":[…],"exp_avg":[…],"exp_avg_sq":[…]}
+ * {"cmd":"close"}                        {"ok":true}, and what was set up is gone
+ * {"cmd":"exit"}                         no answer; so does the end of the input
+ * </pre>
+ *
+ * What cannot be done here is answered with {"skip": a sentence}, a bug with {"error": what it is}.
+ */
+public final class Server {
+  private static final ThreadMXBean THREADS =
+      ManagementFactory.getPlatformMXBean(ThreadMXBean.class);
+
+  private final Contestant contestant;
+
+  private Server(Contestant contestant) {
+    this.contestant = contestant;
+  }
+
+  /** Answers until the input ends. */
+  public static void serve(Contestant contestant, BufferedReader in, PrintStream out)
+      throws IOException {
+    try (contestant) {
+      Server server = new Server(contestant);
+      for (String line = in.readLine(); line != null; line = in.readLine()) {
+        Map<?, ?> request = (Map<?, ?>) Json.read(line.getBytes(UTF_8));
+        if (request.get("cmd").equals("exit")) {
+          return;
+        }
+        out.println(Json.line(server.answer(request)));
+        out.flush();
+      }
+    }
+  }
+
+  private Map<String, ?> answer(Map<?, ?> request) {
+    try {
+      return switch (request.get("cmd").toString()) {
+        case "hello" -> hello();
+        case "setup" -> setUp(Setup.of(request));
+        case "step" -> step(integer(request, "count"));
+        case "values" ->
+            values(integer(request, "tensor"), integer(request, "from"), integer(request, "count"));
+        case "close" -> close();
+        default -> throw new IllegalArgumentException("there is no command " + request.get("cmd"));
+      };
+    } catch (Failure | LinkageError cannot) {
+      return Map.of("skip", sentence(cannot));
+    } catch (OutOfMemoryError e) {
+      close();
+      return Map.of("skip", "there is not enough memory");
+    } catch (RuntimeException bug) {
+      bug.printStackTrace();
+      return Map.of("error", bug.toString());
+    }
+  }
+
+  /** What is missing, under all that was wrapped around it. */
+  private static String sentence(Throwable e) {
+    Throwable cause = e;
+    while (cause.getCause() != null) {
+      cause = cause.getCause();
+    }
+    return cause.getMessage() == null
+        ? cause.toString()
+        : cause.getMessage().lines().findFirst().orElse("");
+  }
+
+  private static int integer(Map<?, ?> request, String name) {
+    return ((Number) request.get(name)).intValue();
+  }
+
+  private Map<String, ?> hello() {
+    Contestant.Identity identity = contestant.identity();
+    Map<String, Object> answer = new LinkedHashMap<>();
+    answer.put("name", identity.name());
+    answer.put("version", identity.version());
+    answer.put("rules", identity.rules());
+    answer.put("only", identity.only());
+    return answer;
+  }
+
+  private Map<String, ?> setUp(Setup wanted) throws Failure {
+    close();
+    Contestant.Identity identity = contestant.identity();
+    if (!identity.rules().contains(wanted.rule())) {
+      throw Failure.ofInput(identity.name() + " does not know the rule " + wanted.rule());
+    }
+    contestant.setup(wanted);
+    Values.fill(contestant, wanted);
+    return Map.of("ok", true);
+  }
+
+  private Map<String, ?> step(int count) {
+    long[] nanos = new long[count];
+    long allocated = THREADS.getTotalThreadAllocatedBytes();
+    for (int k = 0; k < count; k++) {
+      contestant.beforeStep();
+      long begin = System.nanoTime();
+      contestant.step();
+      nanos[k] = System.nanoTime() - begin;
+    }
+    allocated = THREADS.getTotalThreadAllocatedBytes() - allocated;
+    return Map.of("nanos", nanos, "allocated", allocated);
+  }
+
+  private Map<String, ?> values(int tensor, long from, int count) {
+    Map<String, Object> answer = new LinkedHashMap<>();
+    answer.put("data", slice(ArrayKind.DATA, tensor, from, count));
+    answer.put("exp_avg", slice(ArrayKind.EXP_AVG, tensor, from, count));
+    answer.put("exp_avg_sq", slice(ArrayKind.EXP_AVG_SQ, tensor, from, count));
+    return answer;
+  }
+
+  private float[] slice(ArrayKind kind, int tensor, long from, int count) {
+    MemorySegment array = contestant.array(kind, tensor);
+    return array
+        .asSlice(from * Float.BYTES, (long) count * Float.BYTES)
+        .toArray(ValueLayout.JAVA_FLOAT);
+  }
+
+  private Map<String, ?> close() {
+    contestant.close();
+    return Map.of("ok", true);
+  }
+}

@@ -1,0 +1,132 @@
+package io.spd4j.bench;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assumptions.assumeThat;
+
+import io.spd4j.Adam;
+import io.spd4j.Backend;
+import io.spd4j.Parameter;
+import io.spd4j.cuda.Cuda;
+import io.spd4j.finetune.cli.Rule;
+import java.io.IOException;
+import java.lang.foreign.MemorySegment;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/** On a device, or on the emulation of one that `make cuda-on-host` builds. */
+class CudaTest {
+  private static final String[] DEVICE_FIELDS = {"device", "host_us"};
+  private static final String[] GRAPH_FIELDS = {"graph_median_ms", "graph_min_ms", "graph_host_us"};
+
+  @BeforeAll
+  static void needsCuda() {
+    Cuda.Availability cuda = Cuda.availability();
+    assumeThat(cuda.available()).as(cuda.reason()).isTrue();
+  }
+
+  @ParameterizedTest
+  @MethodSource("io.spd4j.bench.ReplayTest#traces")
+  void recordedTracesGiveTheBitsOfTheOtherBackends(Path file) {
+    Cli replay = Cli.run("replay", "--threads", "2", file.toString());
+
+    assertThat(replay.err()).isEmpty();
+    assertThat(replay.status()).isZero();
+    assertThat(replay.out().lines().filter(line -> line.endsWith("  same")))
+        .anyMatch(line -> line.startsWith("  cuda "))
+        .anyMatch(line -> line.startsWith("  scalar "));
+  }
+
+  /** The large tensor is written in two pieces. */
+  @ParameterizedTest
+  @CsvSource({"NONE, true", "NONE, false", "ALL, true", "NATURAL, false"})
+  void aWorkloadHasTheBitsThatItHasOnTheHost(Select select, boolean anchored) {
+    Shape shape = new Shape("test", List.of(1L, 33L, 5000L, (1L << 20) + 77), anchored);
+    try (Workload device = new Workload(shape, Rule.SPD, select, Backend.CUDA, 1);
+        Workload host = new Workload(shape, Rule.SPD, select, Backend.SCALAR, 1)) {
+      assertThat(device.adam().backend()).isEqualTo(Backend.CUDA);
+      assertSameArrays(device, host);
+      for (int i = 0; i < 2; i++) {
+        device.adam().step();
+        host.adam().step();
+      }
+      assertSameArrays(device, host);
+      assertThat(device.adam().spdReports()).isEqualTo(host.adam().spdReports());
+      assertThat(device.traffic()).isEqualTo(host.traffic());
+    }
+  }
+
+  private static void assertSameArrays(Workload device, Workload host) {
+    Adam expected = host.adam();
+    for (int i = 0; i < expected.parameters().size(); i++) {
+      List<MemorySegment> arrays = arrays(expected.parameters().get(i));
+      List<MemorySegment> copies =
+          arrays(device.adam().parameters().get(i)).stream().map(device.memory()::output).toList();
+      assertThat(copies).hasSameSizeAs(arrays);
+      for (int a = 0; a < arrays.size(); a++) {
+        assertThat(copies.get(a).mismatch(arrays.get(a))).isEqualTo(-1);
+      }
+    }
+  }
+
+  private static List<MemorySegment> arrays(Parameter p) {
+    return p.anchor() == null
+        ? List.of(p.data(), p.gradient(), p.expAvg(), p.expAvgSq())
+        : List.of(p.data(), p.gradient(), p.anchor(), p.expAvg(), p.expAvgSq());
+  }
+
+  @ParameterizedTest
+  @CsvSource({"adamw, none, 28, 0", "l2sp, natural, 32, 0", "spd, none, 32, 0", "spd, all, 44, 3"})
+  void aStepPrintsOneLineOfJson(String rule, String select, String bytes, String selected)
+      throws IOException {
+    Map<String, String> line = step("--shape", "many:3x5000", "--rule", rule, "--select", select);
+
+    assertThat(line)
+        .containsOnlyKeys(with(StepTest.FIELDS, DEVICE_FIELDS))
+        .containsEntry("backend", "cuda")
+        .containsEntry("threads", "1")
+        .containsEntry("device", Cuda.devices().getFirst().name())
+        .containsEntry("selected", selected)
+        .containsEntry("bytes_per_param", bytes);
+    for (String measured : List.of("median_ms", "gb_per_s", "copy_gb_per_s", "host_us")) {
+      assertThat(Double.parseDouble(line.get(measured))).isPositive();
+    }
+  }
+
+  @Test
+  void aGraphIsTimedToo() throws IOException {
+    Map<String, String> line =
+        step("--shape", "many:3x5000", "--rule", "spd", "--select", "all", "--graph");
+
+    assertThat(line).containsOnlyKeys(with(with(StepTest.FIELDS, DEVICE_FIELDS), GRAPH_FIELDS));
+    for (String measured : GRAPH_FIELDS) {
+      assertThat(Double.parseDouble(line.get(measured))).isPositive();
+    }
+  }
+
+  @Test
+  void tooLargeAShapeIsRefusedInOneSentence() {
+    Cli refused = Cli.run("step", "--backend", "cuda", "--shape", "one:100000G", "--rule", "adamw");
+
+    assertThat(refused.err())
+        .startsWith("one:100000G: allocating 400000000000000 bytes of memory")
+        .hasLineCount(1);
+    assertThat(refused.status()).isEqualTo(2);
+  }
+
+  private static Map<String, String> step(String... arguments) throws IOException {
+    String[] command = {"step", "--backend", "cuda", "--repeat", "3"};
+    return Cli.run(with(command, arguments)).json();
+  }
+
+  private static String[] with(String[] first, String... second) {
+    return Stream.concat(Arrays.stream(first), Arrays.stream(second)).toArray(String[]::new);
+  }
+}

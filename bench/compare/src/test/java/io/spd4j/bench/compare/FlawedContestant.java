@@ -1,0 +1,75 @@
+package io.spd4j.bench.compare;
+
+import static java.nio.charset.StandardCharsets.UTF_8;
+
+import io.spd4j.Backend;
+import io.spd4j.bench.contest.ArrayKind;
+import io.spd4j.bench.contest.Contestant;
+import io.spd4j.bench.contest.Server;
+import io.spd4j.bench.contest.Setup;
+import io.spd4j.finetune.cli.Failure;
+import io.spd4j.finetune.cli.Rule;
+import java.io.BufferedReader;
+import java.io.IOException;
+import java.io.InputStreamReader;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.List;
+import java.util.Map;
+
+/** A process that steps as we do, but for one flaw. */
+final class FlawedContestant implements Contestant {
+  private final Spd4jContestant sound = new Spd4jContestant(Backend.SCALAR);
+  private final String flaw;
+
+  private FlawedContestant(String flaw) {
+    this.flaw = flaw;
+  }
+
+  /** Takes the name of the flaw. */
+  public static void main(String[] args) throws IOException {
+    Server.serve(
+        new FlawedContestant(args[0]),
+        new BufferedReader(new InputStreamReader(System.in, UTF_8)),
+        System.out);
+  }
+
+  @Override
+  public Identity identity() {
+    return new Identity(
+        flaw,
+        "1",
+        List.of(Rule.ADAMW),
+        flaw.equals("only-without-decay") ? Map.of("lambda", 0) : Map.of());
+  }
+
+  @Override
+  public void setup(Setup setup) throws Failure {
+    sound.setup(flaw.equals("forgets-decay") ? setup.with(Map.of("lambda", 0)) : setup);
+  }
+
+  @Override
+  public MemorySegment array(ArrayKind kind, int tensor) {
+    return flaw.equals("starts-elsewhere") && kind == ArrayKind.EXP_AVG
+        ? sound.array(ArrayKind.EXP_AVG_SQ, tensor)
+        : sound.array(kind, tensor);
+  }
+
+  @Override
+  public void step() {
+    sound.step();
+    if (flaw.equals("rounds-differently")) {
+      MemorySegment data = sound.array(ArrayKind.DATA, 0);
+      float first = data.getAtIndex(ValueLayout.JAVA_FLOAT, 0);
+      data.setAtIndex(ValueLayout.JAVA_FLOAT, 0, Math.nextUp(first));
+    }
+    if (flaw.equals("cannot-step")) {
+      throw new IllegalStateException("out of luck");
+    }
+  }
+
+  @Override
+  public void close() {
+    sound.close();
+  }
+}

@@ -1,0 +1,36 @@
+package io.spd4j.finetune;
+
+import io.spd4j.finetune.data.Example;
+import io.spd4j.finetune.minilm.Classifier;
+import io.spd4j.finetune.report.Score;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Optional;
+import java.util.function.BooleanSupplier;
+
+/** How many examples a model gets right. */
+final class Evaluation {
+  private Evaluation() {}
+
+  /**
+   * @param stop asked before each batch; the result is empty if it says yes
+   */
+  static Optional<Score> score(
+      Classifier classifier, List<Example> examples, int batchSize, BooleanSupplier stop) {
+    List<Example> sorted = new ArrayList<>(examples); // by length: less padding
+    sorted.sort(Comparator.comparingInt(example -> example.tokens().length));
+    int correct = 0;
+    for (int from = 0; from < sorted.size(); from += batchSize) {
+      if (stop.getAsBoolean()) {
+        return Optional.empty();
+      }
+      List<Example> part = sorted.subList(from, Math.min(sorted.size(), from + batchSize));
+      int[] predicted = classifier.predict(Tokens.batch(part));
+      for (int i = 0; i < predicted.length; i++) {
+        correct += predicted[i] == part.get(i).label() ? 1 : 0;
+      }
+    }
+    return Optional.of(new Score(correct, sorted.size()));
+  }
+}

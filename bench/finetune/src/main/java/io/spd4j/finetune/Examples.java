@@ -1,0 +1,34 @@
+package io.spd4j.finetune;
+
+import io.spd4j.finetune.data.Example;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.List;
+import java.util.SplittableRandom;
+
+/** Examples in random order, again and again: every epoch has each of them once. */
+final class Examples {
+  private final List<Example> examples;
+  private final SplittableRandom random;
+  private int next;
+
+  /** The examples are copied. */
+  Examples(List<Example> examples, SplittableRandom random) {
+    this.examples = new ArrayList<>(examples);
+    this.random = random;
+    next = examples.size();
+  }
+
+  /** The next ones, across the end of an epoch if need be. */
+  List<Example> next(int count) {
+    List<Example> batch = new ArrayList<>();
+    while (batch.size() < count) {
+      if (next == examples.size()) {
+        Collections.shuffle(examples, random);
+        next = 0;
+      }
+      batch.add(examples.get(next++));
+    }
+    return batch;
+  }
+}

@@ -1,0 +1,108 @@
+package io.spd4j.finetune;
+
+import io.spd4j.finetune.cli.Count;
+import io.spd4j.finetune.cli.Failure;
+import io.spd4j.finetune.cli.Rule;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Set;
+import picocli.CommandLine.Option;
+
+/** What a job compares, on what, and where the results go. */
+final class JobOptions {
+  @Option(
+      names = "--rules",
+      split = ",",
+      defaultValue = "adamw,l2sp,spd",
+      description = "What to run, of ${COMPLETION-CANDIDATES}; default: ${DEFAULT-VALUE}.")
+  List<Rule> rules;
+
+  @Option(
+      names = "--lambda",
+      paramLabel = "RULE=λ,λ…",
+      converter = Lambdas.Converter.class,
+      description =
+          "A rule's strength, several for a sweep; default: "
+              + Lambdas.DEFAULTS
+              + ". Can be repeated.")
+  List<Lambdas> lambdas = new ArrayList<>();
+
+  @Option(
+      names = "--seeds",
+      split = ",",
+      defaultValue = "1",
+      description =
+          "Each run is made once with each seed, for the split, the head's first values and the "
+              + "order; default: ${DEFAULT-VALUE}.")
+  List<Long> seeds;
+
+  @Option(
+      names = "--test-fraction",
+      defaultValue = "0.2",
+      description = "How much of the training collections is held back; default: ${DEFAULT-VALUE}.")
+  double testFraction;
+
+  @Option(
+      names = "--test-limit",
+      converter = Count.class,
+      description = "Mails of each test set at the most; default: all.")
+  Integer testLimit;
+
+  @Option(
+      names = "--results",
+      defaultValue = "bench/results",
+      description = "Folder for reports and weights; default: ${DEFAULT-VALUE}.")
+  Path results;
+
+  @Option(
+      names = "--name",
+      defaultValue = "finetune",
+      description = "What the files' names start with; default: ${DEFAULT-VALUE}.")
+  String name;
+
+  /**
+   * What picocli cannot check; makes the folder for the results.
+   *
+   * @throws Failure if an option is out of range, or the folder cannot be made
+   */
+  void check() throws Failure {
+    if (!(testFraction > 0 && testFraction < 1)) {
+      throw Failure.ofInput("--test-fraction must be more than 0 and less than 1");
+    }
+    for (Lambdas given : lambdas) {
+      if (!rules.contains(given.rule())) {
+        throw Failure.ofInput(
+            "--lambda " + given.rule() + " is for a rule that --rules does not name: " + rules);
+      }
+    }
+    if (Path.of(name).getNameCount() != 1 || name.isBlank() || Path.of(name).isAbsolute()) {
+      throw Failure.ofInput("--name must be the start of a file's name, not a path: " + name);
+    }
+    try {
+      Files.createDirectories(results);
+    } catch (IOException e) {
+      throw Failure.ofInput(results + " cannot be made: choose another folder with --results");
+    }
+    if (!Files.isWritable(results)) {
+      throw Failure.ofInput(results + " cannot be written to: choose another with --results");
+    }
+  }
+
+  /** The runs with one seed. */
+  List<RunSpec> specs(long seed) {
+    Set<RunSpec> specs = new LinkedHashSet<>(); // what is named twice is run once
+    for (Rule rule : rules) {
+      List<Double> values =
+          lambdas.stream().filter(l -> l.rule() == rule).flatMap(l -> l.values().stream()).toList();
+      if (values.isEmpty()) {
+        values = Lambdas.defaults(rule);
+      }
+      values.forEach(lambda -> specs.add(new RunSpec(rule, lambda, seed)));
+    }
+    return List.copyOf(specs);
+  }
+}

@@ -1,0 +1,65 @@
+package io.spd4j.finetune;
+
+import io.spd4j.finetune.cli.Rule;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Locale;
+import picocli.CommandLine.ITypeConverter;
+import picocli.CommandLine.TypeConversionException;
+
+/**
+ * The strengths that a rule is run with, as in {@code spd=0.5,1,2}; several make a sweep.
+ *
+ * @param values 0 or more each
+ */
+record Lambdas(Rule rule, List<Double> values) {
+  /** Each rule's, where none is given. */
+  static final String DEFAULTS = "adamw=0.01 l2sp=10 l2sp_coupled=0.01 spd=1";
+
+  /** What a rule is run with if the command line does not say. */
+  static List<Double> defaults(Rule rule) {
+    return Arrays.stream(DEFAULTS.split(" "))
+        .map(new Converter()::convert)
+        .filter(lambdas -> lambdas.rule == rule)
+        .flatMap(lambdas -> lambdas.values.stream())
+        .toList();
+  }
+
+  /** Reads the option. */
+  static final class Converter implements ITypeConverter<Lambdas> {
+    @Override
+    public Lambdas convert(String text) {
+      String[] parts = text.split("=", -1);
+      if (parts.length != 2) {
+        throw new TypeConversionException("'" + text + "' is not RULE=λ or RULE=λ,λ…");
+      }
+      List<Double> values = new ArrayList<>();
+      for (String part : parts[1].split(",", -1)) {
+        values.add(value(part));
+      }
+      return new Lambdas(rule(parts[0]), values);
+    }
+
+    private static Rule rule(String name) {
+      try {
+        return Rule.valueOf(name.toUpperCase(Locale.ROOT));
+      } catch (IllegalArgumentException e) {
+        throw new TypeConversionException(
+            "'" + name + "' is not a rule: " + List.of(Rule.values()));
+      }
+    }
+
+    private static double value(String text) {
+      try {
+        double value = Double.parseDouble(text);
+        if (value >= 0 && value < Float.MAX_VALUE) {
+          return value;
+        }
+      } catch (NumberFormatException e) {
+        // said below
+      }
+      throw new TypeConversionException("λ must be a number of 0 or more, not '" + text + "'");
+    }
+  }
+}

@@ -1,0 +1,132 @@
+package io.spd4j.finetune;
+
+import io.spd4j.Adam;
+import io.spd4j.DecayRule;
+import io.spd4j.Parameter;
+import io.spd4j.ParameterGroup;
+import io.spd4j.WeightDecay;
+import io.spd4j.finetune.minilm.Classifier;
+import io.spd4j.finetune.minilm.Config;
+import io.spd4j.finetune.minilm.Lora;
+import io.spd4j.finetune.minilm.Weight;
+import io.spd4j.finetune.minilm.Weights;
+import io.spd4j.onednn.OneDnn;
+import java.lang.foreign.Arena;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.SplittableRandom;
+
+/**
+ * A classifier in training: copies of the pre-trained weights, a new head, and the optimizer with a
+ * group for each layer: the rule on the backbone, AdamW on the head. Everything off-heap is gone
+ * when it is closed. Confined to the thread that made it.
+ */
+final class Model implements AutoCloseable {
+  /** Ham and spam. */
+  static final int CLASSES = 2;
+
+  private final Arena arena = Arena.ofShared();
+  private final Weights weights;
+  private final OneDnn dnn;
+  private final Classifier classifier;
+  private final List<LayerGroup> layers = new ArrayList<>();
+  private final Adam adam;
+
+  /**
+   * @param pretrained stays as it is: it is the anchor
+   */
+  Model(
+      TrainingOptions options,
+      Config config,
+      Weights pretrained,
+      RunSpec spec,
+      SplittableRandom random) {
+    boolean whole = options.lora == null;
+    dnn = OneDnn.open(options.threads);
+    boolean ready = false;
+    try {
+      List<Weight> added = new ArrayList<>(Classifier.head(arena, config, CLASSES, random.split()));
+      if (!whole) {
+        added.addAll(Lora.create(arena, config, options.lora, random.split()));
+      }
+      weights = pretrained.copy(arena, whole).with(added);
+      classifier =
+          new Classifier(dnn, config, weights, options.batch, Tokens.padded(options.length), arena);
+      if (whole) {
+        add(LayerGroup.EMBEDDINGS, -1, "embeddings.", options, pretrained, spec);
+      }
+      for (int i = 0; i < config.layers(); i++) {
+        add(LayerGroup.layer(i), i, Weights.layer(i), options, pretrained, spec);
+      }
+      add(LayerGroup.HEAD, config.layers(), Classifier.HEAD, options, pretrained, spec);
+      Adam.Builder builder = Adam.builder().threads(options.threads);
+      if (options.backend != null) {
+        builder.backend(options.backend);
+      }
+      layers.forEach(layer -> builder.group(layer.group()));
+      adam = builder.build();
+      ready = true;
+    } finally {
+      if (!ready) {
+        dnn.close();
+        arena.close();
+      }
+    }
+  }
+
+  private void add(
+      String name,
+      int depth,
+      String prefix,
+      TrainingOptions options,
+      Weights pretrained,
+      RunSpec spec) {
+    boolean head = name.equals(LayerGroup.HEAD);
+    double lr = head ? options.headLr : options.lr;
+    double lambda = spec.lambda() * options.layerLambda.getOrDefault(name, 1.0);
+    DecayRule decay = head ? new WeightDecay(options.headDecay) : spec.rule().decay(lambda);
+    List<Weight> trained =
+        weights.all().stream()
+            .filter(weight -> weight.name().startsWith(prefix) && weight.gradient() != null)
+            .toList();
+    List<Parameter> parameters = new ArrayList<>();
+    for (Weight weight : trained) {
+      parameters.add(
+          Parameter.builder(weight.name(), weight.data())
+              .gradient(weight.gradient())
+              .anchor(pretrained.has(weight.name()) ? pretrained.get(weight.name()).data() : null)
+              .build());
+    }
+    layers.add(
+        new LayerGroup(
+            name,
+            depth,
+            lr,
+            ParameterGroup.builder().lr(lr).decay(decay).parameters(parameters).build(),
+            trained.stream().filter(weight -> Lora.isNameOf(weight.name())).toList()));
+  }
+
+  Weights weights() {
+    return weights;
+  }
+
+  Classifier classifier() {
+    return classifier;
+  }
+
+  /** Embeddings first, head last. */
+  List<LayerGroup> layers() {
+    return layers;
+  }
+
+  Adam adam() {
+    return adam;
+  }
+
+  @Override
+  public void close() {
+    adam.close();
+    dnn.close();
+    arena.close();
+  }
+}

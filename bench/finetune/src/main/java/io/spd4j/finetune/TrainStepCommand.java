@@ -1,0 +1,171 @@
+package io.spd4j.finetune;
+
+import com.fasterxml.jackson.core.JsonFactory;
+import com.fasterxml.jackson.core.JsonGenerator;
+import io.spd4j.Backend;
+import io.spd4j.finetune.cli.Count;
+import io.spd4j.finetune.cli.Failure;
+import io.spd4j.finetune.cli.Rule;
+import io.spd4j.finetune.data.Example;
+import io.spd4j.finetune.minilm.Config;
+import io.spd4j.finetune.minilm.OnnxWeights;
+import io.spd4j.finetune.report.History;
+import io.spd4j.finetune.report.Statistics;
+import java.io.IOException;
+import java.io.StringWriter;
+import java.lang.foreign.Arena;
+import java.util.List;
+import java.util.SplittableRandom;
+import java.util.concurrent.Callable;
+import java.util.function.ToDoubleFunction;
+import java.util.stream.Stream;
+import jdk.jfr.Recording;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.ExitCode;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Spec;
+
+/** Times the job's training step on random tokens. */
+@Command(
+    name = "train-step",
+    description = {
+      "Times a training step of all-MiniLM-L6-v2 (forward, backward, clipping, optimizer) on random "
+          + "tokens and prints one line of JSON.",
+      "gflops counts the multiplications and additions of the matrix products; sgemm_gflops is what "
+          + "oneDNN reaches on a product of 2048x2048 matrices in the same run. The same step in "
+          + "PyTorch: bench/peers/minilm_step.py.",
+      "With --profile a table follows that tells where the time went."
+    })
+public final class TrainStepCommand implements Callable<Integer> {
+  /** Steps that are not counted: oneDNN and the JIT compile. */
+  private static final int WARM_UP = 10;
+
+  @Spec private CommandSpec spec;
+
+  @Option(
+      names = "--rule",
+      defaultValue = "adamw",
+      description = "One of ${COMPLETION-CANDIDATES}; default: ${DEFAULT-VALUE}.")
+  private Rule rule;
+
+  @Option(
+      names = "--batch",
+      defaultValue = "16",
+      converter = Count.class,
+      description = "Texts in a step; default: ${DEFAULT-VALUE}.")
+  private int batch;
+
+  @Option(
+      names = "--length",
+      defaultValue = "64",
+      converter = Count.class,
+      description = "Tokens of each, 2 to 512; default: ${DEFAULT-VALUE}.")
+  private int length;
+
+  @Option(
+      names = "--backend",
+      description = "native, vector or scalar; default: the first that is available.")
+  private Backend backend;
+
+  @Option(
+      names = "--threads",
+      converter = Count.class,
+      description = "Default: the number of processors.")
+  private int threads = Runtime.getRuntime().availableProcessors();
+
+  @Option(
+      names = "--repeat",
+      defaultValue = "30",
+      converter = Count.class,
+      description = "Steps that are timed; default: ${DEFAULT-VALUE}.")
+  private int repeat;
+
+  @Option(
+      names = "--profile",
+      description = {
+        "Record the steps with JDK Flight Recorder and print a table by operation: calls and "
+            + "milliseconds a step (means over the middle half of the timed steps), their share, "
+            + "and the speed of matrix products. What is left of the step is the line '"
+            + StepProfile.REST
+            + "'."
+      })
+  private boolean profile;
+
+  @Override
+  public Integer call() throws Failure, IOException {
+    TrainingOptions options = TrainingOptions.defaults();
+    options.steps = WARM_UP + repeat;
+    options.batch = batch;
+    options.length = length;
+    options.threads = threads;
+    options.backend = backend;
+    options.record = options.steps;
+    options.check();
+    double sgemm = Sgemm.flops(threads);
+    SplittableRandom random = new SplittableRandom(1);
+    List<Example> examples = Stream.generate(() -> example(random)).limit(10L * batch).toList();
+    try (Arena arena = Arena.ofShared();
+        Recording recording = StepProfile.recording();
+        Model model =
+            new Model(
+                options,
+                Config.MINILM_L6,
+                OnnxWeights.minilm(arena),
+                new RunSpec(rule, Lambdas.defaults(rule).getFirst(), 1),
+                random.split())) {
+      if (profile) {
+        recording.start();
+      }
+      History history =
+          new Trainer(options, model, examples, random.split()).train(() -> false, s -> {});
+      List<History.Step> timed = history.steps().subList(WARM_UP, options.steps);
+      double step = median(timed, History.Step::stepMillis);
+      double flops = 3 * Config.MINILM_L6.forwardFlops(batch, Tokens.padded(length));
+      spec.commandLine()
+          .getOut()
+          .println(json(model, step, median(timed, History.Step::optimizerMillis), flops, sgemm));
+      if (profile) {
+        recording.stop();
+        String table = StepProfile.of(recording, WARM_UP).table(sgemm);
+        spec.commandLine().getOut().print(table);
+        spec.commandLine().getOut().flush();
+      }
+    }
+    return ExitCode.OK;
+  }
+
+  private Example example(SplittableRandom random) {
+    int[] tokens = random.ints(length, 1000, 30_000).toArray();
+    return new Example(tokens, random.nextInt(2));
+  }
+
+  private static double median(List<History.Step> steps, ToDoubleFunction<History.Step> value) {
+    return Statistics.median(steps.stream().mapToDouble(value).toArray());
+  }
+
+  private String json(Model model, double step, double optimizer, double flops, double sgemm)
+      throws IOException {
+    double gflops = flops / (step - optimizer) / 1e6;
+    StringWriter line = new StringWriter();
+    try (JsonGenerator json = new JsonFactory().createGenerator(line)) {
+      json.writeStartObject();
+      json.writeStringField("rule", rule.toString());
+      json.writeStringField("backend", model.adam().backend().id());
+      json.writeNumberField("batch", batch);
+      json.writeNumberField("length", length);
+      json.writeNumberField("threads", threads);
+      json.writeNumberField("step_ms", rounded(step));
+      json.writeNumberField("optimizer_ms", rounded(optimizer));
+      json.writeNumberField("gflops", rounded(gflops));
+      json.writeNumberField("sgemm_gflops", rounded(sgemm / 1e9));
+      json.writeNumberField("of_sgemm", Math.round(gflops / (sgemm / 1e9) * 100) / 100.0);
+      json.writeEndObject();
+    }
+    return line.toString();
+  }
+
+  private static double rounded(double value) {
+    return Math.round(value * 10) / 10.0;
+  }
+}

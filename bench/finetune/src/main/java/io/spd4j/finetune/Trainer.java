@@ -1,0 +1,126 @@
+package io.spd4j.finetune;
+
+import io.spd4j.Parameter;
+import io.spd4j.SelectiveProjectionDecay;
+import io.spd4j.finetune.data.Example;
+import io.spd4j.finetune.minilm.Batch;
+import io.spd4j.finetune.minilm.PartEvent;
+import io.spd4j.finetune.report.History;
+import java.util.BitSet;
+import java.util.List;
+import java.util.SplittableRandom;
+import java.util.function.BooleanSupplier;
+import java.util.function.Consumer;
+
+/** The training loop: everything that a custom trainer does around the optimizer. */
+final class Trainer {
+  private final TrainingOptions options;
+  private final Model model;
+  private final Examples examples;
+  private final LearningRate learningRate;
+  private final Freezing freezing;
+  private final List<LayerGroup> backbone;
+
+  /** Those with a rule that selects tensors. */
+  private final List<LayerGroup> selecting;
+
+  private final History history;
+
+  Trainer(TrainingOptions options, Model model, List<Example> train, SplittableRandom random) {
+    this.options = options;
+    this.model = model;
+    examples = new Examples(train, random);
+    learningRate = LearningRate.of(options);
+    freezing = new Freezing(model.layers(), options.unfreeze, options.earlyStop);
+    backbone = model.layers().stream().filter(layer -> !layer.isHead()).toList();
+    selecting =
+        backbone.stream()
+            .filter(layer -> layer.group().decay() instanceof SelectiveProjectionDecay)
+            .toList();
+    history =
+        new History(
+            backbone.stream().map(LayerGroup::title).toList(),
+            selecting.stream()
+                .flatMap(layer -> layer.group().parameters().stream())
+                .map(Parameter::name)
+                .toList());
+  }
+
+  /**
+   * Trains.
+   *
+   * @param stop asked before each step
+   * @param each is given each step
+   * @return what happened; fewer steps than were asked for if it was stopped
+   */
+  History train(BooleanSupplier stop, Consumer<History.Step> each) {
+    history.deviation(deviations()); // where it starts from
+    for (int step = 1; step <= options.steps && !stop.getAsBoolean(); step++) {
+      History.Step taken = step(step);
+      history.add(taken);
+      each.accept(taken);
+      if (step % options.record == 0 || step == options.steps) {
+        record();
+      }
+    }
+    return history;
+  }
+
+  private History.Step step(int step) {
+    freezing.apply(step);
+    double factor = learningRate.factor(step);
+    model.layers().forEach(layer -> layer.group().lr(layer.lr() * factor));
+    List<Example> next = examples.next(options.batch);
+    Batch batch = Tokens.batch(next);
+
+    PartEvent whole = StepProfile.beginStep();
+    long start = System.nanoTime();
+    double loss =
+        model.classifier().lossAndGradients(batch, Tokens.labels(next), freezing.lowest());
+    long backward = System.nanoTime();
+    PartEvent optimizer = PartEvent.begin("clipping and optimizer");
+    double norm = model.adam().stepClipped(options.clip); // skips the step if it is not finite
+    optimizer.commit();
+    long end = System.nanoTime();
+    whole.commit();
+    return new History.Step(
+        loss,
+        norm,
+        options.lr * factor,
+        (end - start) / 1e6,
+        (end - backward) / 1e6,
+        selected(Double.isFinite(norm)));
+  }
+
+  private BitSet selected(boolean stepped) {
+    BitSet selected = new BitSet();
+    int index = 0;
+    for (LayerGroup layer : selecting) {
+      for (Parameter parameter : layer.group().parameters()) {
+        if (stepped
+            && !layer.group().frozen()
+            && model.adam().spdReport(parameter).filter(r -> r.selected()).isPresent()) {
+          selected.set(index);
+        }
+        index++;
+      }
+    }
+    return selected;
+  }
+
+  private List<Double> deviations() {
+    return backbone.stream().map(layer -> Math.sqrt(layer.squaredDeviation())).toList();
+  }
+
+  private void record() {
+    List<Double> deviations = deviations();
+    history.deviation(deviations);
+    boolean last = history.steps().size() == options.steps;
+    for (int i = 0; i < backbone.size(); i++) {
+      LayerGroup layer = backbone.get(i);
+      if (freezing.record(layer, deviations.get(i)) && !last) {
+        history.stop(layer.title());
+      }
+    }
+  }
+}

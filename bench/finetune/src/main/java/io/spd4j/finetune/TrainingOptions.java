@@ -1,0 +1,242 @@
+package io.spd4j.finetune;
+
+import com.sun.management.OperatingSystemMXBean;
+import io.spd4j.Backend;
+import io.spd4j.finetune.cli.Count;
+import io.spd4j.finetune.cli.Failure;
+import io.spd4j.finetune.minilm.Config;
+import io.spd4j.onednn.OneDnn;
+import java.lang.management.ManagementFactory;
+import java.util.LinkedHashMap;
+import java.util.Locale;
+import java.util.Map;
+import java.util.stream.IntStream;
+import picocli.CommandLine;
+import picocli.CommandLine.Option;
+
+/** How a run trains, whatever its rule. */
+final class TrainingOptions {
+  /** What the library takes. */
+  private static final int MAX_THREADS = 1024;
+
+  /** What follows the warm-up. */
+  enum Schedule {
+    /** The learning rate goes down to 0. */
+    LINEAR,
+    /** It stays. */
+    CONSTANT;
+
+    @Override
+    public String toString() {
+      return name().toLowerCase(Locale.ROOT);
+    }
+  }
+
+  @Option(
+      names = "--steps",
+      defaultValue = "300",
+      converter = Count.class,
+      description = "Steps of a run; default: ${DEFAULT-VALUE}.")
+  int steps;
+
+  @Option(
+      names = "--batch",
+      defaultValue = "16",
+      converter = Count.class,
+      description = "Texts in a step; default: ${DEFAULT-VALUE}.")
+  int batch;
+
+  @Option(
+      names = "--length",
+      defaultValue = "64",
+      converter = Count.class,
+      description = "Tokens of a text at the most, up to 512; default: ${DEFAULT-VALUE}.")
+  int length;
+
+  @Option(
+      names = "--lr",
+      defaultValue = "5e-5",
+      description = "Learning rate of the backbone; default: ${DEFAULT-VALUE}.")
+  double lr;
+
+  @Option(
+      names = "--head-lr",
+      defaultValue = "1e-3",
+      description = "Learning rate of the head; default: ${DEFAULT-VALUE}.")
+  double headLr;
+
+  @Option(
+      names = "--head-decay",
+      defaultValue = "0.01",
+      description =
+          "AdamW's weight decay of the head, under every rule; default: ${DEFAULT-VALUE}.")
+  double headDecay;
+
+  @Option(
+      names = "--warmup",
+      defaultValue = "0.1",
+      description =
+          "The part of the steps in which the learning rates rise linearly; default: "
+              + "${DEFAULT-VALUE}.")
+  double warmup;
+
+  @Option(
+      names = "--schedule",
+      defaultValue = "linear",
+      description =
+          "After the warm-up: ${COMPLETION-CANDIDATES} (down to 0, or as it is); default: "
+              + "${DEFAULT-VALUE}.")
+  Schedule schedule;
+
+  @Option(
+      names = "--clip",
+      defaultValue = "1",
+      description = "The global gradient norm is clipped to this; default: ${DEFAULT-VALUE}.")
+  double clip;
+
+  @Option(
+      names = "--layer-lambda",
+      paramLabel = "LAYER=FACTOR",
+      description = "Multiplies λ in one layer: embeddings or layer0 to layer5. Can be repeated.")
+  Map<String, Double> layerLambda = new LinkedHashMap<>();
+
+  @Option(
+      names = "--unfreeze",
+      paramLabel = "LAYER=STEP",
+      description =
+          "Gradual unfreezing: the layer (embeddings, layer0 to layer5, head) is frozen before "
+              + "this step, 1 for the first. Can be repeated.")
+  Map<String, Integer> unfreeze = new LinkedHashMap<>();
+
+  @Option(
+      names = "--early-stop",
+      paramLabel = "RECORDS",
+      converter = Count.class,
+      description =
+          "Early stopping per layer: one whose deviation has not grown by half a percent over so "
+              + "many records in a row is frozen for good; default: never.")
+  Integer earlyStop;
+
+  @Option(
+      names = "--record",
+      defaultValue = "10",
+      converter = Count.class,
+      description = "Steps between two records of the deviation; default: ${DEFAULT-VALUE}.")
+  int record;
+
+  @Option(
+      names = "--lora",
+      paramLabel = "RANK",
+      converter = Count.class,
+      description =
+          "Trains adapters of this rank on the attention's projections and the head; the backbone "
+              + "stays as it is, and decay goes towards the origin; default: everything is trained.")
+  Integer lora;
+
+  @Option(
+      names = "--backend",
+      description = "native, vector or scalar; default: the first that is available.")
+  Backend backend;
+
+  @Option(
+      names = "--threads",
+      converter = Count.class,
+      description = "Default: the number of processors.")
+  int threads = Runtime.getRuntime().availableProcessors();
+
+  /** Every option as it is when it is not given. */
+  static TrainingOptions defaults() {
+    return CommandLine.populateCommand(new TrainingOptions());
+  }
+
+  /**
+   * What picocli cannot check.
+   *
+   * @throws Failure if an option is out of range, or what the run needs is not there
+   */
+  void check() throws Failure {
+    int most = Config.MINILM_L6.positions();
+    require(length >= 2 && length <= most, "--length must be 2 to " + most);
+    require(lr >= 0 && Float.isFinite((float) lr), "--lr must be 0 or more");
+    require(headLr >= 0 && Float.isFinite((float) headLr), "--head-lr must be 0 or more");
+    require(headDecay >= 0 && Float.isFinite((float) headDecay), "--head-decay must be 0 or more");
+    require(warmup >= 0 && warmup <= 1, "--warmup must be 0 to 1");
+    require(clip > 0, "--clip must be more than 0");
+    require(threads <= MAX_THREADS, "--threads must be 1 to " + MAX_THREADS);
+    for (String layer : layerLambda.keySet()) {
+      double factor = layerLambda.get(layer);
+      require(
+          isLayer(layer) && factor >= 0 && Float.isFinite((float) factor),
+          "--layer-lambda wants embeddings or layer0 to layer5 and a factor of 0 or more");
+    }
+    for (String layer : unfreeze.keySet()) {
+      require(
+          (isLayer(layer) || layer.equals(LayerGroup.HEAD)) && unfreeze.get(layer) >= 1,
+          "--unfreeze wants embeddings, layer0 to layer5 or head and a step of 1 or more");
+    }
+    require(
+        lora == null
+            || !layerLambda.containsKey(LayerGroup.EMBEDDINGS)
+                && !unfreeze.containsKey(LayerGroup.EMBEDDINGS),
+        "with --lora the embeddings are not trained: --layer-lambda and --unfreeze cannot name"
+            + " them");
+    long needed = Config.MINILM_L6.activationBytes(batch, Tokens.padded(length));
+    long memory =
+        ((OperatingSystemMXBean) ManagementFactory.getOperatingSystemMXBean()).getTotalMemorySize();
+    require(
+        needed < memory / 2,
+        "--batch %d of --length %d takes %d GB, more than half of this machine's memory"
+            .formatted(batch, length, needed >> 30));
+    OneDnn.Availability dnn = OneDnn.availability();
+    require(dnn.available(), dnn.reason());
+    require(
+        backend != Backend.CUDA,
+        "--backend cuda: the network lies in the host's memory, which native, vector and scalar"
+            + " step");
+    for (Backend.Availability a : Backend.availability()) {
+      require(
+          a.backend() != backend || a.available(),
+          "--backend " + a.backend().id() + ": " + a.reason());
+    }
+  }
+
+  private static void require(boolean holds, String otherwise) throws Failure {
+    if (!holds) {
+      throw Failure.ofInput(otherwise);
+    }
+  }
+
+  private static boolean isLayer(String name) {
+    return name.equals(LayerGroup.EMBEDDINGS)
+        || IntStream.range(0, Config.MINILM_L6.layers())
+            .anyMatch(i -> name.equals(LayerGroup.layer(i)));
+  }
+
+  /** What the report shows, in that order. */
+  Map<String, Object> settings() {
+    Map<String, Object> settings = new LinkedHashMap<>();
+    settings.put("steps", steps);
+    settings.put("batch", batch);
+    settings.put("tokens", length);
+    settings.put("lr", lr);
+    settings.put("head lr", headLr);
+    settings.put("head weight decay", headDecay);
+    settings.put("warm-up", warmup);
+    settings.put("schedule", schedule);
+    settings.put("clip", clip);
+    settings.put("trained", lora == null ? "everything" : "LoRA of rank " + lora + ", head");
+    if (!layerLambda.isEmpty()) {
+      settings.put("λ by layer, factors", layerLambda);
+    }
+    if (!unfreeze.isEmpty()) {
+      settings.put("unfrozen at step", unfreeze);
+    }
+    if (earlyStop != null) {
+      settings.put("early stopping, records", earlyStop);
+    }
+    settings.put("record, steps", record);
+    settings.put("threads", threads);
+    settings.put("backend", backend == null ? "the first available" : backend.id());
+    return settings;
+  }
+}

@@ -1,0 +1,71 @@
+package io.spd4j.finetune.cli;
+
+import static java.nio.charset.StandardCharsets.UTF_8;
+
+import java.io.IOException;
+import java.io.PrintWriter;
+import picocli.CommandLine;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ScopeType;
+import picocli.CommandLine.Spec;
+
+/** A command line with subcommands; a subclass names them. */
+@Command(
+    exitCodeListHeading = "%nExit status:%n",
+    exitCodeList = {
+      "0:all is well",
+      "1:a check failed",
+      "2:bad usage, or an input that cannot be used"
+    })
+public abstract class Program implements Runnable {
+  @Spec private CommandSpec spec;
+
+  @Option(
+      names = {"-h", "--help"},
+      usageHelp = true,
+      scope = ScopeType.INHERIT,
+      description = "Print this help.")
+  private boolean help;
+
+  /** Runs a command and exits with its status; in another JVM, if this one lacks an option. */
+  protected final void exit(String[] args) throws IOException, InterruptedException {
+    System.exit(
+        VectorModule.shouldRelaunch()
+            ? VectorModule.relaunch(getClass(), args)
+            : run(
+                new PrintWriter(System.out, true, UTF_8),
+                new PrintWriter(System.err, true, UTF_8),
+                args));
+  }
+
+  /** Runs a command and returns the exit status. */
+  public final int run(PrintWriter out, PrintWriter err, String... args) {
+    return new CommandLine(this)
+        .setOut(out)
+        .setErr(err)
+        .setCaseInsensitiveEnumValuesAllowed(true)
+        .setExecutionExceptionHandler(Program::sentence)
+        .execute(args);
+  }
+
+  /** What the user can mend is said in one sentence; anything else is a bug, with its trace. */
+  private static int sentence(Exception e, CommandLine command, CommandLine.ParseResult parsed)
+      throws Exception {
+    int status =
+        switch (e) {
+          case Failure failure -> failure.status();
+          case IOException unreadable -> CommandLine.ExitCode.USAGE;
+          default -> throw e;
+        };
+    command.getErr().println(e.getMessage());
+    return status;
+  }
+
+  /** Prints the usage: no command was named. */
+  @Override
+  public final void run() {
+    spec.commandLine().usage(spec.commandLine().getOut());
+  }
+}

@@ -1,0 +1,9 @@
+package io.spd4j.finetune.data;
+
+/**
+ * A mail as the network takes it.
+ *
+ * @param tokens token ids, {@code [CLS] ... [SEP]}, not padded
+ * @param label 1 for spam, 0 for ham
+ */
+public record Example(int[] tokens, int label) {}

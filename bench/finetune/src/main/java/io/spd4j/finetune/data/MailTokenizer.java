@@ -1,0 +1,78 @@
+package io.spd4j.finetune.data;
+
+import ai.djl.engine.EngineException;
+import ai.djl.huggingface.tokenizers.HuggingFaceTokenizer;
+import ai.djl.util.Utils;
+import io.spd4j.finetune.cli.Failure;
+import java.io.IOException;
+import java.io.InputStream;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+
+/** The WordPiece tokenizer of all-MiniLM-L6-v2. May be used by several threads at once. */
+public final class MailTokenizer implements AutoCloseable {
+  /** As many positions as the model knows. */
+  public static final int MAX_TOKENS = 512;
+
+  static {
+    // Else DJL looks for a cloud to report its use to, and with a GPU downloads another library.
+    System.setProperty("ai.djl.offline", "true");
+  }
+
+  private final HuggingFaceTokenizer tokenizer;
+
+  /**
+   * Loads the tokenizer from the class path.
+   *
+   * @throws Failure if its native library cannot be unpacked or loaded
+   */
+  public MailTokenizer() throws Failure, IOException {
+    // The file asks for 128 tokens, padded.
+    Map<String, String> options =
+        Map.of("padding", "false", "truncation", "true", "maxLength", "" + MAX_TOKENS);
+    try (InputStream json =
+        MailTokenizer.class.getResourceAsStream("/all-minilm-l6-v2-tokenizer.json")) {
+      tokenizer = HuggingFaceTokenizer.newInstance(json, options);
+    } catch (EngineException | LinkageError e) {
+      throw Failure.ofInput(
+          ("the tokenizer's native library cannot be loaded from %s (%s): set DJL_CACHE_DIR to a"
+                  + " folder that can be written to and allows execution")
+              .formatted(Utils.getEngineCacheDir("tokenizers"), e.getMessage()));
+    }
+  }
+
+  /**
+   * Encodes mails, on all processors.
+   *
+   * @param maxTokens see {@link #encode(String, int)}
+   * @return one example for each mail, in their order
+   */
+  public List<Example> encode(List<Mail> mails, int maxTokens) {
+    return mails.parallelStream()
+        .map(mail -> new Example(encode(mail.text(), maxTokens), mail.label()))
+        .toList();
+  }
+
+  /**
+   * The ids of a text's first tokens, between {@code [CLS]} and {@code [SEP]}.
+   *
+   * @param maxTokens how many ids there may be, these two included; 2 to {@link #MAX_TOKENS}
+   * @throws IllegalArgumentException if the number is not in its range
+   */
+  public int[] encode(String text, int maxTokens) {
+    if (maxTokens < 2 || maxTokens > MAX_TOKENS) {
+      throw new IllegalArgumentException(
+          "the number of tokens must be 2 to " + MAX_TOKENS + ", not " + maxTokens);
+    }
+    long[] ids = tokenizer.encode(text).getIds();
+    int[] tokens = Arrays.stream(ids).limit(maxTokens).mapToInt(Math::toIntExact).toArray();
+    tokens[tokens.length - 1] = (int) ids[ids.length - 1]; // [SEP]
+    return tokens;
+  }
+
+  @Override
+  public void close() {
+    tokenizer.close();
+  }
+}

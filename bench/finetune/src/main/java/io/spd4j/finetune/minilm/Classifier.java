@@ -1,0 +1,121 @@
+package io.spd4j.finetune.minilm;
+
+import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
+
+import io.spd4j.onednn.OneDnn;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.List;
+import java.util.SplittableRandom;
+
+/** An encoder with a linear head on its pooled vectors. Confined as the encoder is. */
+public final class Classifier {
+  /** The names of the head's tensors start with this. */
+  public static final String HEAD = "head.";
+
+  private final Encoder encoder;
+  private final Projection head;
+  private final int classes;
+  private final MemorySegment pooled;
+  private final MemorySegment pooledGradient;
+  private final MemorySegment logits;
+  private final MemorySegment logitsGradient;
+
+  /**
+   * @param weights the encoder's tensors, adapters if there are any, and the head's
+   * @see Encoder#Encoder
+   */
+  public Classifier(
+      OneDnn dnn, Config config, Weights weights, int maxSize, int maxLength, Arena arena) {
+    encoder = new Encoder(dnn, config, weights, maxSize, maxLength, arena);
+    head = new Projection(dnn, weights, "head");
+    classes = weights.get(HEAD + "bias").shape().getFirst().intValue();
+    Buffers buffers = new Buffers(arena, maxSize, maxSize, 1);
+    pooled = buffers.tokens(config.hidden());
+    pooledGradient = buffers.tokens(config.hidden());
+    logits = buffers.tokens(classes);
+    logitsGradient = buffers.tokens(classes);
+  }
+
+  /** A new head, as torch.nn.Linear would begin. */
+  public static List<Weight> head(
+      Arena arena, Config config, int classes, SplittableRandom random) {
+    long hidden = config.hidden();
+    Weight weight = Weight.zeros(arena, HEAD + "weight", List.of((long) classes, hidden), true);
+    Weight bias = Weight.zeros(arena, HEAD + "bias", List.of((long) classes), true);
+    double bound = 1 / Math.sqrt(hidden);
+    for (Weight w : List.of(weight, bias)) {
+      for (long i = 0; i < w.numel(); i++) {
+        w.data().setAtIndex(JAVA_FLOAT, i, (float) random.nextDouble(-bound, bound));
+      }
+    }
+    return List.of(weight, bias);
+  }
+
+  /**
+   * The logits of a batch.
+   *
+   * @return [size, classes], overwritten by the next call
+   */
+  public MemorySegment forward(Batch batch) {
+    encoder.forward(batch, pooled);
+    head.forward(batch.size(), pooled, logits);
+    return logits;
+  }
+
+  /** The class with the largest logit for each sequence; -1, none, if one is not a number. */
+  public int[] predict(Batch batch) {
+    forward(batch);
+    int[] predicted = new int[batch.size()];
+    for (int row = 0; row < predicted.length; row++) {
+      float largest = Float.NEGATIVE_INFINITY;
+      for (int c = 0; c < classes; c++) {
+        if (Float.isNaN(logit(row, c))) {
+          predicted[row] = -1;
+          break;
+        }
+        if (logit(row, c) > largest) {
+          largest = logit(row, c);
+          predicted[row] = c;
+        }
+      }
+    }
+    return predicted;
+  }
+
+  private float logit(int row, int c) {
+    return logits.getAtIndex(JAVA_FLOAT, (long) row * classes + c);
+  }
+
+  /**
+   * Forward and backward pass: the mean cross-entropy, and its gradients in the weights.
+   *
+   * @param labels a class for each sequence
+   * @param lowest see {@link Encoder#backward}; the number of layers: the head alone
+   * @return the loss
+   */
+  public double lossAndGradients(Batch batch, int[] labels, int lowest) {
+    forward(batch);
+    double loss = 0;
+    for (int row = 0; row < batch.size(); row++) {
+      double max = Double.NEGATIVE_INFINITY;
+      for (int c = 0; c < classes; c++) {
+        max = Math.max(max, logit(row, c));
+      }
+      double sum = 0;
+      for (int c = 0; c < classes; c++) {
+        sum += Math.exp(logit(row, c) - max);
+      }
+      for (int c = 0; c < classes; c++) {
+        double probability = Math.exp(logit(row, c) - max) / sum;
+        double gradient = (probability - (c == labels[row] ? 1 : 0)) / batch.size();
+        logitsGradient.setAtIndex(JAVA_FLOAT, (long) row * classes + c, (float) gradient);
+      }
+      loss += Math.log(sum) + max - logit(row, labels[row]);
+    }
+    head.backwardWeights(batch.size(), pooled, logitsGradient);
+    head.backwardSource(batch.size(), logitsGradient, pooledGradient);
+    encoder.backward(batch, pooledGradient, lowest);
+    return loss / batch.size();
+  }
+}

@@ -1,0 +1,126 @@
+package io.spd4j.finetune.minilm;
+
+import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
+
+import io.spd4j.onednn.Layout;
+import io.spd4j.onednn.MatMul;
+import io.spd4j.onednn.OneDnn;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * BERT's encoder with mean pooling: a vector for each sequence, the mean of its tokens' last hidden
+ * states. Confined to the thread that opened its OneDnn, one batch at a time: the backward pass
+ * belongs to the last forward pass.
+ */
+public final class Encoder {
+  /** Added to the scores of padding: its probability becomes 0, exactly. */
+  private static final float MASKED = -1e30f;
+
+  private final OneDnn dnn;
+  private final Config config;
+  private final Buffers buffers;
+  private final Embeddings embeddings;
+  private final List<EncoderLayer> layers = new ArrayList<>();
+
+  /** What goes into each layer, and what comes out of the last one. */
+  private final List<MemorySegment> hidden = new ArrayList<>();
+
+  private final MemorySegment mask;
+  private final MemorySegment pooling;
+  private final MemorySegment gradient;
+
+  /**
+   * @param weights the tensors of {@link Weights#shapes}, and adapters where there are any; the
+   *     backward pass writes their gradients
+   * @param maxSize the most sequences of a batch
+   * @param maxLength the longest sequence, padding included, at most the config's positions
+   * @param arena for the activations
+   */
+  public Encoder(
+      OneDnn dnn, Config config, Weights weights, int maxSize, int maxLength, Arena arena) {
+    if (maxLength > config.positions()) {
+      throw new IllegalArgumentException(
+          "sequences of %d tokens, the model has %d positions"
+              .formatted(maxLength, config.positions()));
+    }
+    this.dnn = dnn;
+    this.config = config;
+    buffers = new Buffers(arena, (long) maxSize * maxLength, maxSize, maxLength);
+    embeddings = new Embeddings(dnn, config, weights, buffers);
+    EncoderLayer.Gradients gradients = new EncoderLayer.Gradients(config, buffers);
+    hidden.add(buffers.tokens(config.hidden()));
+    for (int i = 0; i < config.layers(); i++) {
+      layers.add(new EncoderLayer(dnn, config, weights, i, buffers, gradients));
+      hidden.add(buffers.tokens(config.hidden()));
+    }
+    mask = buffers.tokens(1);
+    pooling = buffers.tokens(1);
+    gradient = buffers.tokens(config.hidden());
+  }
+
+  /**
+   * Encodes a batch.
+   *
+   * @param pooled [size, hidden]
+   */
+  public void forward(Batch batch, MemorySegment pooled) {
+    check(batch);
+    for (int row = 0; row < batch.rows(); row++) {
+      int length = batch.lengths()[row / batch.length()];
+      boolean token = row % batch.length() < length;
+      mask.setAtIndex(JAVA_FLOAT, row, token ? 0 : MASKED);
+      pooling.setAtIndex(JAVA_FLOAT, row, token ? 1f / length : 0);
+    }
+    embeddings.forward(batch, hidden.getFirst());
+    EncoderLayer.Ops ops = EncoderLayer.Ops.of(dnn, config, batch);
+    for (int i = 0; i < layers.size(); i++) {
+      layers.get(i).forward(ops, hidden.get(i), mask, hidden.get(i + 1));
+    }
+    pool(batch).forward(pooling, hidden.getLast(), pooled);
+  }
+
+  private void check(Batch batch) {
+    if (batch.size() > buffers.sequences() || batch.length() > buffers.length()) {
+      throw new IllegalArgumentException(
+          "a batch of %d sequences of %d tokens, there is memory for %d of %d"
+              .formatted(batch.size(), batch.length(), buffers.sequences(), buffers.length()));
+    }
+    for (int id : batch.ids()) {
+      if (id < 0 || id >= config.vocabulary()) {
+        throw new IllegalArgumentException("token " + id + " is not in the vocabulary");
+      }
+    }
+  }
+
+  /** The mean as a product with each token's share in it. */
+  private MatMul pool(Batch batch) {
+    long size = batch.size();
+    long length = batch.length();
+    return dnn.matMul(
+        Layout.rowMajor(size, 1, length),
+        Layout.rowMajor(size, length, config.hidden()),
+        Layout.rowMajor(size, 1, config.hidden()));
+  }
+
+  /**
+   * The gradients of the weights.
+   *
+   * @param batch as in the last forward pass
+   * @param pooledGradient [size, hidden]
+   * @param lowest the lowest layer whose gradients are wanted: what is below it keeps the ones it
+   *     has; -1: the embeddings
+   */
+  public void backward(Batch batch, MemorySegment pooledGradient, int lowest) {
+    pool(batch).backwardB(pooling, pooledGradient, gradient);
+    EncoderLayer.Ops ops = EncoderLayer.Ops.of(dnn, config, batch);
+    for (int i = layers.size() - 1; i >= Math.max(0, lowest); i--) {
+      layers.get(i).backward(ops, hidden.get(i), gradient);
+    }
+    if (lowest < 0) {
+      embeddings.backward(batch, gradient);
+    }
+  }
+}

@@ -1,0 +1,114 @@
+package io.spd4j.finetune.minilm;
+
+import io.spd4j.onednn.OneDnn;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.SequencedMap;
+import java.util.SplittableRandom;
+
+/**
+ * A low-rank adapter beside a linear layer (LoRA, Hu et al. 2021, with α = r): dst += (src·Aᵀ)·Bᵀ
+ * with A [r, in] and B [out, r]. Named as in HuggingFace's PEFT.
+ */
+public final class Lora {
+  private static final String A = ".lora_A.weight";
+  private static final String B = ".lora_B.weight";
+
+  private final Projection down;
+  private final Projection up;
+  private final MemorySegment inner;
+  private final MemorySegment innerGradient;
+
+  /** The adapter of a layer whose tensors are there. */
+  Lora(OneDnn dnn, Weights weights, String name, Buffers buffers) {
+    Weight a = weights.get(name + A);
+    long rank = a.shape().getFirst();
+    down = new Projection(dnn, a, null);
+    up = new Projection(dnn, weights.get(name + B), null);
+    inner = buffers.tokens(rank);
+    innerGradient = buffers.tokens(rank);
+  }
+
+  /** New adapters for the attention's projections: B is 0, so that at first nothing changes. */
+  public static List<Weight> create(Arena arena, Config config, int rank, SplittableRandom random) {
+    List<Weight> weights = new ArrayList<>();
+    double bound = Math.sqrt(1.0 / config.hidden()); // Kaiming with a = √5, as PEFT has it
+    shapes(config, rank)
+        .forEach((name, shape) -> {
+          Weight weight = Weight.zeros(arena, name, shape, true);
+          for (long i = 0; name.endsWith(A) && i < weight.numel(); i++) {
+            float value = (float) random.nextDouble(-bound, bound);
+            weight.data().setAtIndex(ValueLayout.JAVA_FLOAT, i, value);
+          }
+          weights.add(weight);
+        });
+    return weights;
+  }
+
+  /** The names of the adapters' tensors and their shapes. */
+  public static SequencedMap<String, List<Long>> shapes(Config config, long rank) {
+    SequencedMap<String, List<Long>> shapes = new LinkedHashMap<>();
+    long hidden = config.hidden();
+    for (int layer = 0; layer < config.layers(); layer++) {
+      for (String projection : EncoderLayer.ATTENTION_PROJECTIONS) {
+        String name = Weights.layer(layer) + projection;
+        shapes.put(name + A, List.of(rank, hidden));
+        shapes.put(name + B, List.of(hidden, rank));
+      }
+    }
+    return shapes;
+  }
+
+  /** ‖B·A‖², how far an adapter takes the weights it stands beside from where they were. */
+  public static double squaredNorm(Weight a, Weight b) {
+    int rank = a.shape().getFirst().intValue();
+    long in = a.shape().getLast();
+    long out = b.shape().getFirst();
+    double sum = 0; // of (A·Aᵀ)∘(Bᵀ·B)
+    for (int i = 0; i < rank; i++) {
+      for (int j = 0; j < rank; j++) {
+        double rows = 0;
+        for (long k = 0; k < in; k++) {
+          rows += (double) at(a, i * in + k) * at(a, j * in + k);
+        }
+        double columns = 0;
+        for (long k = 0; k < out; k++) {
+          columns += (double) at(b, k * rank + i) * at(b, k * rank + j);
+        }
+        sum += rows * columns;
+      }
+    }
+    return Math.max(0, sum);
+  }
+
+  private static float at(Weight weight, long i) {
+    return weight.data().getAtIndex(ValueLayout.JAVA_FLOAT, i);
+  }
+
+  /** Whether a tensor is part of an adapter. */
+  public static boolean isNameOf(String tensor) {
+    return tensor.endsWith(A) || tensor.endsWith(B);
+  }
+
+  /** Whether the weights have an adapter for a layer. */
+  static boolean isIn(Weights weights, String name) {
+    return weights.has(name + A);
+  }
+
+  void forwardAdd(long rows, MemorySegment src, MemorySegment dst) {
+    down.forward(rows, src, inner);
+    up.forwardAdd(rows, inner, dst);
+  }
+
+  /** The gradients of A and B, and what srcGrad gets on top. */
+  void backwardAdd(long rows, MemorySegment src, MemorySegment dstGrad, MemorySegment srcGrad) {
+    up.backwardWeights(rows, inner, dstGrad);
+    up.backwardSource(rows, dstGrad, innerGradient);
+    down.backwardWeights(rows, src, innerGradient);
+    down.backwardSourceAdd(rows, innerGradient, srcGrad);
+  }
+}

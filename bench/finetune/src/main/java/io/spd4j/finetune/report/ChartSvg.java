@@ -1,0 +1,64 @@
+package io.spd4j.finetune.report;
+
+import java.awt.Color;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
+import java.util.HashMap;
+import java.util.Map;
+import java.util.regex.Pattern;
+import org.knowm.xchart.ChartEncoder;
+import org.knowm.xchart.internal.chartpart.IChart;
+
+/** XChart's SVG as a part of the page, or as a file. */
+public final class ChartSvg {
+  private static final Pattern PALETTE_COLOR = Pattern.compile("rgb\\(0,0,([1-9]\\d?)\\)");
+  private static final Pattern CLIP = Pattern.compile("\\bclip(\\d+)");
+  private static final Pattern LONG_DECIMAL = Pattern.compile("(\\.\\d\\d)\\d+");
+
+  private ChartSvg() {}
+
+  /** The style sheet's colours for the light mode come first. */
+  private static final Pattern CSS_COLOR = Pattern.compile("--chart-(\\d+): (#[0-9a-f]{6});");
+
+  /**
+   * A colour of the palette, for XChart. It is written as rgb(0,0,n), and then replaced by what the
+   * page has for the light or dark mode that it is shown in.
+   */
+  public static Color color(int color) {
+    return new Color(0, 0, color);
+  }
+
+  /**
+   * Draws a chart.
+   *
+   * @param id of its own in the page
+   */
+  static String of(IChart chart, String id) {
+    String file = draw(chart);
+    String svg = file.substring(file.indexOf("<svg"));
+    svg = PALETTE_COLOR.matcher(svg).replaceAll("var(--chart-$1)");
+    return CLIP.matcher(svg).replaceAll(id + "-$1");
+  }
+
+  /** Draws a chart as a file of its own, in the colours of the light mode. */
+  public static String file(IChart chart) {
+    Map<String, String> colors = new HashMap<>();
+    CSS_COLOR
+        .matcher(Palette.styleSheet())
+        .results()
+        .forEach(color -> colors.putIfAbsent(color.group(1), color.group(2)));
+    return PALETTE_COLOR.matcher(draw(chart)).replaceAll(color -> colors.get(color.group(1)));
+  }
+
+  private static String draw(IChart chart) {
+    ByteArrayOutputStream out = new ByteArrayOutputStream();
+    try {
+      ChartEncoder.saveChart(chart, out, "svg");
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+    return LONG_DECIMAL.matcher(out.toString(StandardCharsets.UTF_8)).replaceAll("$1");
+  }
+}

@@ -1,0 +1,48 @@
+package io.spd4j.finetune.report;
+
+import java.time.Instant;
+import java.util.Collections;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * A fine-tuning job: what ran, where, and what came out.
+ *
+ * @param title one line that says what was trained on what
+ * @param settings by name, in the order in which they are shown; values are numbers, booleans or
+ *     whatever has a readable toString
+ * @param machine where it ran
+ * @param finished when it ended
+ * @param testSets their titles in the order in which they are shown, the in-distribution one first
+ * @param runs any number of rules, λ and seeds, in the order in which they are shown
+ */
+public record FinetuneReport(
+    String title,
+    Map<String, Object> settings,
+    Machine machine,
+    Instant finished,
+    List<String> testSets,
+    List<Run> runs) {
+  /**
+   * Copies the collections.
+   *
+   * @throws IllegalArgumentException if there is no test set, or a run has a score of another one
+   */
+  public FinetuneReport {
+    settings = Collections.unmodifiableMap(new LinkedHashMap<>(settings));
+    testSets = List.copyOf(testSets);
+    runs = List.copyOf(runs);
+    if (testSets.isEmpty()) {
+      throw new IllegalArgumentException("there is no test set");
+    }
+    for (Run run : runs) {
+      for (String scored : run.scores().keySet()) {
+        if (!testSets.contains(scored)) {
+          throw new IllegalArgumentException(
+              "a run has a score of '%s', which is not one of %s".formatted(scored, testSets));
+        }
+      }
+    }
+  }
+}

@@ -1,0 +1,133 @@
+package io.spd4j.finetune.report;
+
+import java.time.ZoneId;
+import java.time.format.DateTimeFormatter;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Optional;
+import org.jsoup.nodes.DataNode;
+import org.jsoup.nodes.Document;
+import org.jsoup.nodes.DocumentType;
+import org.jsoup.nodes.Element;
+
+/**
+ * A report as a page that needs no other file. Texts are escaped by jsoup.
+ *
+ * @param html the page
+ * @param warning one sentence about what it lacks
+ */
+record HtmlReport(String html, Optional<String> warning) {
+  private static final DateTimeFormatter TIME =
+      DateTimeFormatter.ofPattern("d MMMM uuuu, HH:mm z", Locale.ENGLISH)
+          .withZone(ZoneId.systemDefault());
+
+  static HtmlReport of(FinetuneReport report) {
+    List<Figure> figures = new ArrayList<>();
+    Optional<String> warning = Optional.empty();
+    try {
+      figures.addAll(Charts.of(report));
+    } catch (LinkageError | InternalError | RuntimeException e) {
+      // All of these come where fonts or parts of AWT are missing; the results must not be lost.
+      warning =
+          Optional.of(
+              "The report has no charts, because Java could not draw them here ("
+                  + e
+                  + "): if this machine has no fonts, install fontconfig and a font, on Debian "
+                  + "fontconfig and fonts-dejavu-core.");
+    }
+    figures.addAll(selections(report));
+    return new HtmlReport(page(report, figures, warning), warning);
+  }
+
+  /** One run of every rule that selects tensors. */
+  private static List<Figure> selections(FinetuneReport report) {
+    return Setting.bestOfEachRule(report).stream()
+        .map(setting -> setting.shown().getFirst())
+        .filter(run -> !run.history().tensors().isEmpty() && !run.history().steps().isEmpty())
+        .map(run -> SelectionMap.of(run, Palette.css(Palette.ofRule(report, run.rule()))))
+        .toList();
+  }
+
+  private static String page(
+      FinetuneReport report, List<Figure> figures, Optional<String> warning) {
+    Document page = Document.createShell("");
+    page.outputSettings().prettyPrint(false);
+    page.prependChild(new DocumentType("html", "", ""));
+    page.getElementsByTag("html").attr("lang", "en");
+    page.head().appendElement("meta").attr("charset", "utf-8");
+    page.head()
+        .appendElement("meta")
+        .attr("name", "viewport")
+        .attr("content", "width=device-width, initial-scale=1");
+    page.title(report.title());
+    page.head().appendElement("style").appendChild(new DataNode(Palette.styleSheet()));
+
+    Element main = page.body().appendElement("main");
+    main.appendElement("h1").text(report.title());
+    main.appendElement("p").addClass("note").text(TIME.format(report.finished()));
+    results(main.appendElement("section"), new ResultTable(report));
+    warning.ifPresent(sentence -> main.appendElement("p").addClass("warning").text(sentence));
+    for (Figure figure : figures) {
+      figure(main.appendElement("section"), figure);
+    }
+    list(main.appendElement("section"), "Settings", report.settings());
+    list(main.appendElement("section"), "Machine", machine(report.machine()));
+    return page.outerHtml();
+  }
+
+  private static void results(Element section, ResultTable results) {
+    section.appendElement("h2").text("Results");
+    Element table = section.appendElement("div").addClass("wide").appendElement("table");
+    row(table.appendElement("thead"), "th", results.header());
+    Element body = table.appendElement("tbody");
+    for (List<String> row : results.rows()) {
+      row(body, "td", row);
+    }
+    section.appendElement("p").addClass("note").text(results.note());
+  }
+
+  private static void row(Element table, String tag, List<String> cells) {
+    Element row = table.appendElement("tr");
+    for (String cell : cells) {
+      row.appendElement(tag).text(cell);
+    }
+  }
+
+  private static void figure(Element section, Figure figure) {
+    section.appendElement("h2").text(figure.title());
+    section.appendElement("p").text(figure.caption());
+    Element legend = section.appendElement("ul").addClass("legend");
+    for (Figure.Key key : figure.legend()) {
+      Element item = legend.appendElement("li");
+      item.appendElement("span").attr("style", "background:" + key.color());
+      item.appendText(key.label());
+    }
+    Element panels = section.appendElement("div").addClass("panels");
+    for (Figure.Panel panel : figure.panels()) {
+      Element drawing = panels.appendElement("figure");
+      drawing.appendElement("figcaption").text(panel.title());
+      drawing.appendChild(new DataNode(panel.svg()));
+    }
+  }
+
+  private static Map<String, Object> machine(Machine machine) {
+    Map<String, Object> list = new LinkedHashMap<>();
+    list.put("processor", machine.cpu());
+    list.put("cores", machine.cores());
+    list.put("JDK", machine.jdk());
+    list.put("system", machine.os());
+    return list;
+  }
+
+  private static void list(Element section, String title, Map<String, Object> values) {
+    section.appendElement("h2").text(title);
+    Element list = section.appendElement("dl");
+    values.forEach((name, value) -> {
+      list.appendElement("dt").text(name);
+      list.appendElement("dd").text(String.valueOf(value));
+    });
+  }
+}

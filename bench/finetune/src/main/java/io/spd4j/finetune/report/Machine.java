@@ -1,0 +1,60 @@
+package io.spd4j.finetune.report;
+
+import com.fasterxml.jackson.core.JsonGenerator;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+
+/**
+ * Where a job ran.
+ *
+ * @param cpu the processor's model, or its architecture where the model cannot be told
+ * @param cores logical processors that the JVM may use
+ * @param jdk version and vendor
+ * @param os name, version and architecture
+ */
+public record Machine(String cpu, int cores, String jdk, String os) {
+  private static final Path CPUINFO = Path.of("/proc/cpuinfo");
+
+  /** This machine. */
+  public static Machine here() {
+    String architecture = System.getProperty("os.arch");
+    return new Machine(
+        cpu(CPUINFO, architecture),
+        Runtime.getRuntime().availableProcessors(),
+        Runtime.version() + " (" + System.getProperty("java.vendor") + ")",
+        System.getProperty("os.name")
+            + " "
+            + System.getProperty("os.version")
+            + " ("
+            + architecture
+            + ")");
+  }
+
+  /** As an object with these fields. */
+  public void write(JsonGenerator json) throws IOException {
+    json.writeStartObject();
+    json.writeStringField("cpu", cpu);
+    json.writeNumberField("cores", cores);
+    json.writeStringField("jdk", jdk);
+    json.writeStringField("os", os);
+    json.writeEndObject();
+  }
+
+  /** The first "model name" of a cpuinfo file; there is none on ARM, and no file but on Linux. */
+  static String cpu(Path cpuinfo, String otherwise) {
+    List<String> lines;
+    try {
+      lines = Files.readAllLines(cpuinfo);
+    } catch (IOException notLinux) {
+      return otherwise;
+    }
+    return lines.stream()
+        .filter(line -> line.startsWith("model name"))
+        .map(line -> line.substring(line.indexOf(':') + 1).strip())
+        .filter(model -> !model.isEmpty())
+        .findFirst()
+        .orElse(otherwise);
+  }
+}

@@ -1,0 +1,38 @@
+package io.spd4j.finetune.report;
+
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
+import java.util.List;
+
+/** The numbered colours of the page's style sheet, {@code --chart-1} and so on. */
+final class Palette {
+  /** Text and axes. */
+  static final int INK = 1;
+
+  static final int GRID = 2;
+  private static final int FIRST_RULE = 3;
+  private static final int RULES = 6;
+
+  private Palette() {}
+
+  /** A rule's colour, in all pictures of a report. */
+  static int ofRule(FinetuneReport report, String rule) {
+    List<String> rules = report.runs().stream().map(Run::rule).distinct().toList();
+    return FIRST_RULE + rules.indexOf(rule) % RULES;
+  }
+
+  static String css(int color) {
+    return "var(--chart-" + color + ")";
+  }
+
+  /** The page's style sheet. */
+  static String styleSheet() {
+    try (InputStream css = Palette.class.getResourceAsStream("report.css")) {
+      return new String(css.readAllBytes(), StandardCharsets.UTF_8);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+}

@@ -1,0 +1,117 @@
+package io.spd4j.finetune.report;
+
+import java.io.Console;
+import java.io.PrintWriter;
+import java.util.Locale;
+import me.tongfei.progressbar.ConsoleProgressBarConsumer;
+import me.tongfei.progressbar.ProgressBar;
+import me.tongfei.progressbar.ProgressBarBuilder;
+import me.tongfei.progressbar.ProgressBarConsumer;
+import me.tongfei.progressbar.ProgressState;
+
+/**
+ * Shows how far a training run is: on a terminal a bar that moves, elsewhere a line at the first
+ * step and at every tenth of the steps. What is left is reckoned from the steps so far.
+ */
+public final class Progress implements AutoCloseable {
+  private static final int LINES = 10;
+  private static final int MILLIS_BETWEEN_UPDATES = 250;
+
+  /** Given, because asking the terminal would load JLine, which takes Ctrl-C from the JVM. */
+  private static final int COLUMNS = 79;
+
+  private final String task;
+  private final int steps;
+  private final PrintWriter out;
+  private final ProgressBar bar;
+  private int step;
+  private double millis;
+
+  /**
+   * @param terminal where the bar is drawn; null: there is no terminal, lines go to out
+   */
+  Progress(String task, int steps, PrintWriter out, ProgressBarConsumer terminal) {
+    this.task = task;
+    this.steps = steps;
+    this.out = out;
+    bar =
+        terminal == null
+            ? null
+            : new ProgressBarBuilder()
+                .setTaskName(task)
+                .setInitialMax(steps)
+                .setUpdateIntervalMillis(MILLIS_BETWEEN_UPDATES)
+                .setRenderer(Progress::render)
+                .setConsumer(terminal)
+                .build();
+  }
+
+  /**
+   * Begins a run. Nothing else should be printed until it is closed.
+   *
+   * @param task what is run, in a few words: rule and seed
+   * @param steps how many there will be
+   * @param out where the lines go; a bar always goes to standard output
+   */
+  public static Progress start(String task, int steps, PrintWriter out) {
+    Console console = System.console();
+    boolean terminal = console != null && console.isTerminal();
+    return new Progress(task, steps, out, terminal ? onTerminal() : null);
+  }
+
+  static ProgressBarConsumer onTerminal() {
+    return new ConsoleProgressBarConsumer(System.out, COLUMNS);
+  }
+
+  /** The library's own line has no room for the message in 80 columns. The bar takes the rest. */
+  private static String render(ProgressState state, int columns) {
+    String message = state.getExtraMessage();
+    int room = Math.max(0, columns - state.getTaskName().length() - message.length() - 4);
+    int done = (int) (room * state.getNormalizedProgress());
+    return "%s [%s%s] %s"
+        .formatted(state.getTaskName(), "=".repeat(done), " ".repeat(room - done), message);
+  }
+
+  /**
+   * A step was taken.
+   *
+   * @param loss the batch's
+   * @param stepMillis the whole step
+   * @param optimizerMillis the optimizer's part of it
+   */
+  public void step(double loss, double stepMillis, double optimizerMillis) {
+    step++;
+    millis += stepMillis;
+    long left = Math.round(millis / step * (steps - step) / 1000);
+    String message =
+        String.format(
+            Locale.ROOT,
+            "%d/%d, loss %.3f, %.0f ms, optimizer %.0f%%, %d:%02d left",
+            step,
+            steps,
+            loss,
+            stepMillis,
+            100 * optimizerMillis / stepMillis,
+            left / 60,
+            left % 60);
+    if (bar != null) {
+      bar.setExtraMessage(message);
+      bar.step();
+    } else if (step == 1 || tenths(step) > tenths(step - 1)) {
+      out.println(task + ": step " + message);
+      out.flush();
+    }
+  }
+
+  private long tenths(int step) {
+    return (long) LINES * step / steps;
+  }
+
+  /** Leaves the bar as it is. */
+  @Override
+  public void close() {
+    if (bar != null) {
+      bar.close();
+    }
+  }
+}

@@ -1,0 +1,81 @@
+package io.spd4j.finetune.report;
+
+import io.spd4j.finetune.cli.Failure;
+import java.io.Closeable;
+import java.io.IOException;
+import java.io.OutputStream;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.FileSystemException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.nio.file.StandardOpenOption;
+import java.util.Optional;
+import java.util.UUID;
+
+/** Writes a report's files. */
+public final class ReportFiles {
+  /** What a file holds. */
+  public interface Content {
+    /** Writes all of it. */
+    void write(OutputStream out) throws IOException;
+  }
+
+  /**
+   * What was written.
+   *
+   * @param html the report to look at
+   * @param json all of its numbers
+   * @param warning one sentence about what the report lacks
+   */
+  public record Written(Path html, Path json, Optional<String> warning) {}
+
+  private ReportFiles() {}
+
+  /**
+   * Writes name.json and then name.html, or replaces them; each appears as a whole or not at all.
+   *
+   * @param folder created if need be
+   * @param name of the files, without an ending
+   * @throws Failure if a file cannot be written
+   */
+  public static Written write(Path folder, String name, FinetuneReport report) throws Failure {
+    Path json = folder.resolve(name + ".json");
+    write(json, out -> JsonReport.write(report, out));
+    HtmlReport page = HtmlReport.of(report);
+    Path html = folder.resolve(name + ".html");
+    write(html, out -> out.write(page.html().getBytes(StandardCharsets.UTF_8)));
+    return new Written(html, json, page.warning());
+  }
+
+  /**
+   * Writes a file, or replaces it: it appears as a whole or not at all.
+   *
+   * @throws Failure if it cannot be written
+   */
+  public static void write(Path target, Content content) throws Failure {
+    Path temporary = target.resolveSibling(".spd4j-" + UUID.randomUUID() + ".tmp");
+    Closeable removal = () -> Files.deleteIfExists(temporary);
+    try {
+      Files.createDirectories(target.toAbsolutePath().getParent());
+      try (removal) {
+        try (OutputStream out = Files.newOutputStream(temporary, StandardOpenOption.CREATE_NEW)) {
+          content.write(out);
+        }
+        Files.move(temporary, target, StandardCopyOption.ATOMIC_MOVE);
+      }
+    } catch (IOException e) {
+      throw Failure.ofInput(
+          ("%s cannot be written (%s): check the folder's permissions and the space left, or "
+                  + "choose another folder")
+              .formatted(target, reason(e)));
+    }
+  }
+
+  /** A file system's own words, where there are any, are more than the file's name. */
+  private static String reason(IOException e) {
+    return e instanceof FileSystemException file && file.getReason() != null
+        ? file.getReason()
+        : e.toString();
+  }
+}

@@ -1,0 +1,91 @@
+package io.spd4j.finetune.report;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import java.util.function.ToDoubleFunction;
+
+/**
+ * The results in rows: one for every rule and λ, over the seeds that were completed, and one for
+ * every run that was interrupted.
+ */
+public final class ResultTable {
+  /** What a cell holds that there is no number for. */
+  private static final String NONE = "–";
+
+  private final List<String> header = new ArrayList<>(List.of("rule", "seeds"));
+  private final List<List<String>> rows = new ArrayList<>();
+
+  /** The table of a report. */
+  public ResultTable(FinetuneReport report) {
+    header.addAll(report.testSets());
+    header.addAll(List.of("‖θ−θ0‖", "ms per step", "ms in optimizer"));
+    for (Setting setting : Setting.of(report)) {
+      if (!setting.complete().isEmpty()) {
+        String seeds = Integer.toString(setting.complete().size());
+        rows.add(row(setting.label(), seeds, setting.complete(), report.testSets()));
+      }
+      for (Run run : setting.runs()) {
+        if (!run.complete()) {
+          int steps = run.history().steps().size();
+          String label =
+              setting.label()
+                  + (steps == run.plannedSteps()
+                      ? ", interrupted in its tests"
+                      : ", interrupted after %d of %d steps".formatted(steps, run.plannedSteps()));
+          rows.add(row(label, "seed " + run.seed(), List.of(run), report.testSets()));
+        }
+      }
+    }
+  }
+
+  private static List<String> row(
+      String label, String seeds, List<Run> runs, List<String> testSets) {
+    List<String> row = new ArrayList<>(List.of(label, seeds));
+    for (String testSet : testSets) {
+      row.add(cell("%.2f%%", "%.2f", 100, Setting.accuracies(runs, testSet)));
+    }
+    row.add(cell("%.3f", runs, Run::deviation));
+    row.add(cell("%.1f", runs, Run::stepMillis));
+    row.add(cell("%.2f", runs, Run::optimizerMillis));
+    return row;
+  }
+
+  private static String cell(String format, List<Run> runs, ToDoubleFunction<Run> value) {
+    return cell(format, format, 1, runs.stream().mapToDouble(value).toArray());
+  }
+
+  /** Mean ± standard deviation. */
+  private static String cell(String mean, String deviation, double scale, double[] values) {
+    if (values.length == 0) {
+      return NONE;
+    }
+    String cell = String.format(Locale.ROOT, mean, scale * Statistics.mean(values));
+    return values.length == 1
+        ? cell
+        : cell
+            + " ± "
+            + String.format(Locale.ROOT, deviation, scale * Statistics.standardDeviation(values));
+  }
+
+  /** The columns' titles. */
+  List<String> header() {
+    return header;
+  }
+
+  /** The cells of every row. */
+  List<List<String>> rows() {
+    return rows;
+  }
+
+  /** What the numbers are. */
+  String note() {
+    return "‖θ−θ0‖ is the distance from the pre-trained weights; milliseconds are medians over a "
+        + "run's steps; with several seeds: mean ± sample standard deviation.";
+  }
+
+  /** The table in Markdown with a note below. */
+  public String markdown() {
+    return MarkdownTable.of(1, header, rows) + '\n' + note() + '\n';
+  }
+}

@@ -1,0 +1,146 @@
+package io.spd4j.finetune.report;
+
+import java.util.List;
+import java.util.Locale;
+import java.util.stream.Stream;
+import org.jsoup.nodes.Document;
+import org.jsoup.nodes.Element;
+import org.jsoup.parser.ParseSettings;
+import org.jsoup.parser.Parser;
+
+/**
+ * A map of what a rule selected when: a row for every tensor, a column for every step, or for
+ * several steps where there are many. Lines and text of SVG, drawn without AWT.
+ */
+final class SelectionMap {
+  private static final int MAX_COLUMNS = 120;
+  private static final int SHADES = 10;
+
+  // Pixels.
+  private static final int LABEL_X = 90;
+  private static final int CELLS_X = 300;
+  private static final int CELLS_WIDTH = 660;
+  private static final int SHARE_X = 1000;
+  private static final int ROW = 14;
+  private static final int GAP = 8;
+  private static final int BASELINE = 11;
+
+  private final History history;
+  private final int steps;
+  private final int columns;
+  private final Element svg;
+
+  private SelectionMap(History history) {
+    this.history = history;
+    steps = history.steps().size();
+    columns = Math.min(steps, MAX_COLUMNS);
+    // jsoup leaves viewBox its capital only in a document that says so.
+    Document document = new Document("");
+    document.parser(Parser.htmlParser().settings(ParseSettings.preserveCase));
+    document.outputSettings().prettyPrint(false);
+    svg = document.appendElement("svg", Parser.NamespaceSvg);
+  }
+
+  /**
+   * The map of a run that took steps and has tensors to select from.
+   *
+   * @param color of the cells, as CSS has it
+   */
+  static Figure of(Run run, String color) {
+    SelectionMap map = new SelectionMap(run.history());
+    map.draw(color);
+    String columns =
+        map.columns == map.steps
+            ? "each column a step, coloured where "
+            : String.format(
+                Locale.ROOT,
+                "each column stands for about %.1f steps, the more strongly coloured the more of "
+                    + "them there are in which ",
+                (double) map.steps / map.columns);
+    String caption =
+        "Each row is a tensor and %s%s selected it, that is, moving it back towards its "
+            + "pre-trained values (an adapter: towards 0) would have lowered the loss, too; the "
+            + "share of all steps is on the right. Where nothing is selected the update stays as "
+            + "Adam made it: that is the method, not a fault.";
+    String title = Setting.label(run.rule(), run.lambda()) + ", seed " + run.seed();
+    return new Figure(
+        "What " + run.rule() + " selected",
+        caption.formatted(columns, run.rule()),
+        List.of(),
+        List.of(new Figure.Panel(title, map.svg.outerHtml())));
+  }
+
+  private void draw(String color) {
+    Element cells =
+        add(svg, "g")
+            .attr(
+                "transform",
+                String.format(
+                    Locale.ROOT,
+                    "translate(%d 0) scale(%.4f 1)",
+                    CELLS_X,
+                    (double) CELLS_WIDTH / columns))
+            .attr("stroke-width", Integer.toString(ROW - 1));
+    StringBuilder rows = new StringBuilder();
+    StringBuilder[] shades =
+        Stream.generate(StringBuilder::new).limit(SHADES + 1).toArray(StringBuilder[]::new);
+    int y = 0;
+    String layer = null;
+    for (int i = 0; i < history.tensors().size(); i++) {
+      TensorName name = TensorName.of(history.tensors().get(i));
+      if (!name.layer().equals(layer)) {
+        y += layer == null ? 0 : GAP;
+        layer = name.layer();
+        text(0, y, "start", layer).addClass("layer");
+      }
+      text(LABEL_X, y, "start", name.label());
+      text(SHARE_X, y, "end", String.format(Locale.ROOT, "%.1f%%", 100 * share(i, 0, steps)));
+      double middle = y + ROW / 2.0;
+      rows.append("M0 %sh%d".formatted(middle, columns));
+      for (int column = 0; column < columns; column++) {
+        // Up: what was selected shows, be it ever so seldom.
+        double shade = Math.ceil(SHADES * share(i, firstStep(column), firstStep(column + 1)));
+        shades[(int) shade].append("M%d %sh1".formatted(column, middle));
+      }
+      y += ROW;
+    }
+    add(cells, "path").addClass("blank").attr("d", rows.toString());
+    for (int shade = 1; shade <= SHADES; shade++) {
+      add(cells, "path")
+          .attr("stroke", color)
+          .attr("stroke-opacity", Double.toString((double) shade / SHADES))
+          .attr("d", shades[shade].toString());
+    }
+    text(CELLS_X, y, "start", "step 1");
+    text(CELLS_X + CELLS_WIDTH, y, "end", "step " + steps);
+    int height = y + ROW + GAP;
+    svg.attr("viewBox", "0 0 %d %d".formatted(SHARE_X, height))
+        .attr("width", Integer.toString(SHARE_X))
+        .attr("height", Integer.toString(height));
+  }
+
+  private int firstStep(int column) {
+    return (int) ((long) column * steps / columns);
+  }
+
+  /** The part of the steps in which a tensor was selected. */
+  private double share(int tensor, int from, int to) {
+    long selected =
+        history.steps().subList(from, to).stream()
+            .filter(step -> step.selected().get(tensor))
+            .count();
+    return (double) selected / (to - from);
+  }
+
+  private Element text(int x, int y, String anchor, String text) {
+    return add(svg, "text")
+        .attr("x", Integer.toString(x))
+        .attr("y", Integer.toString(y + BASELINE))
+        .attr("text-anchor", anchor)
+        .text(text);
+  }
+
+  private static Element add(Element parent, String tag) {
+    return parent.appendElement(tag, Parser.NamespaceSvg);
+  }
+}

@@ -1,0 +1,82 @@
+package io.spd4j.finetune.report;
+
+import java.math.BigDecimal;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+
+/** A rule with its λ, and its runs, which differ in their seeds. */
+record Setting(String rule, double lambda, List<Run> runs) {
+  private record Key(String rule, double lambda) {}
+
+  /** The settings of all runs, in the order in which they first come. */
+  static List<Setting> of(FinetuneReport report) {
+    Map<Key, List<Run>> bySetting = new LinkedHashMap<>();
+    for (Run run : report.runs()) {
+      bySetting
+          .computeIfAbsent(new Key(run.rule(), run.lambda()), key -> new ArrayList<>())
+          .add(run);
+    }
+    return bySetting.entrySet().stream()
+        .map(e -> new Setting(e.getKey().rule(), e.getKey().lambda(), e.getValue()))
+        .toList();
+  }
+
+  /** Of every rule the setting with the highest accuracy in-distribution, or else the first. */
+  static List<Setting> bestOfEachRule(FinetuneReport report) {
+    String testSet = report.testSets().getFirst();
+    Map<String, Setting> best = new LinkedHashMap<>();
+    for (Setting s : of(report)) {
+      best.merge(s.rule(), s, (a, b) -> b.rank(testSet) > a.rank(testSet) ? b : a);
+    }
+    return List.copyOf(best.values());
+  }
+
+  private double rank(String testSet) {
+    double[] accuracies = accuracies(testSet);
+    return accuracies.length == 0 ? -1 : Statistics.mean(accuracies);
+  }
+
+  String label() {
+    return label(rule, lambda);
+  }
+
+  /** For a picture. */
+  String shownLabel() {
+    return complete().isEmpty() ? label() + " (interrupted)" : label();
+  }
+
+  static String label(String rule, double lambda) {
+    return rule + ", λ = " + number(lambda);
+  }
+
+  /** 0.01 and 1, not 1.0. */
+  static String number(double value) {
+    return BigDecimal.valueOf(value).stripTrailingZeros().toPlainString();
+  }
+
+  /** The runs that results are taken from. */
+  List<Run> complete() {
+    return runs.stream().filter(Run::complete).toList();
+  }
+
+  /** The runs whose course is shown: better an interrupted one than none. */
+  List<Run> shown() {
+    return complete().isEmpty() ? runs : complete();
+  }
+
+  /** Of the complete runs that have such a score. */
+  double[] accuracies(String testSet) {
+    return accuracies(complete(), testSet);
+  }
+
+  static double[] accuracies(List<Run> runs, String testSet) {
+    return runs.stream()
+        .map(run -> run.scores().get(testSet))
+        .filter(Objects::nonNull)
+        .mapToDouble(Score::accuracy)
+        .toArray();
+  }
+}

@@ -1,0 +1,284 @@
+package io.spd4j.finetune;
+
+import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.within;
+
+import io.spd4j.finetune.data.Mail;
+import io.spd4j.finetune.data.MailCollection;
+import io.spd4j.finetune.data.MailTokenizer;
+import io.spd4j.finetune.minilm.Batch;
+import io.spd4j.finetune.minilm.Classifier;
+import io.spd4j.finetune.minilm.Config;
+import io.spd4j.finetune.minilm.OnnxWeights;
+import io.spd4j.finetune.minilm.Weights;
+import io.spd4j.onednn.OneDnn;
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.io.StringWriter;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.BooleanSupplier;
+import java.util.regex.Pattern;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** The commands, and all of the main job but fetching the corpus, with the real model. */
+class JobTest {
+  private static Arena arena;
+  private static Weights pretrained;
+  private static MailTokenizer tokenizer;
+
+  @TempDir private Path results;
+  private String seeds = "1";
+
+  @BeforeAll
+  static void load() throws Exception {
+    arena = Arena.ofShared();
+    pretrained = OnnxWeights.minilm(arena);
+    tokenizer = new MailTokenizer();
+  }
+
+  @AfterAll
+  static void close() {
+    tokenizer.close();
+    arena.close();
+  }
+
+  /** A few of each collection, in their order. */
+  private static List<Mail> mails() {
+    List<Mail> mails = new ArrayList<>();
+    for (MailCollection collection : MailCollection.values()) {
+      for (int i = 0; i < 8; i++) {
+        String text = collection.spam() ? "You have won %d dollars" : "The meeting is at %d";
+        mails.add(new Mail(collection, i + ".txt", text.formatted(i)));
+      }
+    }
+    return mails;
+  }
+
+  /** What is printed. */
+  private String run(BooleanSupplier stop, String rules, String... more) throws Exception {
+    List<String> training = new ArrayList<>(List.of("--steps", "2", "--batch", "2"));
+    training.addAll(List.of("--length", "16", "--threads", "2"));
+    training.addAll(List.of(more));
+    TrainingOptions options = Fixtures.training(training.toArray(String[]::new));
+    JobOptions job =
+        Fixtures.job(
+            "--rules",
+            rules,
+            "--results",
+            results.toString(),
+            "--name",
+            "test",
+            "--test-limit",
+            "4",
+            "--seeds",
+            seeds);
+    StringWriter out = new StringWriter();
+    new Job(job, options, pretrained, tokenizer, stop, new PrintWriter(out)).run(mails());
+    return out.toString();
+  }
+
+  @Test
+  void everyRuleEndsInWeightsAndOneReport() throws Exception {
+    String out = run(() -> false, "adamw,l2sp,l2sp_coupled,spd");
+
+    String[] rules = {"AdamW", "L2-SP", "L2-SP, coupled", "SPD"};
+    assertThat(out).contains(rules);
+    assertThat(out.lines().filter(line -> line.startsWith("|"))).hasSize(2 + rules.length);
+    assertThat(out).doesNotContain("stopped early").contains("report: " + results);
+    assertThat(files())
+        .containsExactly(
+            "test-adamw-0.01-seed1.safetensors",
+            "test-l2sp-10-seed1.safetensors",
+            "test-l2sp_coupled-0.01-seed1.safetensors",
+            "test-spd-1-seed1.safetensors",
+            "test.html",
+            "test.json");
+    assertThat(values("complete")).containsExactly("true", "true", "true", "true");
+    assertThat(values("steps")).startsWith("2").containsOnly("2");
+    // The in-distribution test has 2 of each 8, the others are limited to 4.
+    assertThat(values("total"))
+        .containsExactly("4", "4", "4", "4", "4", "4", "4", "4", "4", "4", "4", "4");
+
+    assertClassifies(results.resolve("test-spd-1-seed1.safetensors"));
+  }
+
+  private static void assertClassifies(Path model) throws Exception {
+    String[] texts = {"You have won", "The meeting is at 3"};
+    Cli classify = Cli.run("classify", model.toString(), texts[0], texts[1], "--length", "4");
+
+    assertThat(classify.err()).isEmpty();
+    assertThat(classify.status()).isZero();
+    List<Double> expected = new ArrayList<>();
+    try (OneDnn dnn = OneDnn.open(2)) {
+      Weights weights = SavedModel.read(model, Config.MINILM_L6, arena);
+      Classifier classifier = new Classifier(dnn, Config.MINILM_L6, weights, 2, 4, arena);
+      Batch batch = Batch.of(Stream.of(texts).map(t -> tokenizer.encode(t, 4)).toList(), 1);
+      MemorySegment logits = classifier.forward(batch);
+      for (int i = 0; i < 2; i++) {
+        double ham = Math.exp(logits.getAtIndex(JAVA_FLOAT, 2 * i));
+        double spam = Math.exp(logits.getAtIndex(JAVA_FLOAT, 2 * i + 1));
+        expected.add(spam / (ham + spam));
+      }
+    }
+    assertThat(expected.get(0)).isNotCloseTo(expected.get(1), within(1e-3));
+    assertThat(expected.get(0)).isNotCloseTo(0.5, within(1e-3));
+    List<String> lines = classify.out().lines().toList();
+    assertThat(lines).hasSize(2);
+    for (int i = 0; i < 2; i++) {
+      assertThat(lines.get(i)).matches("0\\.\\d{4}  " + texts[i]);
+      assertThat(Double.parseDouble(lines.get(i).substring(0, 6)))
+          .isCloseTo(expected.get(i), within(1e-4));
+    }
+  }
+
+  @Test
+  void seedsMakeDifferentRuns() throws Exception {
+    run(() -> false, "adamw", "--lora", "2", "--record", "1");
+    List<String> one = values("loss", "\\[([^]]+)]");
+    Path weights = results.resolve("test-adamw-0.01-seed1.safetensors");
+    byte[] first = Files.readAllBytes(weights);
+    run(() -> false, "adamw", "--lora", "2");
+    assertThat(values("loss", "\\[([^]]+)]")).isEqualTo(one);
+    assertThat(Files.readAllBytes(weights)).isEqualTo(first);
+
+    seeds = "1,2,1";
+    String out = run(() -> false, "adamw", "--lora", "2");
+    assertThat(out).contains("testing …");
+    List<String> both = values("loss", "\\[([^]]+)]");
+    assertThat(both).hasSize(2).doesNotHaveDuplicates();
+    assertThat(both.getFirst()).isEqualTo(one.getFirst());
+  }
+
+  /** Of the backbone alone: the last record's layers together. */
+  @Test
+  void theDeviationIsThatOfTheBackbone() throws Exception {
+    run(() -> false, "adamw");
+    List<String> records = values("layers", "\\[([-0-9.E, ]+)]");
+    double squares = 0;
+    for (String layer : records.getLast().split(",")) {
+      squares += Math.pow(Double.parseDouble(layer.strip()), 2);
+    }
+    assertThat(squares).isPositive();
+    assertThat(Double.parseDouble(values("deviation", "([-0-9.E]+)").getFirst()))
+        .isCloseTo(Math.sqrt(squares), within(1e-9));
+  }
+
+  @Test
+  void aModelThatDivergedIsRightAboutNothing() throws Exception {
+    String out = run(() -> false, "adamw", "--lr", "1e30", "--warmup", "0");
+    assertThat(out).contains("steps skipped, since gradients were not finite: 1");
+    assertThat(values("correct")).hasSize(3).containsOnly("0");
+  }
+
+  @Test
+  void aRunWhoseWeightsCannotBeWrittenIsReported() throws Exception {
+    Path folder = results.resolve("test-adamw-0.01-seed1.safetensors");
+    Files.createDirectories(folder.resolve("not-empty"));
+    String out = run(() -> false, "adamw", "--lora", "2");
+    assertThat(out).contains("the weights could not be written to " + results);
+    assertThat(values("weights")).containsExactly("null");
+    assertThat(values("complete")).containsExactly("true");
+  }
+
+  @Test
+  void anInterruptedJobReportsWhatItHas() throws Exception {
+    AtomicInteger asked = new AtomicInteger();
+    // Asked before the data, the run, its first step and its second one.
+    String out = run(() -> asked.incrementAndGet() >= 4, "spd,adamw", "--lora", "2");
+
+    assertThat(out).contains("SPD").doesNotContain("AdamW");
+    assertThat(files()).containsExactly("test-spd-1-seed1.safetensors", "test.html", "test.json");
+    assertThat(values("complete")).containsExactly("false");
+    assertThat(values("planned_steps")).containsExactly("2");
+    assertThat(values("steps")).as("of the settings, of the run").containsExactly("2", "1");
+    assertThat(values("total")).isEmpty();
+  }
+
+  @Test
+  void anInterruptionBeforeTheFirstRunLeavesAnEmptyReport() throws Exception {
+    run(() -> true, "spd");
+
+    assertThat(files()).containsExactly("test.html", "test.json");
+    assertThat(values("complete")).isEmpty();
+  }
+
+  @Test
+  void aLimitTakesFromTheWholeTestSet() {
+    List<Integer> all = List.of(0, 1, 2, 3, 4, 5, 6, 7, 8, 9);
+    assertThat(Job.evenly(all, 4)).containsExactly(0, 2, 5, 7);
+    assertThat(Job.evenly(all, 9)).doesNotHaveDuplicates().hasSize(9);
+    assertThat(Job.evenly(all, 11)).isEqualTo(all);
+    assertThat(Job.evenly(List.of(), 4)).isEmpty();
+  }
+
+  private List<String> files() throws IOException {
+    try (var files = Files.list(results)) {
+      return files.map(file -> file.getFileName().toString()).sorted().toList();
+    }
+  }
+
+  /** The values of all of the JSON report's fields of that name. */
+  private List<String> values(String field) throws IOException {
+    return values(field, "([a-z0-9]+)");
+  }
+
+  private List<String> values(String field, String value) throws IOException {
+    return Pattern.compile("\"" + field + "\"\\s*:\\s*" + value)
+        .matcher(Files.readString(results.resolve("test.json")))
+        .results()
+        .map(match -> match.group(1))
+        .toList();
+  }
+
+  @Test
+  void helpExplainsTheOptions() {
+    Cli help = Cli.run("finetune", "--help");
+
+    assertThat(help.status()).isZero();
+    assertThat(help.out())
+        .contains("--rules", "adamw,l2sp,spd", "--lambda", "--unfreeze", "--cache", "Example:");
+    assertThat(Cli.run("classify", "--help").out()).contains("MODEL", "TEXT", "--length");
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "finetune --length 1",
+        "finetune --test-fraction 1",
+        "finetune --unfreeze layer9=1",
+        "classify none.safetensors hello",
+        "classify none.safetensors hello --length 513",
+      })
+  void whatCannotBeUsedIsSaidInOneSentence(String arguments) {
+    Cli refused = Cli.run(arguments.split(" "));
+
+    assertThat(refused.status()).isEqualTo(2);
+    assertThat(refused.err()).hasLineCount(1);
+    assertThat(refused.out()).isEmpty();
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {"--lambda spd=-1", "--rules sgd", "--steps 0", "--seeds one", "--nothing"})
+  void badUsageIsSaidFirst(String arguments) {
+    Cli refused = Cli.run(("finetune " + arguments).split(" "));
+
+    assertThat(refused.status()).isEqualTo(2);
+    assertThat(refused.err().lines().findFirst().orElseThrow())
+        .contains(arguments.substring(0, arguments.concat(" ").indexOf(' ')));
+    assertThat(refused.out()).isEmpty();
+  }
+}

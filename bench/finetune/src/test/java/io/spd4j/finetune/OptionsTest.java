@@ -1,0 +1,178 @@
+package io.spd4j.finetune;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatCode;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import io.spd4j.finetune.cli.Failure;
+import io.spd4j.finetune.cli.Rule;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.TypeConversionException;
+
+class OptionsTest {
+  private final Lambdas.Converter converter = new Lambdas.Converter();
+
+  @Test
+  void readsLambdas() {
+    assertThat(converter.convert("spd=0.5,1,2"))
+        .isEqualTo(new Lambdas(Rule.SPD, List.of(0.5, 1.0, 2.0)));
+    assertThat(converter.convert("L2sp_Coupled=0"))
+        .isEqualTo(new Lambdas(Rule.L2SP_COUPLED, List.of(0.0)));
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "spd | 'spd' is not RULE=λ or RULE=λ,λ…",
+        "spd=1=2 | 'spd=1=2' is not RULE=λ or RULE=λ,λ…",
+        "sgd=1 | 'sgd' is not a rule: [adamw, l2sp, l2sp_coupled, spd]",
+        "spd= | λ must be a number of 0 or more, not ''",
+        "spd=1,,2 | λ must be a number of 0 or more, not ''",
+        "spd=-1 | λ must be a number of 0 or more, not '-1'",
+        "spd=NaN | λ must be a number of 0 or more, not 'NaN'",
+        "spd=Infinity | λ must be a number of 0 or more, not 'Infinity'",
+        "spd=1e39 | λ must be a number of 0 or more, not '1e39'",
+        "spd=x | λ must be a number of 0 or more, not 'x'",
+      })
+  void refusesLambdas(String text, String message) {
+    assertThatThrownBy(() -> converter.convert(text))
+        .isInstanceOf(TypeConversionException.class)
+        .hasMessage(message);
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "--lr 0 --head-lr 0 --head-decay 0 --warmup 0 --clip Infinity --length 2",
+        "--warmup 1 --length 512 --schedule constant --backend scalar --lora 4 --early-stop 1",
+        "--unfreeze head=1 --unfreeze embeddings=9 --layer-lambda layer5=0 --layer-lambda layer0=2",
+      })
+  void takesWhatIsInRange(String arguments) {
+    TrainingOptions options = Fixtures.training(arguments.split(" "));
+
+    assertThatCode(options::check).doesNotThrowAnyException();
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "--length 1 | --length must be 2 to 512",
+        "--length 513 | --length must be 2 to 512",
+        "--lr -1 | --lr must be 0 or more",
+        "--lr NaN | --lr must be 0 or more",
+        "--lr 1e39 | --lr must be 0 or more",
+        "--head-lr -1 | --head-lr must be 0 or more",
+        "--head-decay -1 | --head-decay must be 0 or more",
+        "--head-decay 1e39 | --head-decay must be 0 or more",
+        "--warmup -0.1 | --warmup must be 0 to 1",
+        "--warmup 1.1 | --warmup must be 0 to 1",
+        "--warmup NaN | --warmup must be 0 to 1",
+        "--clip 0 | --clip must be more than 0",
+        "--clip NaN | --clip must be more than 0",
+        "--layer-lambda layer6=1 | --layer-lambda wants embeddings or layer0 to layer5 and a factor"
+            + " of 0 or more",
+        "--layer-lambda head=1 | --layer-lambda wants embeddings or layer0 to layer5 and a factor"
+            + " of 0 or more",
+        "--layer-lambda layer0=-1 | --layer-lambda wants embeddings or layer0 to layer5 and a"
+            + " factor of 0 or more",
+        "--layer-lambda layer0=Infinity | --layer-lambda wants embeddings or layer0 to layer5 and a"
+            + " factor of 0 or more",
+        "--unfreeze layer=1 | --unfreeze wants embeddings, layer0 to layer5 or head and a step of 1"
+            + " or more",
+        "--unfreeze head=0 | --unfreeze wants embeddings, layer0 to layer5 or head and a step of 1"
+            + " or more",
+        "--backend cuda | --backend cuda: the network lies in the host's memory, which native, vector"
+            + " and scalar step",
+      })
+  void refusesWhatIsOutOfRange(String arguments, String message) {
+    TrainingOptions options = Fixtures.training(arguments.split(" "));
+
+    assertThatThrownBy(options::check).isInstanceOf(Failure.class).hasMessage(message);
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "--steps 0",
+        "--steps many",
+        "--batch -1",
+        "--lora 0",
+        "--early-stop 0",
+        "--record 0",
+        "--threads 0",
+        "--schedule cosine",
+        "--backend gpu",
+        "--layer-lambda layer0",
+        "--unfreeze layer0=soon",
+      })
+  void refusesWhatIsNoSuchValue(String arguments) {
+    assertThatThrownBy(() -> Fixtures.training(arguments.split(" ")))
+        .isInstanceOf(ParameterException.class)
+        .hasMessageContaining(arguments.split(" ")[0]);
+  }
+
+  @Test
+  void aLambdaForARuleThatIsNotRunIsAnError(@TempDir Path folder) {
+    JobOptions options =
+        Fixtures.job(
+            "--rules", "adamw", "--lambda", "spd=2", "--results", folder.resolve("new").toString());
+    assertThatThrownBy(options::check)
+        .isInstanceOf(Failure.class)
+        .hasMessage("--lambda spd is for a rule that --rules does not name: [adamw]");
+    assertThat(folder).isEmptyDirectory();
+  }
+
+  @Test
+  void aRunForEachRuleAndLambda() {
+    JobOptions options =
+        Fixtures.job(
+            "--rules",
+            "spd,adamw",
+            "--lambda",
+            "spd=2,0.5",
+            "--lambda",
+            "spd=1,2",
+            "--seeds",
+            "3,4");
+
+    assertThat(options.seeds).containsExactly(3L, 4L);
+    assertThat(options.specs(3))
+        .containsExactly(
+            new RunSpec(Rule.SPD, 2, 3),
+            new RunSpec(Rule.SPD, 0.5, 3),
+            new RunSpec(Rule.SPD, 1, 3),
+            new RunSpec(Rule.ADAMW, 0.01, 3));
+    assertThat(Fixtures.job().specs(1))
+        .containsExactly(
+            new RunSpec(Rule.ADAMW, 0.01, 1),
+            new RunSpec(Rule.L2SP, 10, 1),
+            new RunSpec(Rule.SPD, 1, 1));
+  }
+
+  @Test
+  void checksTheJob(@TempDir Path folder) throws Exception {
+    for (String fraction : List.of("0", "1", "NaN")) {
+      assertThatThrownBy(() -> Fixtures.job("--test-fraction", fraction).check())
+          .isInstanceOf(Failure.class)
+          .hasMessage("--test-fraction must be more than 0 and less than 1");
+    }
+    Path file = Files.createFile(folder.resolve("file"));
+    assertThatThrownBy(() -> Fixtures.job("--results", file.resolve("x").toString()).check())
+        .isInstanceOf(Failure.class)
+        .hasMessage(file.resolve("x") + " cannot be made: choose another folder with --results");
+
+    Path made = folder.resolve("a/b");
+    Fixtures.job("--results", made.toString()).check();
+    assertThat(made).isDirectory();
+  }
+}

@@ -1,0 +1,93 @@
+package io.spd4j.finetune.minilm;
+
+import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.within;
+
+import io.spd4j.onednn.OneDnn;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.List;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+/** Every gradient of a tiny model against the differences of the loss. */
+class FiniteDifferencesTest {
+  private static final Batch BATCH =
+      Batch.of(List.of(new int[] {1, 7, 3, 7, 2}, new int[] {4}, new int[] {9, 8, 1}), 2);
+  private static final int[] LABELS = {0, 1, 1};
+
+  /** Large enough for float32, and the fourth power of it small enough. */
+  private static final double STEP = 0.01;
+
+  /** What float32 leaves of a difference that is 0. */
+  private static final double TOLERANCE = 1e-4;
+
+  @ParameterizedTest
+  @CsvSource({"true, false", "false, true", "true, true"})
+  void agree(boolean trainable, boolean adapted) {
+    try (Arena arena = Arena.ofConfined();
+        OneDnn dnn = OneDnn.open(1)) {
+      Weights weights = Tiny.classifier(arena, Tiny.CONFIG, 5, trainable);
+      if (adapted) {
+        weights = weights.with(Tiny.adapters(arena, Tiny.CONFIG, 6));
+      }
+      Classifier classifier = new Classifier(dnn, Tiny.CONFIG, weights, 3, 16, arena);
+      double loss = classifier.lossAndGradients(BATCH, LABELS, -1);
+      assertThat(loss).isCloseTo(loss(classifier), within(1e-7));
+
+      int compared = 0;
+      for (Weight weight : weights.all()) {
+        if (weight.gradient() == null) {
+          continue;
+        }
+        double largest = 0;
+        for (long i = 0; i < weight.numel(); i++) {
+          double difference = difference(classifier, weight.data(), i);
+          assertThat((double) weight.gradient().getAtIndex(JAVA_FLOAT, i))
+              .as("%s %d", weight.name(), i)
+              .isCloseTo(difference, within(TOLERANCE + 1e-3 * Math.abs(difference)));
+          largest = Math.max(largest, Math.abs(difference));
+          compared++;
+        }
+        if (!weight.name().endsWith("attention.self.key.bias")) { // whose gradient is 0
+          assertThat(largest).as(weight.name()).isGreaterThan(20 * TOLERANCE);
+        }
+      }
+      int base = 13 * 8 + 16 * 8 + 2 * 8 + 16 + 2 * (4 * 72 + 96 + 12 + 96 + 8 + 32);
+      int adapters = 2 * 4 * 2 * 16;
+      assertThat(compared).isEqualTo(18 + (trainable ? base : 0) + (adapted ? adapters : 0));
+    }
+  }
+
+  /** Of the fourth order. */
+  private static double difference(Classifier classifier, MemorySegment data, long i) {
+    float value = data.getAtIndex(JAVA_FLOAT, i);
+    double difference =
+        (8 * central(classifier, data, i, STEP) - central(classifier, data, i, 2 * STEP)) / 12;
+    data.setAtIndex(JAVA_FLOAT, i, value);
+    return difference / STEP;
+  }
+
+  private static double central(Classifier classifier, MemorySegment data, long i, double step) {
+    float value = data.getAtIndex(JAVA_FLOAT, i);
+    data.setAtIndex(JAVA_FLOAT, i, (float) (value + step));
+    double after = loss(classifier);
+    data.setAtIndex(JAVA_FLOAT, i, (float) (value - step));
+    double before = loss(classifier);
+    data.setAtIndex(JAVA_FLOAT, i, value);
+    return after - before;
+  }
+
+  /** The mean cross-entropy from the logits, without a backward pass. */
+  private static double loss(Classifier classifier) {
+    MemorySegment logits = classifier.forward(BATCH);
+    double sum = 0;
+    for (int row = 0; row < LABELS.length; row++) {
+      double right = logits.getAtIndex(JAVA_FLOAT, row * 2 + LABELS[row]);
+      double wrong = logits.getAtIndex(JAVA_FLOAT, row * 2 + 1 - LABELS[row]);
+      sum += Math.log1p(Math.exp(wrong - right));
+    }
+    return sum / LABELS.length;
+  }
+}

@@ -1,0 +1,200 @@
+package io.spd4j.finetune.report;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.time.Instant;
+import java.util.BitSet;
+import java.util.List;
+import java.util.Map;
+import java.util.regex.Pattern;
+import java.util.stream.Stream;
+import org.jsoup.Jsoup;
+import org.jsoup.nodes.Attribute;
+import org.jsoup.nodes.Document;
+import org.jsoup.nodes.Element;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.EnabledIf;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+class HtmlReportTest {
+  private static final String FONTS = "io.spd4j.finetune.report.Fonts#present";
+
+  @Test
+  @EnabledIf(FONTS)
+  void showsTheTableAndEveryChart() {
+    FinetuneReport report = SampleReport.seeds(40, 3);
+    Document page = page(report);
+
+    assertThat(page.title()).isEqualTo(report.title());
+    assertThat(page.select("h1").text()).isEqualTo(report.title());
+    assertThat(page.select("h2").eachText())
+        .containsExactly(
+            "Results",
+            "Accuracy",
+            "Loss",
+            "Distance from the pre-trained weights",
+            "What SPD selected",
+            "Settings",
+            "Machine");
+    assertThat(page.select("tbody tr")).hasSize(3);
+    assertThat(page.select("tbody tr").first().children().eachText())
+        .isEqualTo(new ResultTable(report).rows().getFirst());
+    assertThat(page.select("figure > svg")).hasSize(1 + 1 + 3 + 1);
+    assertThat(page.select("dd").eachText()).contains("all-MiniLM-L6-v2", "AMD EPYC");
+  }
+
+  @Test
+  @EnabledIf(FONTS)
+  void showsWhatASweepFound() {
+    Document page = page(SampleReport.sweep(40, 2));
+
+    Element sweep = section(page, "Against λ");
+    assertThat(sweep.select("figcaption").eachText())
+        .containsExactly(
+            "in-distribution",
+            "easy-ham-2 + spam-2",
+            "hard-ham-1",
+            "distance from the pre-trained weights");
+    assertThat(sweep.select("li").eachText()).containsExactly("AdamW", "L2-SP", "SPD");
+    assertThat(section(page, "Loss").select("li")).hasSize(3);
+    assertThat(section(page, "Loss").text())
+        .contains("the λ with the highest in-distribution accuracy");
+  }
+
+  @Test
+  @EnabledIf(FONTS)
+  void marksARuleThatWasOnlyInterrupted() {
+    Document page = page(SampleReport.interrupted(60));
+
+    assertThat(section(page, "Results").text()).contains("interrupted after 20 of 60 steps");
+    assertThat(section(page, "Accuracy").select("li").eachText())
+        .containsExactly("AdamW, λ = 0.01");
+    assertThat(section(page, "Loss").select("li").eachText())
+        .containsExactly("AdamW, λ = 0.01", "SPD, λ = 1 (interrupted)");
+  }
+
+  @Test
+  @EnabledIf(FONTS)
+  void theChartsFollowThePagesColours() {
+    Document page = page(SampleReport.sweep(40, 2));
+    String drawings = page.select("svg").outerHtml();
+
+    assertThat(drawings)
+        .doesNotContainPattern("(fill|stroke): ?rgb\\(0, ?0, ?0\\);(?!fill-opacity:0)");
+    assertThat(drawings).contains("var(--chart-1)", "var(--chart-2)", "var(--chart-3)");
+    for (String color : matches("var\\((--chart-\\d+)\\)", drawings).distinct().toList()) {
+      // Once for the light mode and once for the dark one.
+      assertThat(page.select("style").html().split(color + ":", -1)).hasSize(3);
+    }
+  }
+
+  @Test
+  @EnabledIf(FONTS)
+  void noTwoChartsShareAClipPath() {
+    Document page = page(SampleReport.sweep(40, 2));
+
+    List<String> ids = page.select("[id]").eachAttr("id");
+    assertThat(ids).hasSizeGreaterThan(5).doesNotHaveDuplicates();
+    assertThat(matches("url\\(#([^)]*)\\)", page.outerHtml())).isNotEmpty().allMatch(ids::contains);
+  }
+
+  @Test
+  void needsNoOtherFile() {
+    Document page = page(SampleReport.sweep(40, 2));
+
+    assertThat(page.select("script, link, img, iframe, object, embed, [src], [href]")).isEmpty();
+    assertThat(page.select("style").html()).doesNotContain("url(", "@import");
+    for (Element element : page.getAllElements()) {
+      for (Attribute attribute : element.attributes()) {
+        if (!attribute.getKey().startsWith("xmlns")) {
+          assertThat(attribute.getValue()).doesNotContain("http");
+        }
+      }
+    }
+  }
+
+  @Test
+  void escapesWhateverCameFromOutside() {
+    String evil = "</title></svg><script>alert('1')</script> & \"<b>";
+    History history = new History(List.of(evil), List.of(evil, "a." + evil));
+    history.add(new History.Step(0.5, 1, 1e-5, 400, 12, new BitSet()));
+    history.deviation(List.of(1.0));
+    Run run = new Run(evil, 1, 1, 1, true, Map.of(evil, new Score(1, 2)), 1, history, evil);
+    Document page =
+        page(
+            new FinetuneReport(
+                evil,
+                Map.of(evil, evil),
+                new Machine(evil, 2, evil, evil),
+                Instant.EPOCH,
+                List.of(evil),
+                List.of(run)));
+
+    assertThat(page.select("script, b")).isEmpty();
+    assertThat(page.title()).isEqualTo(evil);
+    assertThat(page.select("h1, th, dt, dd, svg text").eachText())
+        .filteredOn(evil::equals)
+        .hasSize(1 + 1 + 2 + 3 + 2);
+    assertThat(page.select("tbody td").first().text()).isEqualTo(evil + ", λ = 1");
+  }
+
+  /** Training can fail in any way; what is left of it is still to be seen. */
+  @ParameterizedTest
+  @CsvSource({
+    "0, 1, 1",
+    "1, 1, 1",
+    "3, 0, 0",
+    "3, NaN, NaN",
+    "3, Infinity, Infinity",
+    "3, 1e30, 1e300",
+    "3, 1e308, 1",
+    "3, 1e-30, 1e-20",
+    "3, -5, 1",
+    "1000, 1, 1",
+  })
+  @EnabledIf(FONTS)
+  void drawsAnyNumbers(int steps, double loss, double deviation) {
+    History history = new History(List.of("layer 0"), List.of("a"));
+    for (int i = 0; i < steps; i++) {
+      history.add(new History.Step(loss * (1 + i), 1, 1e-5, 400, 12, new BitSet()));
+      history.deviation(List.of(deviation * i));
+    }
+    Run run =
+        new Run(
+            "SPD",
+            1e-9,
+            1,
+            steps,
+            true,
+            Map.of("hard-ham-1", new Score(0, 7)),
+            deviation,
+            history,
+            null);
+
+    HtmlReport report = HtmlReport.of(SampleReport.of(List.of(run)));
+
+    assertThat(report.warning()).isEmpty();
+    assertThat(Jsoup.parse(report.html()).select("tbody tr")).hasSize(1);
+  }
+
+  @Test
+  void canBeWithoutRuns() {
+    Document page = page(SampleReport.of(List.of()));
+
+    assertThat(page.select("tbody tr, svg")).isEmpty();
+    assertThat(page.select("thead th")).hasSize(8);
+  }
+
+  private static Document page(FinetuneReport report) {
+    return Jsoup.parse(HtmlReport.of(report).html());
+  }
+
+  private static Element section(Document page, String title) {
+    return page.select("section:has(> h2:containsOwn(" + title + "))").first();
+  }
+
+  private static Stream<String> matches(String pattern, String text) {
+    return Pattern.compile(pattern).matcher(text).results().map(result -> result.group(1));
+  }
+}

@@ -1,0 +1,107 @@
+package io.spd4j.finetune.report;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.time.Instant;
+import java.util.BitSet;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import org.assertj.core.api.InstanceOfAssertFactories;
+import org.junit.jupiter.api.Test;
+
+class JsonReportTest {
+  @Test
+  void holdsEverything() throws IOException {
+    Map<String, Object> settings = new LinkedHashMap<>();
+    settings.put("batch size", 16);
+    settings.put("lr", 2e-5);
+    settings.put("clipping", true);
+    settings.put("model", "\"MiniLM\" \u2713");
+    settings.put("limit", Double.POSITIVE_INFINITY);
+    settings.put("weights", null);
+    settings.put("unfrozen", Map.of("layer0", 3));
+    History history = new History(List.of("embeddings"), List.of("a", "b", "c"));
+    history.deviation(List.of(0.0));
+    BitSet selected = new BitSet();
+    selected.set(0);
+    selected.set(2);
+    history.add(new History.Step(0.7, 1.5, 1e-5, 400, 12, selected));
+    history.add(
+        new History.Step(Double.NaN, Double.POSITIVE_INFINITY, 2e-5, 410, 13, new BitSet()));
+    history.deviation(List.of(Double.NaN));
+    history.stop("embeddings");
+    Run run =
+        new Run(
+            "SPD",
+            0.5,
+            7,
+            3,
+            false,
+            Map.of("hard", new Score(3, 4)),
+            Double.NaN,
+            history,
+            "spd.safetensors");
+    FinetuneReport report =
+        new FinetuneReport(
+            "title",
+            settings,
+            new Machine("cpu", 2, "25", "Linux"),
+            Instant.parse("2026-01-17T14:03:21Z"),
+            List.of("in-distribution", "hard"),
+            List.of(run));
+
+    assertThat(Json.read(json(report)))
+        .isEqualTo(
+            Json.read(
+                """
+                {
+                  "title": "title",
+                  "finished": "2026-01-17T14:03:21Z",
+                  "machine": {"cpu": "cpu", "cores": 2, "jdk": "25", "os": "Linux"},
+                  "settings": {
+                    "batch size": 16, "lr": 2.0E-5, "clipping": true, "model": "\\"MiniLM\\" \u2713",
+                    "limit": null, "weights": null, "unfrozen": {"layer0": 3}
+                  },
+                  "test_sets": ["in-distribution", "hard"],
+                  "runs": [{
+                    "rule": "SPD", "lambda": 0.5, "seed": 7,
+                    "complete": false, "planned_steps": 3, "steps": 2,
+                    "scores": {"hard": {"correct": 3, "total": 4, "accuracy": 0.75}},
+                    "deviation": null, "step_ms": 405.0, "optimizer_ms": 12.5,
+                    "weights": "spd.safetensors",
+                    "history": {
+                      "loss": [0.7, null], "gradient_norm": [1.5, null],
+                      "learning_rate": [1.0E-5, 2.0E-5],
+                      "step_ms": [400.0, 410.0], "optimizer_ms": [12.0, 13.0],
+                      "layers": ["embeddings"],
+                      "deviations": [{"step": 0, "layers": [0.0]}, {"step": 2, "layers": [null]}],
+                      "stopped_early": {"embeddings": 2},
+                      "tensors": ["a", "b", "c"], "selected": [[0, 2], []]
+                    }
+                  }]
+                }
+                """
+                    .getBytes(StandardCharsets.UTF_8)));
+  }
+
+  @Test
+  void holdsAllRuns() throws IOException {
+    Object tree = Json.read(json(SampleReport.seeds(40, 3)));
+
+    assertThat(tree)
+        .asInstanceOf(InstanceOfAssertFactories.MAP)
+        .extractingByKey("runs")
+        .asInstanceOf(InstanceOfAssertFactories.LIST)
+        .hasSize(9);
+  }
+
+  private static byte[] json(FinetuneReport report) throws IOException {
+    ByteArrayOutputStream out = new ByteArrayOutputStream();
+    JsonReport.write(report, out);
+    return out.toByteArray();
+  }
+}

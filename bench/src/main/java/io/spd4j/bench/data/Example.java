@@ -1,9 +1,0 @@
-package io.spd4j.bench.data;
-
-/**
- * A mail as the network takes it.
- *
- * @param tokens token ids, {@code [CLS] ... [SEP]}, not padded
- * @param label 1 for spam, 0 for ham
- */
-public record Example(int[] tokens, int label) {}
