@@ -1,6 +1,7 @@
 package io.spd4j.bench;
 
 import io.spd4j.Backend;
+import io.spd4j.bench.contest.ArrayMemory;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.concurrent.CompletableFuture;

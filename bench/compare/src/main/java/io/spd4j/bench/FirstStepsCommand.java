@@ -1,11 +1,17 @@
 package io.spd4j.bench;
 
+import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
+
 import io.spd4j.Backend;
+import io.spd4j.bench.contest.Spd4jContestant;
+import io.spd4j.bench.contest.StepCase;
 import io.spd4j.finetune.cli.Count;
 import io.spd4j.finetune.cli.Failure;
 import io.spd4j.finetune.cli.Rule;
 import io.spd4j.finetune.report.Json;
 import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.ExitCode;
@@ -19,6 +25,8 @@ import picocli.CommandLine.Spec;
     hidden = true,
     description = "Takes steps and prints the nanoseconds of each, from the first one on, as JSON.")
 final class FirstStepsCommand implements Callable<Integer> {
+  private static final long CONFINED_BYTES = 1 << 24;
+
   @Spec private CommandSpec spec;
 
   @Option(names = "--shape", required = true, converter = Shape.Converter.class)
@@ -39,24 +47,30 @@ final class FirstStepsCommand implements Callable<Integer> {
   @Option(names = "--steps", required = true, converter = Count.class)
   private int steps;
 
-  /** The workload is filled by way of confined arenas, as many programs have some. */
   @Override
   public Integer call() throws Failure, IOException {
-    try (Workload workload = workload()) {
+    useConfinedMemory();
+    StepCase step = new StepCase(shape, rule, select, threads);
+    try (Spd4jContestant contestant = Spd4jContestant.of(backend, step)) {
       long[] nanos = new long[steps];
       for (int i = 0; i < steps; i++) {
-        nanos[i] = (long) Timing.nanos(workload.adam()::step);
+        nanos[i] = (long) Timing.nanos(contestant::step);
       }
       spec.commandLine().getOut().println(Json.line(nanos));
       return ExitCode.OK;
     }
   }
 
-  private Workload workload() throws Failure {
-    try {
-      return new Workload(shape, rule, select, backend, threads);
-    } catch (IllegalStateException unavailable) {
-      throw Failure.ofInput(unavailable.getMessage());
+  /** As many programs do: what the JIT compiler has seen of memory is then not all of one kind. */
+  private static void useConfinedMemory() {
+    try (Arena confined = Arena.ofConfined();
+        Arena shared = Arena.ofShared()) {
+      MemorySegment from = confined.allocate(CONFINED_BYTES);
+      MemorySegment to = shared.allocate(CONFINED_BYTES);
+      for (long i = 0; i < CONFINED_BYTES / Float.BYTES; i++) {
+        from.setAtIndex(JAVA_FLOAT, i, i);
+      }
+      to.copyFrom(from);
     }
   }
 }

@@ -89,7 +89,7 @@ class ReplayCommand implements Callable<Integer> {
   @Override
   public Integer call() throws Exception {
     for (Backend.Availability a : Backend.availability()) {
-      out().printf("%-8s %s%n", id(a.backend()), a.reason());
+      out().printf("%-8s %s%n", a.backend().id(), a.reason());
     }
     boolean passed = true;
     for (Path file : files) {
@@ -116,8 +116,8 @@ class ReplayCommand implements Callable<Integer> {
       if (a.available()) {
         Result result = replay(trace, a.backend(), bits);
         boolean same = !result.faults.contains(OTHER_BITS);
-        row(id(a.backend()), result, trace, same ? "same" : "differ");
-        result.faults.forEach(fault -> faults.add(id(a.backend()) + ": " + fault));
+        row(a.backend().id(), result, trace, same ? "same" : "differ");
+        result.faults.forEach(fault -> faults.add(a.backend().id() + ": " + fault));
         ours = ours == null ? result : ours;
       }
     }
@@ -228,10 +228,6 @@ class ReplayCommand implements Callable<Integer> {
 
   private static IntToDoubleFunction floats(MemorySegment segment) {
     return element -> segment.getAtIndex(ValueLayout.JAVA_FLOAT, element);
-  }
-
-  private static String id(Backend backend) {
-    return backend.id();
   }
 
   private static String distance(double distance) {

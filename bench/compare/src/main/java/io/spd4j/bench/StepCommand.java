@@ -1,10 +1,11 @@
 package io.spd4j.bench;
 
-import com.fasterxml.jackson.core.JsonFactory;
-import com.fasterxml.jackson.core.JsonGenerator;
 import io.spd4j.Adam;
 import io.spd4j.Backend;
+import io.spd4j.Parameter;
 import io.spd4j.SpdReport;
+import io.spd4j.bench.contest.Spd4jContestant;
+import io.spd4j.bench.contest.StepCase;
 import io.spd4j.cuda.CudaDevice;
 import io.spd4j.cuda.CudaException;
 import io.spd4j.cuda.CudaGraph;
@@ -12,11 +13,12 @@ import io.spd4j.cuda.CudaStream;
 import io.spd4j.finetune.cli.Count;
 import io.spd4j.finetune.cli.Failure;
 import io.spd4j.finetune.cli.Rule;
+import io.spd4j.finetune.report.Json;
 import java.io.IOException;
-import java.io.StringWriter;
 import java.math.BigDecimal;
 import java.math.MathContext;
-import java.util.List;
+import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.ExitCode;
@@ -55,7 +57,7 @@ final class StepCommand implements Callable<Integer> {
   @Option(
       names = "--rule",
       required = true,
-      description = "One of ${COMPLETION-CANDIDATES}; lambda is 1 for spd and 0.01 for the others.")
+      description = "One of ${COMPLETION-CANDIDATES}; lambda is what finetune runs the rule with.")
   private Rule rule;
 
   @Option(
@@ -134,32 +136,39 @@ final class StepCommand implements Callable<Integer> {
   }
 
   private Measured measure() throws Failure {
-    try (Workload workload = workload()) {
-      Adam adam = workload.adam();
-      CudaStream stream = workload.memory().stream();
+    StepCase step = new StepCase(shape, rule, select, threads);
+    try (Spd4jContestant contestant = Spd4jContestant.of(backend, step)) {
+      Adam adam = contestant.adam();
+      CudaStream stream = contestant.stream();
       Timing timing;
       OnDevice onDevice = null;
       if (stream == null) {
         timing = Timing.of(repeat, adam::step);
       } else {
-        DeviceTiming step = DeviceTiming.of(stream, repeat, adam::step);
-        timing = step.device();
-        onDevice = new OnDevice(stream.device(), step.host(), graph ? graph(stream, adam) : null);
+        DeviceTiming device = DeviceTiming.of(stream, repeat, adam::step);
+        timing = device.device();
+        onDevice = new OnDevice(stream.device(), device.host(), graph ? graph(stream, adam) : null);
       }
-      List<SpdReport> reports = adam.spdReports();
-      for (SpdReport report : reports) {
-        if (!select.agrees(report)) {
-          throw Failure.ofCheck("--select " + select + " does not hold: " + report);
-        }
+      Optional<String> fault = contestant.fault();
+      if (fault.isPresent()) {
+        throw Failure.ofCheck(fault.get());
       }
       return new Measured(
           adam.backend(),
           timing,
           onDevice,
-          reports.stream().filter(SpdReport::selected).count(),
-          workload.traffic(),
-          workload.footprint());
+          adam.spdReports().stream().filter(SpdReport::selected).count(),
+          step.bytes(projected(adam)),
+          step.footprint());
     }
+  }
+
+  /** Elements of the tensors that the last step projected. */
+  private static long projected(Adam adam) {
+    return adam.parameters().stream()
+        .filter(p -> adam.spdReport(p).filter(r -> r.selected() && r.ratio() > 0).isPresent())
+        .mapToLong(Parameter::numel)
+        .sum();
   }
 
   private DeviceTiming graph(CudaStream stream, Adam adam) {
@@ -168,49 +177,37 @@ final class StepCommand implements Callable<Integer> {
     }
   }
 
-  private Workload workload() throws Failure {
-    try {
-      return new Workload(shape, rule, select, backend, threads);
-    } catch (IllegalArgumentException | IllegalStateException unavailable) {
-      throw Failure.ofInput(unavailable.getMessage());
-    }
-  }
-
   private String json(Measured m, double copy) throws IOException {
-    StringWriter line = new StringWriter();
-    try (JsonGenerator json = new JsonFactory().createGenerator(line)) {
-      json.writeStartObject();
-      json.writeStringField("shape", shape.name());
-      json.writeStringField("rule", rule.toString());
-      json.writeStringField("backend", m.backend().id());
-      json.writeNumberField("threads", m.onDevice() == null ? threads : 1);
-      json.writeStringField("select", select.toString());
-      json.writeNumberField("numel", shape.numel());
-      json.writeNumberField("tensors", shape.tensors().size());
-      json.writeNumberField("selected", m.selected());
-      number(json, "median_ms", m.timing().medianNanos() / 1e6);
-      number(json, "min_ms", m.timing().minNanos() / 1e6);
-      number(json, "bytes_per_param", (double) m.traffic() / shape.numel());
-      number(json, "gb_per_s", m.traffic() / m.timing().medianNanos());
-      number(json, "copy_gb_per_s", copy);
-      if (m.onDevice() != null) {
-        json.writeStringField("device", m.onDevice().device().name());
-        number(json, "host_us", m.onDevice().host().medianNanos() / 1e3);
-        if (graph) {
-          DeviceTiming replayed = m.onDevice().graph();
-          number(json, "graph_median_ms", replayed.device().medianNanos() / 1e6);
-          number(json, "graph_min_ms", replayed.device().minNanos() / 1e6);
-          number(json, "graph_host_us", replayed.host().medianNanos() / 1e3);
-        }
+    Map<String, Object> json =
+        Json.object(
+            "shape", shape.name(),
+            "rule", rule,
+            "backend", m.backend().id(),
+            "threads", m.onDevice() == null ? threads : 1,
+            "select", select,
+            "numel", shape.numel(),
+            "tensors", shape.tensors().size(),
+            "selected", m.selected(),
+            "median_ms", digits(m.timing().medianNanos() / 1e6),
+            "min_ms", digits(m.timing().minNanos() / 1e6),
+            "bytes_per_param", digits((double) m.traffic() / shape.numel()),
+            "gb_per_s", digits(m.traffic() / m.timing().medianNanos()),
+            "copy_gb_per_s", digits(copy));
+    if (m.onDevice() != null) {
+      json.put("device", m.onDevice().device().name());
+      json.put("host_us", digits(m.onDevice().host().medianNanos() / 1e3));
+      DeviceTiming replayed = m.onDevice().graph();
+      if (replayed != null) {
+        json.put("graph_median_ms", digits(replayed.device().medianNanos() / 1e6));
+        json.put("graph_min_ms", digits(replayed.device().minNanos() / 1e6));
+        json.put("graph_host_us", digits(replayed.host().medianNanos() / 1e3));
       }
-      json.writeEndObject();
     }
-    return line.toString();
+    return Json.line(json);
   }
 
-  private static void number(JsonGenerator json, String name, double value) throws IOException {
-    json.writeFieldName(name);
-    json.writeNumber(
-        new BigDecimal(value, new MathContext(5)).stripTrailingZeros().toPlainString());
+  /** Five digits. */
+  private static BigDecimal digits(double value) {
+    return new BigDecimal(value, new MathContext(5)).stripTrailingZeros();
   }
 }

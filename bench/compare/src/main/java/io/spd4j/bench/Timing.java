@@ -1,5 +1,6 @@
 package io.spd4j.bench;
 
+import io.spd4j.finetune.report.Statistics;
 import java.lang.management.CompilationMXBean;
 import java.lang.management.ManagementFactory;
 import java.util.Arrays;
@@ -23,10 +24,7 @@ record Timing(double medianNanos, double minNanos) {
 
   /** What some runs took. */
   static Timing of(double[] nanos) {
-    double[] sorted = nanos.clone();
-    Arrays.sort(sorted);
-    int last = sorted.length - 1;
-    return new Timing((sorted[last / 2] + sorted[(last + 1) / 2]) / 2, sorted[0]);
+    return new Timing(Statistics.median(nanos), Arrays.stream(nanos).min().orElse(Double.NaN));
   }
 
   /** What one run takes. */

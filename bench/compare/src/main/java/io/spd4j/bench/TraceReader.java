@@ -13,7 +13,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Locale;
 import java.util.function.Function;
 
 /** Finds a trace in a safetensors file. */
@@ -40,7 +39,7 @@ final class TraceReader {
   }
 
   private Trace trace() throws Failure {
-    Rule rule = setting("rule", name -> Rule.valueOf(name.toUpperCase(Locale.ROOT)));
+    Rule rule = setting("rule", Rule::of);
     Trace trace =
         new Trace(
             rule,

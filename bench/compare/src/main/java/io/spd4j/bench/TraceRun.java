@@ -5,6 +5,7 @@ import io.spd4j.Backend;
 import io.spd4j.Parameter;
 import io.spd4j.ParameterGroup;
 import io.spd4j.SpdReport;
+import io.spd4j.bench.contest.ArrayMemory;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;

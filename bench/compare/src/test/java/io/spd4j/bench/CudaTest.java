@@ -3,13 +3,14 @@ package io.spd4j.bench;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assumptions.assumeThat;
 
-import io.spd4j.Adam;
 import io.spd4j.Backend;
-import io.spd4j.Parameter;
+import io.spd4j.bench.contest.ArrayKind;
+import io.spd4j.bench.contest.Spd4jContestant;
+import io.spd4j.bench.contest.StepCase;
 import io.spd4j.cuda.Cuda;
+import io.spd4j.finetune.cli.Failure;
 import io.spd4j.finetune.cli.Rule;
 import java.io.IOException;
-import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
@@ -47,39 +48,29 @@ class CudaTest {
   /** The large tensor is written in two pieces. */
   @ParameterizedTest
   @CsvSource({"NONE, true", "NONE, false", "ALL, true", "NATURAL, false"})
-  void aWorkloadHasTheBitsThatItHasOnTheHost(Select select, boolean anchored) {
+  void aContestantHasTheBitsThatItHasOnTheHost(Select select, boolean anchored) throws Failure {
     Shape shape = new Shape("test", List.of(1L, 33L, 5000L, (1L << 20) + 77), anchored);
-    try (Workload device = new Workload(shape, Rule.SPD, select, Backend.CUDA, 1);
-        Workload host = new Workload(shape, Rule.SPD, select, Backend.SCALAR, 1)) {
+    StepCase step = new StepCase(shape, Rule.SPD, select, 1);
+    try (Spd4jContestant device = Spd4jContestant.of(Backend.CUDA, step);
+        Spd4jContestant host = Spd4jContestant.of(Backend.SCALAR, step)) {
       assertThat(device.adam().backend()).isEqualTo(Backend.CUDA);
-      assertSameArrays(device, host);
+      assertSameArrays(step, device, host);
       for (int i = 0; i < 2; i++) {
-        device.adam().step();
-        host.adam().step();
+        device.step();
+        host.step();
       }
-      assertSameArrays(device, host);
+      assertSameArrays(step, device, host);
       assertThat(device.adam().spdReports()).isEqualTo(host.adam().spdReports());
-      assertThat(device.traffic()).isEqualTo(host.traffic());
     }
   }
 
-  private static void assertSameArrays(Workload device, Workload host) {
-    Adam expected = host.adam();
-    for (int i = 0; i < expected.parameters().size(); i++) {
-      List<MemorySegment> arrays = arrays(expected.parameters().get(i));
-      List<MemorySegment> copies =
-          arrays(device.adam().parameters().get(i)).stream().map(device.memory()::output).toList();
-      assertThat(copies).hasSameSizeAs(arrays);
-      for (int a = 0; a < arrays.size(); a++) {
-        assertThat(copies.get(a).mismatch(arrays.get(a))).isEqualTo(-1);
+  private static void assertSameArrays(
+      StepCase step, Spd4jContestant device, Spd4jContestant host) {
+    for (ArrayKind kind : step.timed().arrays()) {
+      for (int i = 0; i < step.shape().tensors().size(); i++) {
+        assertThat(device.array(kind, i).mismatch(host.array(kind, i))).isEqualTo(-1);
       }
     }
-  }
-
-  private static List<MemorySegment> arrays(Parameter p) {
-    return p.anchor() == null
-        ? List.of(p.data(), p.gradient(), p.expAvg(), p.expAvgSq())
-        : List.of(p.data(), p.gradient(), p.anchor(), p.expAvg(), p.expAvgSq());
   }
 
   @ParameterizedTest

@@ -3,14 +3,9 @@ package io.spd4j.bench;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.spd4j.Backend;
-import io.spd4j.Parameter;
 import io.spd4j.SpdReport;
-import io.spd4j.finetune.cli.Rule;
 import java.io.IOException;
-import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
-import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.stream.Stream;
@@ -88,40 +83,6 @@ class StepTest {
       Cli refused = Cli.run(command(arguments));
       assertThat(refused.err()).containsIgnoringCase(name + " is not available: ").hasLineCount(1);
       assertThat(refused.status()).isEqualTo(2);
-    }
-  }
-
-  /** Far more steps than are ever timed leave the claims and the values as they are. */
-  @ParameterizedTest
-  @CsvSource({"NONE, true", "NONE, false", "ALL, true", "ALL, false"})
-  void theSelectionHoldsForManySteps(Select select, boolean anchored) {
-    Shape shape = new Shape("test", List.of(1L, 33L), anchored);
-    try (Workload workload = new Workload(shape, Rule.SPD, select, null, 1)) {
-      for (int i = 0; i < 500_000; i++) {
-        workload.adam().step();
-      }
-      assertThat(workload.adam().spdReports())
-          .hasSize(2)
-          .allMatch(select::agrees)
-          .allMatch(report -> report.checked() == 500_000);
-      for (Parameter p : workload.adam().parameters()) {
-        for (MemorySegment array : new MemorySegment[] {p.data(), p.expAvg()}) {
-          for (float value : array.toArray(ValueLayout.JAVA_FLOAT)) {
-            assertThat(Math.abs(value)).isBetween(Float.MIN_NORMAL, 100f);
-          }
-        }
-      }
-    }
-  }
-
-  @Test
-  void largeArraysAreFilledToTheEnd() {
-    Shape shape = new Shape("test", List.of((2L << 20) + 77, 5L), true);
-    try (Workload workload = new Workload(shape, Rule.SPD, Select.NATURAL, null, 1)) {
-      for (Parameter p : workload.adam().parameters()) {
-        assertThat(List.of(p.data(), p.gradient(), p.anchor(), p.expAvg(), p.expAvgSq()))
-            .allMatch(array -> array.getAtIndex(ValueLayout.JAVA_FLOAT, p.numel() - 1) != 0);
-      }
     }
   }
 

@@ -25,10 +25,10 @@ final class JobOptions {
       names = "--lambda",
       paramLabel = "RULE=λ,λ…",
       converter = Lambdas.Converter.class,
+      completionCandidates = Lambdas.Defaults.class,
       description =
-          "A rule's strength, several for a sweep; default: "
-              + Lambdas.DEFAULTS
-              + ". Can be repeated.")
+          "A rule's strength, several for a sweep; default: ${COMPLETION-CANDIDATES}. Can be "
+              + "repeated.")
   List<Lambdas> lambdas = new ArrayList<>();
 
   @Option(
@@ -99,7 +99,7 @@ final class JobOptions {
       List<Double> values =
           lambdas.stream().filter(l -> l.rule() == rule).flatMap(l -> l.values().stream()).toList();
       if (values.isEmpty()) {
-        values = Lambdas.defaults(rule);
+        values = List.of(rule.lambda());
       }
       values.forEach(lambda -> specs.add(new RunSpec(rule, lambda, seed)));
     }

@@ -2,9 +2,8 @@ package io.spd4j.finetune;
 
 import io.spd4j.finetune.cli.Rule;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
-import java.util.Locale;
+import java.util.stream.Stream;
 import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.TypeConversionException;
 
@@ -14,16 +13,13 @@ import picocli.CommandLine.TypeConversionException;
  * @param values 0 or more each
  */
 record Lambdas(Rule rule, List<Double> values) {
-  /** Each rule's, where none is given. */
-  static final String DEFAULTS = "adamw=0.01 l2sp=10 l2sp_coupled=0.01 spd=1";
+  /** What each rule is run with if the command line does not say, for the help. */
+  static final class Defaults extends ArrayList<String> {
+    private static final long serialVersionUID = 1L;
 
-  /** What a rule is run with if the command line does not say. */
-  static List<Double> defaults(Rule rule) {
-    return Arrays.stream(DEFAULTS.split(" "))
-        .map(new Converter()::convert)
-        .filter(lambdas -> lambdas.rule == rule)
-        .flatMap(lambdas -> lambdas.values.stream())
-        .toList();
+    Defaults() {
+      super(Stream.of(Rule.values()).map(rule -> rule + "=" + Rule.number(rule.lambda())).toList());
+    }
   }
 
   /** Reads the option. */
@@ -43,7 +39,7 @@ record Lambdas(Rule rule, List<Double> values) {
 
     private static Rule rule(String name) {
       try {
-        return Rule.valueOf(name.toUpperCase(Locale.ROOT));
+        return Rule.of(name);
       } catch (IllegalArgumentException e) {
         throw new TypeConversionException(
             "'" + name + "' is not a rule: " + List.of(Rule.values()));

@@ -1,7 +1,5 @@
 package io.spd4j.finetune;
 
-import com.fasterxml.jackson.core.JsonFactory;
-import com.fasterxml.jackson.core.JsonGenerator;
 import io.spd4j.Backend;
 import io.spd4j.finetune.cli.Count;
 import io.spd4j.finetune.cli.Failure;
@@ -10,9 +8,9 @@ import io.spd4j.finetune.data.Example;
 import io.spd4j.finetune.minilm.Config;
 import io.spd4j.finetune.minilm.OnnxWeights;
 import io.spd4j.finetune.report.History;
+import io.spd4j.finetune.report.Json;
 import io.spd4j.finetune.report.Statistics;
 import java.io.IOException;
-import java.io.StringWriter;
 import java.lang.foreign.Arena;
 import java.util.List;
 import java.util.SplittableRandom;
@@ -112,7 +110,7 @@ public final class TrainStepCommand implements Callable<Integer> {
                 options,
                 Config.MINILM_L6,
                 OnnxWeights.minilm(arena),
-                new RunSpec(rule, Lambdas.defaults(rule).getFirst(), 1),
+                new RunSpec(rule, rule.lambda(), 1),
                 random.split())) {
       if (profile) {
         recording.start();
@@ -147,22 +145,28 @@ public final class TrainStepCommand implements Callable<Integer> {
   private String json(Model model, double step, double optimizer, double flops, double sgemm)
       throws IOException {
     double gflops = flops / (step - optimizer) / 1e6;
-    StringWriter line = new StringWriter();
-    try (JsonGenerator json = new JsonFactory().createGenerator(line)) {
-      json.writeStartObject();
-      json.writeStringField("rule", rule.toString());
-      json.writeStringField("backend", model.adam().backend().id());
-      json.writeNumberField("batch", batch);
-      json.writeNumberField("length", length);
-      json.writeNumberField("threads", threads);
-      json.writeNumberField("step_ms", rounded(step));
-      json.writeNumberField("optimizer_ms", rounded(optimizer));
-      json.writeNumberField("gflops", rounded(gflops));
-      json.writeNumberField("sgemm_gflops", rounded(sgemm / 1e9));
-      json.writeNumberField("of_sgemm", Math.round(gflops / (sgemm / 1e9) * 100) / 100.0);
-      json.writeEndObject();
-    }
-    return line.toString();
+    return Json.line(
+        Json.object(
+            "rule",
+            rule,
+            "backend",
+            model.adam().backend().id(),
+            "batch",
+            batch,
+            "length",
+            length,
+            "threads",
+            threads,
+            "step_ms",
+            rounded(step),
+            "optimizer_ms",
+            rounded(optimizer),
+            "gflops",
+            rounded(gflops),
+            "sgemm_gflops",
+            rounded(sgemm / 1e9),
+            "of_sgemm",
+            Math.round(gflops / (sgemm / 1e9) * 100) / 100.0));
   }
 
   private static double rounded(double value) {

@@ -34,7 +34,6 @@ class OptionsTest {
       value = {
         "spd | 'spd' is not RULE=λ or RULE=λ,λ…",
         "spd=1=2 | 'spd=1=2' is not RULE=λ or RULE=λ,λ…",
-        "sgd=1 | 'sgd' is not a rule: [adamw, l2sp, l2sp_coupled, spd]",
         "spd= | λ must be a number of 0 or more, not ''",
         "spd=1,,2 | λ must be a number of 0 or more, not ''",
         "spd=-1 | λ must be a number of 0 or more, not '-1'",
@@ -47,6 +46,23 @@ class OptionsTest {
     assertThatThrownBy(() -> converter.convert(text))
         .isInstanceOf(TypeConversionException.class)
         .hasMessage(message);
+  }
+
+  @Test
+  void refusesALambdaOfNoRule() {
+    assertThatThrownBy(() -> converter.convert("sgd=1"))
+        .isInstanceOf(TypeConversionException.class)
+        .hasMessage("'sgd' is not a rule: " + List.of(Rule.values()));
+  }
+
+  @Test
+  void everyRuleHasADefault() {
+    List<String> defaults = new Lambdas.Defaults();
+
+    assertThat(defaults).contains("adamw=0.01", "l2sp=10", "spd=1").hasSize(Rule.values().length);
+    assertThat(defaults)
+        .extracting(text -> converter.convert(text).rule())
+        .containsExactly(Rule.values());
   }
 
   @ParameterizedTest

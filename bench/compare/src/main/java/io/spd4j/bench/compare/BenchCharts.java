@@ -1,6 +1,7 @@
 package io.spd4j.bench.compare;
 
 import io.spd4j.bench.compare.CaseResult.Entry;
+import io.spd4j.bench.contest.StepCase;
 import io.spd4j.finetune.report.ChartStyle;
 import io.spd4j.finetune.report.ChartStyle.Point;
 import io.spd4j.finetune.report.ChartSvg;

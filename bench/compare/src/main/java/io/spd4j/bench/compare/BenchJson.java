@@ -1,19 +1,16 @@
 package io.spd4j.bench.compare;
 
-import com.fasterxml.jackson.core.JsonFactory;
-import com.fasterxml.jackson.core.JsonGenerator;
-import com.fasterxml.jackson.core.util.DefaultPrettyPrinter;
 import io.spd4j.bench.Select;
 import io.spd4j.bench.Shape;
 import io.spd4j.bench.compare.Bench.Participant;
 import io.spd4j.bench.compare.CaseResult.Entry;
 import io.spd4j.bench.compare.Competitor.Kind;
+import io.spd4j.bench.contest.StepCase;
 import io.spd4j.finetune.cli.Failure;
 import io.spd4j.finetune.cli.Rule;
 import io.spd4j.finetune.report.Json;
 import io.spd4j.finetune.report.Machine;
 import java.io.IOException;
-import java.io.OutputStream;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
@@ -25,113 +22,77 @@ import java.util.function.Function;
 
 /** A run as JSON: all numbers that the tables are made from, in nanoseconds and bytes. */
 final class BenchJson {
-  private static final JsonFactory JSON = new JsonFactory();
+  private BenchJson() {}
 
-  private final JsonGenerator json;
-
-  private BenchJson(JsonGenerator json) {
-    this.json = json;
+  static Map<String, Object> of(Bench bench) {
+    return Json.object(
+        "finished", bench.finished(),
+        "quick", bench.quick(),
+        "machine", bench.machine().json(),
+        "participants", each(bench.participants(), BenchJson::participant),
+        "cases", each(bench.cases(), BenchJson::caseOf),
+        "curve", each(bench.curve(), BenchJson::caseOf),
+        "first", each(bench.first(), BenchJson::first),
+        "micros", each(bench.micros(), BenchJson::micro));
   }
 
-  static void write(Bench bench, OutputStream out) throws IOException {
-    try (JsonGenerator json = JSON.createGenerator(out)) {
-      json.setPrettyPrinter(new DefaultPrettyPrinter());
-      new BenchJson(json).bench(bench);
-    }
+  private static <T> List<Map<String, Object>> each(
+      List<T> all, Function<T, Map<String, Object>> json) {
+    return all.stream().map(json).toList();
   }
 
-  private void bench(Bench bench) throws IOException {
-    json.writeStartObject();
-    json.writeStringField("finished", bench.finished().toString());
-    json.writeBooleanField("quick", bench.quick());
-    json.writeFieldName("machine");
-    bench.machine().write(json);
-    json.writeArrayFieldStart("participants");
-    for (Participant participant : bench.participants()) {
-      json.writeStartObject();
-      json.writeStringField("name", participant.name());
-      json.writeStringField("version", participant.version());
-      json.writeStringField("absent", participant.absent());
-      json.writeEndObject();
-    }
-    json.writeEndArray();
-    cases("cases", bench.cases());
-    cases("curve", bench.curve());
-    json.writeArrayFieldStart("first");
-    for (FirstSteps first : bench.first()) {
-      json.writeStartObject();
-      step(first.step());
-      json.writeStringField("name", first.name());
-      json.writeNumberField("first", first.first());
-      json.writeNumberField("tenth", first.tenth());
-      json.writeNumberField("hundredth", first.hundredth());
-      json.writeNumberField("rest", first.rest());
-      json.writeEndObject();
-    }
-    json.writeEndArray();
-    json.writeArrayFieldStart("micros");
-    for (Micro micro : bench.micros()) {
-      json.writeStartObject();
-      json.writeStringField("name", micro.name());
-      number("nanos", micro.nanos());
-      number("error", micro.error());
-      number("allocated", micro.allocated());
-      json.writeEndObject();
-    }
-    json.writeEndArray();
-    json.writeEndObject();
+  private static Map<String, Object> participant(Participant p) {
+    return Json.object("name", p.name(), "version", p.version(), "absent", p.absent());
   }
 
-  private void cases(String name, List<CaseResult> cases) throws IOException {
-    json.writeArrayFieldStart(name);
-    for (CaseResult result : cases) {
-      json.writeStartObject();
-      step(result.step());
-      json.writeArrayFieldStart("entries");
-      for (Entry entry : result.entries()) {
-        entry(result, entry);
-      }
-      json.writeEndArray();
-      json.writeEndObject();
-    }
-    json.writeEndArray();
+  private static Map<String, Object> caseOf(CaseResult result) {
+    Map<String, Object> json = step(result.step());
+    json.put("entries", each(result.entries(), entry -> entry(result, entry)));
+    return json;
   }
 
-  private void step(StepCase step) throws IOException {
-    json.writeStringField("shape", step.shape().name());
-    json.writeStringField("rule", step.rule().toString());
-    json.writeStringField("select", step.select().toString());
-    json.writeNumberField("threads", step.threads());
+  private static Map<String, Object> step(StepCase step) {
+    return Json.object(
+        "shape", step.shape().name(),
+        "rule", step.rule(),
+        "select", step.select(),
+        "threads", step.threads());
   }
 
-  private void entry(CaseResult result, Entry entry) throws IOException {
-    json.writeStartObject();
-    json.writeStringField("name", entry.name());
-    json.writeStringField("kind", StepCase.lower(entry.kind()));
-    json.writeStringField("rule", entry.rule().toString());
-    json.writeStringField("problem", entry.problem());
+  private static Map<String, Object> entry(CaseResult result, Entry entry) {
+    Map<String, Object> json =
+        Json.object(
+            "name", entry.name(),
+            "kind", StepCase.lower(entry.kind()),
+            "rule", entry.rule(),
+            "problem", entry.problem());
     if (entry.measured()) {
-      number("median", entry.nanos().median());
-      json.writeNumberField("bytes", result.bytes(entry));
+      json.put("median", entry.nanos().median());
+      json.put("bytes", result.bytes(entry));
     }
-    number("allocated", entry.allocated());
-    number("difference", entry.difference());
-    json.writeFieldName("rounds");
-    json.writeArray(entry.rounds(), 0, entry.rounds().length);
-    json.writeEndObject();
+    json.put("allocated", entry.allocated());
+    json.put("difference", entry.difference());
+    json.put("rounds", entry.rounds());
+    return json;
   }
 
-  /** NaN is not in JSON. */
-  private void number(String name, Double value) throws IOException {
-    if (value != null && Double.isFinite(value)) {
-      json.writeNumberField(name, value);
-    } else {
-      json.writeNullField(name);
-    }
+  private static Map<String, Object> first(FirstSteps first) {
+    Map<String, Object> json = step(first.step());
+    json.put("name", first.name());
+    json.put("first", first.first());
+    json.put("tenth", first.tenth());
+    json.put("hundredth", first.hundredth());
+    json.put("rest", first.rest());
+    return json;
+  }
+
+  private static Map<String, Object> micro(Micro m) {
+    return Json.object(
+        "name", m.name(), "nanos", m.nanos(), "error", m.error(), "allocated", m.allocated());
   }
 
   /**
-   * Reads what {@link #write} wrote.
+   * Reads what {@link #of} describes.
    *
    * @throws Failure if the file holds something else
    */
@@ -176,7 +137,7 @@ final class BenchJson {
   private static StepCase stepOf(Map<?, ?> json) {
     return new StepCase(
         Shape.parse(text(json, "shape")),
-        Rule.valueOf(upper(json, "rule")),
+        Rule.of(text(json, "rule")),
         Select.valueOf(upper(json, "select")),
         ((Number) json.get("threads")).intValue());
   }
@@ -195,7 +156,7 @@ final class BenchJson {
     return new Entry(
         text(json, "name"),
         Kind.valueOf(upper(json, "kind")),
-        Rule.valueOf(upper(json, "rule")),
+        Rule.of(text(json, "rule")),
         ((List<?>) json.get("rounds"))
             .stream().mapToDouble(n -> ((Number) n).doubleValue()).toArray(),
         number(json, "difference"),

@@ -3,6 +3,7 @@ package io.spd4j.bench.compare;
 import io.spd4j.bench.Shape;
 import io.spd4j.bench.compare.Bench.Participant;
 import io.spd4j.bench.compare.CaseResult.Entry;
+import io.spd4j.bench.contest.StepCase;
 import io.spd4j.finetune.report.MarkdownTable;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;

@@ -1,6 +1,7 @@
 package io.spd4j.bench.compare;
 
 import io.spd4j.bench.compare.Competitor.Kind;
+import io.spd4j.bench.contest.StepCase;
 import io.spd4j.finetune.cli.Rule;
 import java.util.List;
 import java.util.Optional;

@@ -3,6 +3,7 @@ package io.spd4j.bench.compare;
 import io.spd4j.bench.compare.CaseResult.Entry;
 import io.spd4j.bench.compare.Competitor.Kind;
 import io.spd4j.bench.contest.Setup;
+import io.spd4j.bench.contest.StepCase;
 import io.spd4j.finetune.cli.Failure;
 import io.spd4j.finetune.cli.Rule;
 import java.io.IOException;

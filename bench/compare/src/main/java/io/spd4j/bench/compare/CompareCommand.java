@@ -6,8 +6,10 @@ import io.spd4j.bench.Shape;
 import io.spd4j.bench.compare.Bench.Participant;
 import io.spd4j.bench.compare.CaseResult.Entry;
 import io.spd4j.bench.compare.Competitor.Kind;
+import io.spd4j.bench.contest.StepCase;
 import io.spd4j.finetune.cli.Count;
 import io.spd4j.finetune.cli.Failure;
+import io.spd4j.finetune.report.Json;
 import io.spd4j.finetune.report.Machine;
 import io.spd4j.finetune.report.ReportFiles;
 import java.io.IOException;
@@ -242,7 +244,7 @@ public final class CompareCommand implements Callable<Integer> {
 
   /** The numbers first: a machine without fonts has no pictures, but is not to lose the rest. */
   private void write(Bench bench) throws Failure {
-    ReportFiles.write(results.resolve("bench.json"), out -> BenchJson.write(bench, out));
+    ReportFiles.write(results.resolve("bench.json"), out -> Json.write(BenchJson.of(bench), out));
     List<String> files = new ArrayList<>();
     try {
       for (Map.Entry<String, String> chart : BenchCharts.of(bench).entrySet()) {

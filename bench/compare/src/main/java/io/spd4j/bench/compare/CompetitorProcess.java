@@ -15,7 +15,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.LinkedBlockingQueue;
@@ -89,9 +88,7 @@ final class CompetitorProcess implements AutoCloseable {
   void hello() throws UnableException {
     Map<?, ?> hello = ask(Map.of("cmd", "hello"));
     version = String.valueOf(hello.get("version"));
-    rules =
-        ((List<?>) hello.get("rules"))
-            .stream().map(rule -> Rule.valueOf(rule.toString().toUpperCase(Locale.ROOT))).toList();
+    rules = ((List<?>) hello.get("rules")).stream().map(rule -> Rule.of(rule.toString())).toList();
     only = hello.get("only") instanceof Map<?, ?> values ? values : Map.of();
   }
 

@@ -4,6 +4,7 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 
 import io.spd4j.Backend;
 import io.spd4j.bench.contest.Server;
+import io.spd4j.bench.contest.Spd4jContestant;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.InputStreamReader;

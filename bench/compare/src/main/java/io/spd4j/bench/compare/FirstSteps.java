@@ -4,6 +4,7 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 
 import io.spd4j.Backend;
 import io.spd4j.bench.Main;
+import io.spd4j.bench.contest.StepCase;
 import io.spd4j.finetune.cli.Failure;
 import io.spd4j.finetune.cli.VectorModule;
 import io.spd4j.finetune.report.Json;

@@ -1,5 +1,6 @@
 package io.spd4j.bench.compare;
 
+import io.spd4j.bench.contest.StepCase;
 import io.spd4j.finetune.cli.Failure;
 import io.spd4j.finetune.cli.VectorModule;
 import java.util.Collection;

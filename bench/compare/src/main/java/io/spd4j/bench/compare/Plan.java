@@ -2,6 +2,7 @@ package io.spd4j.bench.compare;
 
 import io.spd4j.bench.Select;
 import io.spd4j.bench.Shape;
+import io.spd4j.bench.contest.StepCase;
 import io.spd4j.finetune.cli.Rule;
 import java.util.List;
 import java.util.stream.IntStream;
@@ -66,11 +67,12 @@ record Plan(
   }
 
   private static Stream<StepCase> all(Shape shape, int threads) {
-    return Stream.of(
-        adamw(shape, threads),
-        new StepCase(shape, Rule.L2SP, Select.NONE, threads),
-        spd(shape, threads, Select.NONE),
-        spd(shape, threads, Select.ALL));
+    return Stream.of(Rule.values())
+        .filter(rule -> rule != Rule.L2SP_COUPLED) // one operation more than L2SP
+        .flatMap(rule ->
+            rule == Rule.SPD
+                ? Stream.of(Select.NONE, Select.ALL).map(select -> spd(shape, threads, select))
+                : Stream.of(new StepCase(shape, rule, Select.NONE, threads)));
   }
 
   private static StepCase adamw(Shape shape, int threads) {

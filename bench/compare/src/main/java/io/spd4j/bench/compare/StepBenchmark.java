@@ -3,7 +3,8 @@ package io.spd4j.bench.compare;
 import io.spd4j.Backend;
 import io.spd4j.bench.Select;
 import io.spd4j.bench.Shape;
-import io.spd4j.bench.contest.Values;
+import io.spd4j.bench.contest.Spd4jContestant;
+import io.spd4j.bench.contest.StepCase;
 import io.spd4j.finetune.cli.Failure;
 import io.spd4j.finetune.cli.Rule;
 import java.util.concurrent.TimeUnit;
@@ -44,9 +45,7 @@ public class StepBenchmark {
   @Setup
   public void setUp() throws Failure {
     StepCase step = new StepCase(Shape.parse("one:" + numel), rule, Select.ALL, threads);
-    contestant = new Spd4jContestant(backend);
-    contestant.setup(step.timed());
-    Values.fill(contestant, step.timed());
+    contestant = Spd4jContestant.of(backend, step);
   }
 
   /** Steps once. */

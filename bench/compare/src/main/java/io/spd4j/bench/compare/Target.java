@@ -2,6 +2,7 @@ package io.spd4j.bench.compare;
 
 import io.spd4j.bench.Select;
 import io.spd4j.bench.compare.CaseResult.Entry;
+import io.spd4j.bench.contest.StepCase;
 import io.spd4j.finetune.cli.Rule;
 import java.util.ArrayList;
 import java.util.List;

@@ -40,6 +40,11 @@ public interface Contestant extends AutoCloseable {
   /** The floats of an array, which may be read and written between steps until {@link #close}. */
   MemorySegment array(ArrayKind kind, int tensor);
 
+  /** Sets all elements of an array. */
+  default void fill(ArrayKind kind, int tensor, Values values) {
+    values.fill(kind, tensor, 0, array(kind, tensor));
+  }
+
   /** Puts back what a step uses up; this is not timed. */
   default void beforeStep() {}
 

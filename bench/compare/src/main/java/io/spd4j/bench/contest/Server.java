@@ -11,7 +11,6 @@ import java.io.PrintStream;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.lang.management.ManagementFactory;
-import java.util.LinkedHashMap;
 import java.util.Map;
 
 /**
@@ -95,12 +94,11 @@ public final class Server {
 
   private Map<String, ?> hello() {
     Contestant.Identity identity = contestant.identity();
-    Map<String, Object> answer = new LinkedHashMap<>();
-    answer.put("name", identity.name());
-    answer.put("version", identity.version());
-    answer.put("rules", identity.rules());
-    answer.put("only", identity.only());
-    return answer;
+    return Json.object(
+        "name", identity.name(),
+        "version", identity.version(),
+        "rules", identity.rules(),
+        "only", identity.only());
   }
 
   private Map<String, ?> setUp(Setup wanted) throws Failure {
@@ -128,11 +126,10 @@ public final class Server {
   }
 
   private Map<String, ?> values(int tensor, long from, int count) {
-    Map<String, Object> answer = new LinkedHashMap<>();
-    answer.put("data", slice(ArrayKind.DATA, tensor, from, count));
-    answer.put("exp_avg", slice(ArrayKind.EXP_AVG, tensor, from, count));
-    answer.put("exp_avg_sq", slice(ArrayKind.EXP_AVG_SQ, tensor, from, count));
-    return answer;
+    return Json.object(
+        "data", slice(ArrayKind.DATA, tensor, from, count),
+        "exp_avg", slice(ArrayKind.EXP_AVG, tensor, from, count),
+        "exp_avg_sq", slice(ArrayKind.EXP_AVG_SQ, tensor, from, count));
   }
 
   private float[] slice(ArrayKind kind, int tensor, long from, int count) {

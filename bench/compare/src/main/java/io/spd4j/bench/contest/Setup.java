@@ -2,7 +2,7 @@ package io.spd4j.bench.contest;
 
 import io.spd4j.bench.Select;
 import io.spd4j.finetune.cli.Rule;
-import java.util.LinkedHashMap;
+import io.spd4j.finetune.report.Json;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -31,7 +31,7 @@ public record Setup(
 
   /** Whether the rule needs arrays for the anchors. */
   public boolean needsAnchors() {
-    return anchored && rule != Rule.ADAMW;
+    return anchored && rule.readsAnchor();
   }
 
   /** The arrays of every tensor. */
@@ -50,28 +50,27 @@ public record Setup(
 
   /** The request for it. */
   public Map<String, Object> json() {
-    Map<String, Object> json = new LinkedHashMap<>();
-    json.put("cmd", "setup");
-    json.put("tensors", tensors);
-    json.put("anchored", anchored);
-    json.put("rule", rule);
-    json.put("select", select);
-    json.put("threads", threads);
-    json.put("seed", seed);
-    json.put("step", step);
-    json.put("lr", lr);
-    json.put("beta1", beta1);
-    json.put("beta2", beta2);
-    json.put("eps", eps);
-    json.put("lambda", lambda);
-    return json;
+    return Json.object(
+        "cmd", "setup",
+        "tensors", tensors,
+        "anchored", anchored,
+        "rule", rule,
+        "select", select,
+        "threads", threads,
+        "seed", seed,
+        "step", step,
+        "lr", lr,
+        "beta1", beta1,
+        "beta2", beta2,
+        "eps", eps,
+        "lambda", lambda);
   }
 
   static Setup of(Map<?, ?> json) {
     return new Setup(
         ((List<?>) json.get("tensors")).stream().map(n -> ((Number) n).longValue()).toList(),
         (Boolean) json.get("anchored"),
-        Rule.valueOf(json.get("rule").toString().toUpperCase(Locale.ROOT)),
+        Rule.of(json.get("rule").toString()),
         Select.valueOf(json.get("select").toString().toUpperCase(Locale.ROOT)),
         number(json, "threads").intValue(),
         number(json, "seed").intValue(),

@@ -33,21 +33,26 @@ public final class Values {
     Values values = new Values(setup);
     for (ArrayKind kind : setup.arrays()) {
       for (int i = 0; i < setup.tensors().size(); i++) {
-        values.fill(kind, i, contestant.array(kind, i));
+        contestant.fill(kind, i, values);
       }
     }
   }
 
-  /** Sets all elements of an array, on all processors. */
-  void fill(ArrayKind kind, int tensor, MemorySegment array) {
-    long numel = setup.tensors().get(tensor);
+  /**
+   * Sets elements of an array, on all processors.
+   *
+   * @param first the number of the first element in its tensor
+   * @param part the elements, in memory that any thread may access
+   */
+  void fill(ArrayKind kind, int tensor, long first, MemorySegment part) {
+    long numel = part.byteSize() / Float.BYTES;
     LongStream.range(0, Math.ceilDiv(numel, CHUNK))
         .parallel()
         .forEach(chunk -> {
           long from = chunk * CHUNK;
           float[] values = new float[(int) Math.min(CHUNK, numel - from)];
-          fill(kind, tensor, (int) from, values);
-          MemorySegment.copy(values, 0, array, JAVA_FLOAT, from * Float.BYTES, values.length);
+          fill(kind, tensor, (int) (first + from), values);
+          MemorySegment.copy(values, 0, part, JAVA_FLOAT, from * Float.BYTES, values.length);
         });
   }
 

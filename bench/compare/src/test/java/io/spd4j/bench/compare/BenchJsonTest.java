@@ -9,6 +9,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.spd4j.bench.Cli;
 import io.spd4j.finetune.cli.Failure;
+import io.spd4j.finetune.report.Json;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.nio.file.Files;
@@ -37,7 +38,7 @@ class BenchJsonTest {
   private Path write(String name, Bench bench) throws IOException {
     Path file = folder.resolve(name);
     try (OutputStream out = Files.newOutputStream(file)) {
-      BenchJson.write(bench, out);
+      Json.write(BenchJson.of(bench), out);
     }
     return file;
   }

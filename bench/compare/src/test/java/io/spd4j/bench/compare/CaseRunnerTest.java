@@ -8,6 +8,7 @@ import io.spd4j.bench.Select;
 import io.spd4j.bench.Shape;
 import io.spd4j.bench.compare.CaseResult.Entry;
 import io.spd4j.bench.compare.Competitor.Kind;
+import io.spd4j.bench.contest.StepCase;
 import io.spd4j.finetune.cli.Failure;
 import io.spd4j.finetune.cli.Rule;
 import io.spd4j.finetune.cli.VectorModule;

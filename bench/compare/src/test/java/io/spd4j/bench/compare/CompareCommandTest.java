@@ -10,31 +10,29 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 class CompareCommandTest {
   @TempDir private Path folder;
 
+  private Cli quick(String... options) {
+    String[] command = {"compare", "--quick", "--shape=many:3x5000", "--results=" + folder};
+    Cli run = Cli.run(Stream.concat(Stream.of(command), Stream.of(options)).toArray(String[]::new));
+    assertThat(run.err()).isEmpty();
+    assertThat(run.status()).isZero();
+    return run;
+  }
+
   @Test
   void comparesTheBackends() throws IOException, Failure {
     Cli run =
-        Cli.run(
-            "compare",
-            "--quick",
-            "--shape",
-            "many:3x5000",
-            "--parts",
-            "cases",
-            "--only",
-            "spd4j-(native|vector|scalar)|pytorch-fused",
-            "--python",
-            folder.resolve("no-python").toString(),
-            "--results",
-            folder.toString());
+        quick(
+            "--parts=cases",
+            "--only=spd4j-(native|vector|scalar)|pytorch-fused",
+            "--python=" + folder.resolve("no-python"));
 
-    assertThat(run.err()).isEmpty();
-    assertThat(run.status()).isZero();
     assertThat(run.out()).contains("pytorch-fused      absent: ", "many:3x5000, AdamW, 2 threads");
     assertThat(folder.resolve("bench.md")).content().contains("## many:3x5000, 2 threads");
     assertThat(folder.resolve("bench-many-3x5000.svg")).content().contains("<svg");
@@ -54,19 +52,8 @@ class CompareCommandTest {
 
   @Test
   void timesTheFirstStepsOfFreshJvms() throws IOException, Failure {
-    Cli run =
-        Cli.run(
-            "compare",
-            "--quick",
-            "--shape",
-            "many:3x5000",
-            "--parts",
-            "first",
-            "--results",
-            folder.toString());
+    quick("--parts=first");
 
-    assertThat(run.err()).isEmpty();
-    assertThat(run.status()).isZero();
     assertThat(folder.resolve("bench.md")).content().contains("## The first second");
     Bench bench = BenchJson.read(folder.resolve("bench.json"));
     assertThat(bench.first()).extracting(FirstSteps::name).endsWith("spd4j-vector", "spd4j-scalar");

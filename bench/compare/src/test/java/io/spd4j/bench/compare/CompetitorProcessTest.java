@@ -7,6 +7,7 @@ import io.spd4j.bench.Select;
 import io.spd4j.bench.Shape;
 import io.spd4j.bench.compare.Competitor.Kind;
 import io.spd4j.bench.contest.Setup;
+import io.spd4j.bench.contest.StepCase;
 import io.spd4j.finetune.cli.Rule;
 import java.util.List;
 import java.util.Map;

@@ -7,6 +7,7 @@ import io.spd4j.bench.contest.ArrayKind;
 import io.spd4j.bench.contest.Contestant;
 import io.spd4j.bench.contest.Server;
 import io.spd4j.bench.contest.Setup;
+import io.spd4j.bench.contest.Spd4jContestant;
 import io.spd4j.finetune.cli.Failure;
 import io.spd4j.finetune.cli.Rule;
 import java.io.BufferedReader;

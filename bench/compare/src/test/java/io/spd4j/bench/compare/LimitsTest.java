@@ -9,6 +9,8 @@ import io.spd4j.bench.Shape;
 import io.spd4j.bench.compare.Competitor.Kind;
 import io.spd4j.bench.contest.ArrayKind;
 import io.spd4j.bench.contest.Setup;
+import io.spd4j.bench.contest.Spd4jContestant;
+import io.spd4j.bench.contest.StepCase;
 import io.spd4j.bench.contest.Values;
 import io.spd4j.finetune.cli.Failure;
 import io.spd4j.finetune.cli.Rule;

@@ -8,6 +8,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.spd4j.bench.Select;
 import io.spd4j.bench.Shape;
+import io.spd4j.bench.contest.StepCase;
 import io.spd4j.finetune.cli.Rule;
 import java.util.Arrays;
 import java.util.List;

@@ -4,22 +4,38 @@ import io.spd4j.DecayRule;
 import io.spd4j.L2SP;
 import io.spd4j.SelectiveProjectionDecay;
 import io.spd4j.WeightDecay;
+import java.math.BigDecimal;
 import java.util.Locale;
 import java.util.function.DoubleFunction;
 
-/** The decay rules under the names that they have in traces and on the command line. */
+/**
+ * The decay rules. In lower case a constant's name is the rule's on the command line and in files.
+ */
 public enum Rule {
-  ADAMW("AdamW", WeightDecay::new),
-  L2SP("L2-SP", L2SP::new),
-  L2SP_COUPLED("L2-SP, coupled", lambda -> new L2SP(lambda, true)),
-  SPD("SPD", SelectiveProjectionDecay::new);
+  ADAMW("AdamW", 0.01, false, WeightDecay::new),
+  L2SP("L2-SP", 10, true, L2SP::new),
+  L2SP_COUPLED("L2-SP, coupled", 0.01, true, lambda -> new L2SP(lambda, true)),
+  SPD("SPD", 1, true, SelectiveProjectionDecay::new);
 
   private final String title;
+  private final double lambda;
+  private final boolean readsAnchor;
   private final DoubleFunction<DecayRule> decay;
 
-  Rule(String title, DoubleFunction<DecayRule> decay) {
+  Rule(String title, double lambda, boolean readsAnchor, DoubleFunction<DecayRule> decay) {
     this.title = title;
+    this.lambda = lambda;
+    this.readsAnchor = readsAnchor;
     this.decay = decay;
+  }
+
+  /**
+   * Finds a rule by its name in lower case.
+   *
+   * @throws IllegalArgumentException if there is no such rule
+   */
+  public static Rule of(String name) {
+    return valueOf(name.toUpperCase(Locale.ROOT));
   }
 
   /** The name that its papers use. */
@@ -27,9 +43,24 @@ public enum Rule {
     return title;
   }
 
+  /** The strength λ that it is run with where none is given. */
+  public double lambda() {
+    return lambda;
+  }
+
+  /** Whether it decays towards an anchor, where there is one. */
+  public boolean readsAnchor() {
+    return readsAnchor;
+  }
+
   /** The rule with a strength λ. */
   public DecayRule decay(double lambda) {
     return decay.apply(lambda);
+  }
+
+  /** A strength as people write it: 0.01 and 1, not 1.0. */
+  public static String number(double lambda) {
+    return BigDecimal.valueOf(lambda).stripTrailingZeros().toPlainString();
   }
 
   @Override

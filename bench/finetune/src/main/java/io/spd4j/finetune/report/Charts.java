@@ -1,5 +1,6 @@
 package io.spd4j.finetune.report;
 
+import io.spd4j.finetune.cli.Rule;
 import io.spd4j.finetune.report.ChartStyle.Point;
 import io.spd4j.finetune.report.Figure.Key;
 import io.spd4j.finetune.report.Figure.Panel;
@@ -188,7 +189,7 @@ final class Charts {
             .mapToDouble(Setting::lambda)
             .distinct()
             .sorted()
-            .mapToObj(Setting::number)
+            .mapToObj(Rule::number)
             .toList();
     for (Setting rule : best) {
       ChartStyle.add(
@@ -199,7 +200,7 @@ final class Charts {
           lambda ->
               settings.stream()
                   .filter(s -> s.rule().equals(rule.rule()))
-                  .filter(s -> Setting.number(s.lambda()).equals(lambda))
+                  .filter(s -> Rule.number(s.lambda()).equals(lambda))
                   .map(values)
                   .findFirst()
                   .orElse(new double[0]));

@@ -4,18 +4,38 @@ import com.fasterxml.jackson.core.JsonFactory;
 import com.fasterxml.jackson.core.JsonGenerator;
 import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonToken;
+import com.fasterxml.jackson.core.util.DefaultPrettyPrinter;
 import java.io.IOException;
+import java.io.OutputStream;
 import java.io.StringWriter;
+import java.math.BigDecimal;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 
-/** JSON as maps, lists, strings, numbers, booleans and null. Thread-safe. */
+/**
+ * JSON as maps, lists, strings, numbers, booleans and null. What is written may also hold arrays of
+ * numbers; numbers that JSON does not have (NaN, infinity) become null, and anything else the
+ * string that it prints as. Thread-safe.
+ */
 public final class Json {
   private static final JsonFactory JSON = new JsonFactory();
 
   private Json() {}
+
+  /**
+   * An object with fields in this order.
+   *
+   * @param fields name, value, name, value …; a value may be null
+   */
+  public static Map<String, Object> object(Object... fields) {
+    Map<String, Object> object = new LinkedHashMap<>();
+    for (int i = 0; i < fields.length; i += 2) {
+      object.put((String) fields[i], fields[i + 1]);
+    }
+    return object;
+  }
 
   /**
    * Reads one value.
@@ -33,16 +53,20 @@ public final class Json {
     }
   }
 
-  /**
-   * One value in one line. Besides what {@link #read} returns there may be arrays of long and of
-   * float, which are finite.
-   */
+  /** One value in one line. */
   public static String line(Object tree) throws IOException {
     StringWriter line = new StringWriter();
     try (JsonGenerator json = JSON.createGenerator(line)) {
       write(json, tree);
     }
     return line.toString();
+  }
+
+  /** Writes one value in many lines, and closes the stream. */
+  public static void write(Object tree, OutputStream out) throws IOException {
+    try (JsonGenerator json = JSON.createGenerator(out)) {
+      write(json.setPrettyPrinter(new DefaultPrettyPrinter()), tree);
+    }
   }
 
   private static Object value(JsonParser json) throws IOException {
@@ -88,18 +112,29 @@ public final class Json {
         }
         json.writeEndArray();
       }
+      case int[] array -> json.writeArray(array, 0, array.length);
       case long[] array -> json.writeArray(array, 0, array.length);
+      case double[] array -> {
+        json.writeStartArray();
+        for (double element : array) {
+          write(json, element);
+        }
+        json.writeEndArray();
+      }
       case float[] array -> {
         json.writeStartArray();
         for (float element : array) {
-          json.writeNumber(element);
+          write(json, element);
         }
         json.writeEndArray();
       }
       case Boolean b -> json.writeBoolean(b);
       case Integer n -> json.writeNumber(n);
       case Long n -> json.writeNumber(n);
-      case Double n -> json.writeNumber(n);
+      case BigDecimal n -> json.writeNumber(n.toPlainString());
+      case Float n when Float.isFinite(n) -> json.writeNumber(n);
+      case Number n when Double.isFinite(n.doubleValue()) -> json.writeNumber(n.doubleValue());
+      case Number nan -> json.writeNull();
       default -> json.writeString(tree.toString());
     }
   }

@@ -1,162 +1,69 @@
 package io.spd4j.finetune.report;
 
-import com.fasterxml.jackson.core.JsonFactory;
-import com.fasterxml.jackson.core.JsonGenerator;
-import com.fasterxml.jackson.core.util.DefaultPrettyPrinter;
-import java.io.IOException;
-import java.io.OutputStream;
 import java.util.List;
 import java.util.Map;
 import java.util.function.ToDoubleFunction;
 
-/** All numbers of a report in JSON. Numbers that JSON does not have (NaN, infinity) are null. */
+/** All numbers of a report in JSON. */
 final class JsonReport {
-  private static final JsonFactory JSON = new JsonFactory();
+  private JsonReport() {}
 
-  private final JsonGenerator json;
-
-  private JsonReport(JsonGenerator json) {
-    this.json = json;
+  static Map<String, Object> of(FinetuneReport report) {
+    return Json.object(
+        "title", report.title(),
+        "finished", report.finished(),
+        "machine", report.machine().json(),
+        "settings", report.settings(),
+        "test_sets", report.testSets(),
+        "runs", report.runs().stream().map(run -> run(run, report.testSets())).toList());
   }
 
-  static void write(FinetuneReport report, OutputStream out) throws IOException {
-    try (JsonGenerator json = JSON.createGenerator(out)) {
-      json.setPrettyPrinter(new DefaultPrettyPrinter());
-      new JsonReport(json).report(report);
-    }
-  }
-
-  private void report(FinetuneReport report) throws IOException {
-    json.writeStartObject();
-    json.writeStringField("title", report.title());
-    json.writeStringField("finished", report.finished().toString());
-    json.writeFieldName("machine");
-    report.machine().write(json);
-    json.writeObjectFieldStart("settings");
-    for (Map.Entry<String, Object> setting : report.settings().entrySet()) {
-      json.writeFieldName(setting.getKey());
-      setting(setting.getValue());
-    }
-    json.writeEndObject();
-    strings("test_sets", report.testSets());
-    json.writeArrayFieldStart("runs");
-    for (Run run : report.runs()) {
-      run(run, report.testSets());
-    }
-    json.writeEndArray();
-    json.writeEndObject();
-  }
-
-  private void setting(Object value) throws IOException {
-    switch (value) {
-      case null -> json.writeNull();
-      case Boolean b -> json.writeBoolean(b);
-      case Integer n -> json.writeNumber(n);
-      case Long n -> json.writeNumber(n);
-      case Number n -> number(n.doubleValue());
-      case Map<?, ?> map -> {
-        json.writeStartObject();
-        for (Map.Entry<?, ?> entry : map.entrySet()) {
-          json.writeFieldName(entry.getKey().toString());
-          setting(entry.getValue());
-        }
-        json.writeEndObject();
-      }
-      default -> json.writeString(value.toString());
-    }
-  }
-
-  private void run(Run run, List<String> testSets) throws IOException {
-    json.writeStartObject();
-    json.writeStringField("rule", run.rule());
-    number("lambda", run.lambda());
-    json.writeNumberField("seed", run.seed());
-    json.writeBooleanField("complete", run.complete());
-    json.writeNumberField("planned_steps", run.plannedSteps());
-    json.writeNumberField("steps", run.history().steps().size());
-    json.writeObjectFieldStart("scores");
+  private static Map<String, Object> run(Run run, List<String> testSets) {
+    Map<String, Object> scores = Json.object();
     for (String testSet : testSets) {
       Score score = run.scores().get(testSet);
       if (score != null) {
-        json.writeObjectFieldStart(testSet);
-        json.writeNumberField("correct", score.correct());
-        json.writeNumberField("total", score.total());
-        number("accuracy", score.accuracy());
-        json.writeEndObject();
+        scores.put(
+            testSet,
+            Json.object(
+                "correct", score.correct(),
+                "total", score.total(),
+                "accuracy", score.accuracy()));
       }
     }
-    json.writeEndObject();
-    number("deviation", run.deviation());
-    number("step_ms", run.stepMillis());
-    number("optimizer_ms", run.optimizerMillis());
-    json.writeStringField("weights", run.weights());
-    json.writeFieldName("history");
-    history(run.history());
-    json.writeEndObject();
+    return Json.object(
+        "rule", run.rule(),
+        "lambda", run.lambda(),
+        "seed", run.seed(),
+        "complete", run.complete(),
+        "planned_steps", run.plannedSteps(),
+        "steps", run.history().steps().size(),
+        "scores", scores,
+        "deviation", run.deviation(),
+        "step_ms", run.stepMillis(),
+        "optimizer_ms", run.optimizerMillis(),
+        "weights", run.weights(),
+        "history", history(run.history()));
   }
 
-  private void history(History history) throws IOException {
-    json.writeStartObject();
-    numbers("loss", history, History.Step::loss);
-    numbers("gradient_norm", history, History.Step::gradientNorm);
-    numbers("learning_rate", history, History.Step::learningRate);
-    numbers("step_ms", history, History.Step::stepMillis);
-    numbers("optimizer_ms", history, History.Step::optimizerMillis);
-    strings("layers", history.layers());
-    json.writeArrayFieldStart("deviations");
-    for (History.Deviation deviation : history.deviations()) {
-      json.writeStartObject();
-      json.writeNumberField("step", deviation.step());
-      json.writeArrayFieldStart("layers");
-      for (double norm : deviation.layers()) {
-        number(norm);
-      }
-      json.writeEndArray();
-      json.writeEndObject();
-    }
-    json.writeEndArray();
-    json.writeObjectFieldStart("stopped_early");
-    for (Map.Entry<String, Integer> layer : history.stopped().entrySet()) {
-      json.writeNumberField(layer.getKey(), layer.getValue());
-    }
-    json.writeEndObject();
-    strings("tensors", history.tensors());
-    json.writeArrayFieldStart("selected");
-    for (History.Step step : history.steps()) {
-      int[] selected = step.selected().stream().toArray();
-      json.writeArray(selected, 0, selected.length);
-    }
-    json.writeEndArray();
-    json.writeEndObject();
+  private static Map<String, Object> history(History history) {
+    return Json.object(
+        "loss", numbers(history, History.Step::loss),
+        "gradient_norm", numbers(history, History.Step::gradientNorm),
+        "learning_rate", numbers(history, History.Step::learningRate),
+        "step_ms", numbers(history, History.Step::stepMillis),
+        "optimizer_ms", numbers(history, History.Step::optimizerMillis),
+        "layers", history.layers(),
+        "deviations",
+            history.deviations().stream()
+                .map(d -> Json.object("step", d.step(), "layers", d.layers()))
+                .toList(),
+        "stopped_early", history.stopped(),
+        "tensors", history.tensors(),
+        "selected", history.steps().stream().map(s -> s.selected().stream().toArray()).toList());
   }
 
-  private void strings(String name, List<String> values) throws IOException {
-    json.writeArrayFieldStart(name);
-    for (String value : values) {
-      json.writeString(value);
-    }
-    json.writeEndArray();
-  }
-
-  private void numbers(String name, History history, ToDoubleFunction<History.Step> value)
-      throws IOException {
-    json.writeArrayFieldStart(name);
-    for (History.Step step : history.steps()) {
-      number(value.applyAsDouble(step));
-    }
-    json.writeEndArray();
-  }
-
-  private void number(String name, double value) throws IOException {
-    json.writeFieldName(name);
-    number(value);
-  }
-
-  private void number(double value) throws IOException {
-    if (Double.isFinite(value)) {
-      json.writeNumber(value);
-    } else {
-      json.writeNull();
-    }
+  private static double[] numbers(History history, ToDoubleFunction<History.Step> value) {
+    return history.steps().stream().mapToDouble(value).toArray();
   }
 }

@@ -1,10 +1,10 @@
 package io.spd4j.finetune.report;
 
-import com.fasterxml.jackson.core.JsonGenerator;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Map;
 
 /**
  * Where a job ran.
@@ -33,13 +33,8 @@ public record Machine(String cpu, int cores, String jdk, String os) {
   }
 
   /** As an object with these fields. */
-  public void write(JsonGenerator json) throws IOException {
-    json.writeStartObject();
-    json.writeStringField("cpu", cpu);
-    json.writeNumberField("cores", cores);
-    json.writeStringField("jdk", jdk);
-    json.writeStringField("os", os);
-    json.writeEndObject();
+  public Map<String, Object> json() {
+    return Json.object("cpu", cpu, "cores", cores, "jdk", jdk, "os", os);
   }
 
   /** The first "model name" of a cpuinfo file; there is none on ARM, and no file but on Linux. */

@@ -41,7 +41,7 @@ public final class ReportFiles {
    */
   public static Written write(Path folder, String name, FinetuneReport report) throws Failure {
     Path json = folder.resolve(name + ".json");
-    write(json, out -> JsonReport.write(report, out));
+    write(json, out -> Json.write(JsonReport.of(report), out));
     HtmlReport page = HtmlReport.of(report);
     Path html = folder.resolve(name + ".html");
     write(html, out -> out.write(page.html().getBytes(StandardCharsets.UTF_8)));

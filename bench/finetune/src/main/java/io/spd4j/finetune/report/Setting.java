@@ -1,6 +1,6 @@
 package io.spd4j.finetune.report;
 
-import java.math.BigDecimal;
+import io.spd4j.finetune.cli.Rule;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -49,12 +49,7 @@ record Setting(String rule, double lambda, List<Run> runs) {
   }
 
   static String label(String rule, double lambda) {
-    return rule + ", λ = " + number(lambda);
-  }
-
-  /** 0.01 and 1, not 1.0. */
-  static String number(double value) {
-    return BigDecimal.valueOf(value).stripTrailingZeros().toPlainString();
+    return rule + ", λ = " + Rule.number(lambda);
   }
 
   /** The runs that results are taken from. */

@@ -101,7 +101,7 @@ class JsonReportTest {
 
   private static byte[] json(FinetuneReport report) throws IOException {
     ByteArrayOutputStream out = new ByteArrayOutputStream();
-    JsonReport.write(report, out);
+    Json.write(JsonReport.of(report), out);
     return out.toByteArray();
   }
 }

@@ -1,6 +1,5 @@
 package io.spd4j.finetune.report;
 
-import io.spd4j.finetune.cli.Rule;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.BitSet;

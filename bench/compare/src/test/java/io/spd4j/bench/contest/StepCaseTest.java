@@ -1,4 +1,4 @@
-package io.spd4j.bench.compare;
+package io.spd4j.bench.contest;
 
 import static org.assertj.core.api.Assertions.assertThat;
 

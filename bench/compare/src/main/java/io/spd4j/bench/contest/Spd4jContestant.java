@@ -1,0 +1,180 @@
+package io.spd4j.bench.contest;
+
+import io.spd4j.Adam;
+import io.spd4j.Backend;
+import io.spd4j.Diagnostics;
+import io.spd4j.Parameter;
+import io.spd4j.ParameterGroup;
+import io.spd4j.cuda.CudaException;
+import io.spd4j.cuda.CudaStream;
+import io.spd4j.finetune.cli.Failure;
+import io.spd4j.finetune.cli.Rule;
+import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
+import java.util.EnumMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.stream.IntStream;
+
+/** Our own step, with one of its backends. */
+public final class Spd4jContestant implements Contestant {
+  private final Backend backend;
+  private final Map<ArrayKind, List<MemorySegment>> arrays = new EnumMap<>(ArrayKind.class);
+  private Setup setup;
+  private ArrayMemory memory;
+  private Adam adam;
+
+  /**
+   * @param backend null: the library's choice for the host's memory
+   */
+  public Spd4jContestant(Backend backend) {
+    this.backend = backend;
+  }
+
+  /**
+   * Sets one up for steps that can be timed.
+   *
+   * @param backend null: the library's choice for the host's memory
+   * @throws Failure if the backend is not available; the message says why
+   * @throws CudaException if there is not enough memory on the device, or CUDA fails
+   */
+  public static Spd4jContestant of(Backend backend, StepCase step) throws Failure {
+    Spd4jContestant contestant = new Spd4jContestant(backend);
+    boolean ready = false;
+    try {
+      contestant.setup(step.timed());
+      Values.fill(contestant, step.timed());
+      ready = true;
+      return contestant;
+    } catch (IllegalArgumentException | IllegalStateException unavailable) {
+      throw Failure.ofInput(unavailable.getMessage());
+    } finally {
+      if (!ready) {
+        contestant.close();
+      }
+    }
+  }
+
+  @Override
+  public Identity identity() {
+    Backend.Availability here =
+        Backend.availability().stream()
+            .filter(candidate -> candidate.backend() == backend)
+            .findFirst()
+            .orElseThrow();
+    if (!here.available()) {
+      throw new UnsatisfiedLinkError(here.reason());
+    }
+    return new Identity(
+        "spd4j-" + backend.id(),
+        "spd4j " + Diagnostics.version() + ", " + here.reason(),
+        List.of(Rule.values()),
+        Map.of());
+  }
+
+  @Override
+  public void setup(Setup setup) throws Failure {
+    this.setup = setup;
+    memory = new ArrayMemory(backend);
+    for (ArrayKind kind : setup.arrays()) {
+      arrays.put(kind, allocate());
+    }
+    ParameterGroup group =
+        ParameterGroup.builder()
+            .lr(setup.lr())
+            .betas(setup.beta1(), setup.beta2())
+            .eps(setup.eps())
+            .decay(setup.rule().decay(setup.lambda()))
+            .parameters(
+                IntStream.range(0, setup.tensors().size()).mapToObj(this::parameter).toList())
+            .build();
+    adam = memory.adam().group(group).threads(setup.threads()).build();
+  }
+
+  /** Arrays of one kind lie together, as a trainer would have them. */
+  private List<MemorySegment> allocate() {
+    long bytes = setup.tensors().stream().mapToLong(Spd4jContestant::alignedSize).sum();
+    MemorySegment all = memory.allocate(bytes);
+    List<MemorySegment> parts = new ArrayList<>();
+    long at = 0;
+    for (long numel : setup.tensors()) {
+      parts.add(all.asSlice(at, numel * Float.BYTES));
+      at += alignedSize(numel);
+    }
+    return parts;
+  }
+
+  private static long alignedSize(long numel) {
+    return Math.ceilDiv(numel * Float.BYTES, ArrayMemory.ALIGNMENT) * ArrayMemory.ALIGNMENT;
+  }
+
+  private Parameter parameter(int tensor) {
+    return Parameter.builder("tensor " + tensor, arrays.get(ArrayKind.DATA).get(tensor))
+        .gradient(arrays.get(ArrayKind.GRADIENT).get(tensor))
+        .anchor(setup.needsAnchors() ? arrays.get(ArrayKind.ANCHOR).get(tensor) : null)
+        .moments(
+            arrays.get(ArrayKind.EXP_AVG).get(tensor), arrays.get(ArrayKind.EXP_AVG_SQ).get(tensor))
+        .step(setup.step())
+        .build();
+  }
+
+  /** The floats of an array; on a device a copy of them. */
+  @Override
+  public MemorySegment array(ArrayKind kind, int tensor) {
+    return memory.output(arrays.get(kind).get(tensor));
+  }
+
+  @Override
+  public void fill(ArrayKind kind, int tensor, Values values) {
+    memory.fill(
+        arrays.get(kind).get(tensor),
+        (offset, part) -> values.fill(kind, tensor, offset / Float.BYTES, part));
+  }
+
+  /** The optimizer, once it is set up. */
+  public Adam adam() {
+    return adam;
+  }
+
+  /** The stream of a device's steps; null on the host. */
+  public CudaStream stream() {
+    return memory.stream();
+  }
+
+  @Override
+  public void step() {
+    adam.step();
+  }
+
+  /**
+   * Frees what was set up.
+   *
+   * @throws IllegalStateException if SPD did not select in every step what the set-up says
+   */
+  @Override
+  public void close() {
+    if (memory == null) {
+      return;
+    }
+    Optional<String> fault = adam == null ? Optional.empty() : fault();
+    if (adam != null) {
+      adam.close();
+    }
+    memory.close();
+    memory = null;
+    adam = null;
+    arrays.clear();
+    if (fault.isPresent()) {
+      throw new IllegalStateException(fault.get());
+    }
+  }
+
+  /** What SPD did in some step that the set-up does not say; empty if there was no such thing. */
+  public Optional<String> fault() {
+    return adam.spdReports().stream()
+        .filter(report -> !setup.select().agrees(report))
+        .map(report -> "select " + setup.select() + " does not hold: " + report)
+        .findFirst();
+  }
+}
