@@ -1,6 +1,6 @@
-# The front door. `make finetune` and `make test` do all the set-up there is.
+# Run `make` for a list of the targets. `make finetune` and `make test` need no set-up before them.
 
-# --- A JDK of 22 or later: JAVA_HOME, then the java on the path, then the usual places, the newest first. -------------
+# --- Finds a JDK 22 or later: JAVA_HOME, then the java on the PATH, then the usual places, newest first. --------------
 define find_jdk
 for d in "$$JAVA_HOME" "$$(dirname "$$(dirname "$$(readlink -f "$$(command -v java)")")")" \
   $$(ls -d /usr/lib/jvm/* /usr/lib64/jvm/* /usr/java/* /opt/*jdk* /opt/java/* "$$HOME"/.sdkman/candidates/java/* \
@@ -11,11 +11,11 @@ done
 endef
 JDK = $(eval JDK := $$(shell $$(find_jdk)))$(JDK)
 MVN = JAVA_HOME='$(JDK)' mvn -B -ntp
-# From 24 on the JVM warns of what protobuf does; older ones do not know the flag.
+# Allows protobuf's unsafe memory access, of which JDK 24 and later warn. Older JDKs do not know the flag.
 JDK_VERSION = $(shell sed -n 's/^JAVA_VERSION="\([0-9]*\).*/\1/p' '$(JDK)/release')
 QUIET = $(shell [ "$(JDK_VERSION)" -lt 24 ] || echo --sun-misc-unsafe-memory-access=allow)
 JAVA = '$(JDK)/bin/java' --add-modules jdk.incubator.vector --enable-native-access=ALL-UNNAMED $(QUIET)
-# oneDNN's idle threads wait in a loop before they sleep, and in libgomp's default so long that the optimizer's starve.
+# oneDNN's idle threads spin before they sleep; by libgomp's default so long that the optimizer's threads starve.
 export GOMP_SPINCOUNT ?= 10000
 FINETUNE = $(JAVA) -jar bench/finetune/target/spd4j-finetune.jar
 BENCH = $(JAVA) -jar bench/compare/target/spd4j-bench.jar
@@ -31,7 +31,7 @@ endif
 CC_FOUND := $(shell command -v $(firstword $(CC)) 2>/dev/null)
 
 WARNINGS := -Wall -Wextra -Werror
-# One rounding an operation, on every compiler; sqrtf need not set errno.
+# Each operation is rounded once, by every compiler. sqrtf need not set errno.
 NUMERICS := -ffp-contract=off -fno-math-errno
 CFLAGS := -std=c11 -O3 -fPIC -fvisibility=hidden $(WARNINGS) $(NUMERICS) -Inative/include -Inative/cpu
 TIERS := baseline
@@ -46,16 +46,16 @@ COMMON := $(filter-out $(KERNELS),$(basename $(notdir $(wildcard native/cpu/*.c)
 HEADERS := $(wildcard native/include/*.h native/cpu/*.h)
 OBJECTS := $(foreach t,$(TIERS),$(KERNELS:%=target/obj/%-$(t).o)) $(COMMON:%=target/obj/%.o)
 
-# --- The CUDA library, where nvcc is. It holds the CUDA runtime: only the driver is needed where it runs. --------------
+# --- The CUDA library, if there is an nvcc. It contains the CUDA runtime, so users need only the driver. --------------
 NVCC_FOUND := $(firstword $(shell command -v nvcc $(CUDA_HOME)/bin/nvcc /usr/local/cuda/bin/nvcc 2>/dev/null))
-# Of CUDA 13 or later, and on good terms with the C++ compiler.
+# nvcc must be of CUDA 13 or later and accept the C++ compiler.
 NVCC := $(if $(NVCC_FOUND),$(shell mkdir -p target/obj && \
   printf '\043if CUDART_VERSION < 13000\n\043error\n\043endif\n' > target/obj/nvcc.cu && \
   $(NVCC_FOUND) -E target/obj/nvcc.cu > /dev/null 2>&1 && echo $(NVCC_FOUND)))
 CUDA_LIBRARY := $(dir $(LIBRARY))libspd4j_cuda.so
 CUDA_KERNELS := $(patsubst native/cuda/%.cu,%,$(wildcard native/cuda/*.cu))
 CUDA_HEADERS := $(wildcard native/include/*.h native/cuda/*.h native/cuda/*.cuh)
-# Machine code for those of these that this nvcc knows, and PTX of the newest for what comes after.
+# Machine code for each of these architectures that nvcc knows, and PTX of the newest of them for later GPUs.
 CUDA_ARCHS := $(if $(NVCC),$(filter $(shell $(NVCC) --list-gpu-arch | sed 's/compute_//'),80 86 89 90 100))
 NVCC_FLAGS = -std=c++17 -O3 -fmad=false -prec-div=true -prec-sqrt=true -ftz=false -Inative/include -Inative/cuda \
   $(foreach a,$(CUDA_ARCHS),-gencode arch=compute_$(a),code=sm_$(a)) \
@@ -64,12 +64,12 @@ NVCC_FLAGS = -std=c++17 -O3 -fmad=false -prec-div=true -prec-sqrt=true -ftz=fals
 CUDA_RUNTIME = $(firstword $(wildcard $(addsuffix /libcudart_static.a,$(shell \
   $(NVCC) --dryrun -shared a.o 2>&1 | sed -n 's/^.*LIBRARIES=//p' | tr -d '"' | sed 's/-L//g'))))
 
-# Each C test runs twice: with sanitizers, and with the very objects of the library, whose loops are vectorized.
+# Each C test runs twice: with sanitizers, and with the library's own object files, whose loops are vectorized.
 C_TESTS := $(basename $(notdir $(wildcard native/test/test_*.c)))
 C_TEST_SHARED := model reference
 C_TEST_HEADERS := $(HEADERS) $(wildcard native/test/*.h)
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all
-# -O1 vectorizes nothing, and clang reports each loop that was meant to be.
+# -O1 does not vectorize, and clang warns of each loop that asks for it.
 SANITIZE_CFLAGS = $(CFLAGS) -g -O1 -Wno-pass-failed @target/c-obj/sanitize
 
 .PHONY: native cuda no-cuda native-test ptx-test bindings jar test cpu-caps replay finetune bench peers train-step release format clean jdk
@@ -79,34 +79,34 @@ SANITIZE_CFLAGS = $(CFLAGS) -g -O1 -Wno-pass-failed @target/c-obj/sanitize
 help:
 	@echo "make finetune  build everything and fine-tune MiniLM on real mail with AdamW, L2-SP and SPD (ARGS=--help: options)"
 	@echo "make test      build everything and run every test"
-	@echo "make cpu-caps  run what computes with oneDNN as on lesser CPUs, and our kernels in each tier that this CPU has"
+	@echo "make cpu-caps  test oneDNN as on older CPUs, and our kernels in each tier that this CPU can run"
 	@echo "make replay    replay recorded PyTorch traces on every backend"
-	@echo "make bench     time steps side by side with plain C and other libraries (QUICK=1: for three minutes)"
-	@echo "make peers     fetch the Java libraries that make bench can compare with (1 GB)"
+	@echo "make bench     time steps side by side with plain C and other libraries (QUICK=1: under three minutes)"
+	@echo "make peers     download the Java libraries that make bench can compare with (1 GB)"
 	@echo "make train-step  time whole training steps (ARGS=--profile: where the time goes)"
-	@echo "make jar       build and install, no tests"
-	@echo "make native    the native libraries       make cuda      the CUDA library alone"
-	@echo "make cuda-test the CUDA kernels' test for a GPU (bench/cuda.sh runs it)"
-	@echo "make release   the jars to publish, with natives in a jar for each platform (URL=https://...: the project's address)"
-	@echo "make cross-test  the C tests for aarch64, under qemu"
-	@echo "make bindings  jextract's output again"
-	@echo "make format    google-java-format         make clean     remove what was built"
+	@echo "make jar       build and install without tests"
+	@echo "make native    build the native libraries  make cuda      build only the CUDA library"
+	@echo "make cuda-test build the CUDA kernels' test for a GPU (bench/cuda.sh runs it)"
+	@echo "make release   build the jars to publish, with natives in a jar for each platform (URL=https://...: the project's address)"
+	@echo "make cross-test  run the C tests for aarch64 under qemu"
+	@echo "make bindings  regenerate jextract's output"
+	@echo "make format    format the Java code        make clean     remove all build output"
 
 jdk:
-	@[ -n '$(JDK)' ] || { echo "spd4j needs a JDK of version 22 or later: install one or set JAVA_HOME to it" >&2; exit 1; }
-	@command -v mvn >/dev/null || { echo "spd4j needs Maven (mvn) of version 3.8 or later on the path" >&2; exit 1; }
+	@[ -n '$(JDK)' ] || { echo "spd4j needs JDK 22 or later: install one, or set JAVA_HOME to one" >&2; exit 1; }
+	@command -v mvn >/dev/null || { echo "spd4j needs Maven 3.8 or later: mvn must be on the PATH" >&2; exit 1; }
 
 ifeq ($(CC_FOUND),)
 native native-test:
 	@rm -rf target/native target/classes/META-INF/native
-	@echo "spd4j: no C compiler found (gcc or clang): going on without the native library" >&2
+	@echo "spd4j: no C compiler found (gcc or clang): continuing without the native library" >&2
 else
 native: $(LIBRARY) $(if $(NVCC),cuda,no-cuda)
 native-test: $(C_TESTS:%=target/c-test/%) $(C_TESTS:%=target/c-test/%-shipped) | $(if $(NVCC),ptx-test)
 	@for t in $^; do echo "== $$t" && $$t || exit 1; done
 endif
 
-# What the objects were built with: another compiler builds them anew.
+# The compilers that the objects were built with. If one changes, the objects are rebuilt.
 COMPILER := target/obj/compiler
 $(shell mkdir -p target/obj && echo '$(CC) $(NVCC) $(if $(NVCC),$(shell $(NVCC) --version | tail -1))' > $(COMPILER).now && \
   cmp -s $(COMPILER).now $(COMPILER) || mv $(COMPILER).now $(COMPILER))
@@ -116,26 +116,26 @@ $(LIBRARY): $(OBJECTS)
 	@echo "ld $@"
 	@$(CC) -shared -o $@ $^ -lm
 
-NO_NVCC := $(if $(NVCC_FOUND),$(NVCC_FOUND) is older than CUDA 13 or refuses the C++ compiler,no nvcc was found)
+NO_NVCC := $(if $(NVCC_FOUND),$(NVCC_FOUND) is older than CUDA 13 or rejects the C++ compiler,no nvcc was found)
 ifeq ($(NVCC),)
 cuda:
-	@echo "spd4j needs CUDA 13 for the CUDA library: $(NO_NVCC) (the path, CUDA_HOME and /usr/local/cuda count)" >&2; exit 1
+	@echo "spd4j needs CUDA 13 or later to build the CUDA library: $(NO_NVCC) (searched PATH, CUDA_HOME and /usr/local/cuda)" >&2; exit 1
 no-cuda:
 	@rm -f $(CUDA_LIBRARY) target/classes/META-INF/native/$(OS)-$(ARCH)/$(notdir $(CUDA_LIBRARY))
-	@echo "spd4j: $(NO_NVCC): going on without the CUDA library" >&2
+	@echo "spd4j: $(NO_NVCC): continuing without the CUDA library" >&2
 else
 cuda: $(CUDA_LIBRARY)
 endif
 
-# Stripped: nvcc's own symbols have the number of its process in their names, and each build would be another one.
+# Stripped, because the names of nvcc's own symbols contain its process id, which would make every build different.
 $(CUDA_LIBRARY): $(CUDA_KERNELS:%=target/cuda-obj/%.o) target/cuda-obj/runtime.o target/cuda-obj/libcudart.a
 	@mkdir -p $(@D)
 	@echo "nvcc $@"
 	@$(NVCC) -shared -cudart none $^ -o $@ -lpthread -ldl -lrt \
 	  -Xcompiler -static-libstdc++,-static-libgcc -Xlinker -Bsymbolic,--exclude-libs,ALL,--strip-all
 
-# The static CUDA runtime's symbols are hidden and cannot be exported. Those that Java calls are renamed in a copy of it
-# (cudaMalloc becomes runtime_cudaMalloc), and each name is given to a jump there instead.
+# The static CUDA runtime's symbols are hidden and cannot be exported. In a copy of it the functions that Java calls are
+# renamed (cudaMalloc becomes runtime_cudaMalloc), and each original name is exported as a jump to the renamed function.
 target/cuda-obj/libcudart.a: jextract/cudart.includes $(COMPILER) Makefile
 	@mkdir -p $(@D)
 	@sed -n 's/^--include-function \(.*\)/\1 runtime_\1/p' $< > target/cuda-obj/renamed
@@ -151,7 +151,7 @@ target/cuda-obj/%.o: native/cuda/%.cu $(CUDA_HEADERS) $(COMPILER) Makefile
 	@echo "nvcc $<"
 	@$(NVCC) $(NVCC_FLAGS) -c $< -o $@
 
-# The contract in PTX: nothing fused, approximate or flushed to zero, though these flags would allow to fuse.
+# Checks the numerics contract in PTX: nothing is fused, approximate or flushed to zero, though the flags allow fusing.
 ptx-test: $(CUDA_KERNELS:%=target/cuda-obj/%.ptx)
 	@echo "== $@"
 	@! grep -nE '(fma|mad)\.[a-z.]*f(32|64)|\.ftz|\.approx' $^
@@ -177,12 +177,12 @@ target/obj/%.o: native/cpu/%.c $(HEADERS) $(COMPILER) Makefile
 	@echo "cc $<"
 	@$(CC) $(CFLAGS) -c $< -o $@
 
-# What the compiler can sanitize: its own arguments, in a file.
+# A file with the compiler's sanitizer flags; empty if it has no sanitizers.
 target/c-obj/sanitize: $(COMPILER) Makefile
 	@mkdir -p $(@D)
 	@echo 'int main(void) { return 0; }' > $@.c
 	@if $(CC) $(SANITIZE) $@.c -o $@.out 2>/dev/null && $@.out 2>/dev/null; then echo '$(SANITIZE)' > $@; \
-	else : > $@; echo "spd4j: $(CC) comes without sanitizers: the C tests run without them" >&2; fi
+	else : > $@; echo "spd4j: $(CC) has no sanitizers: the C tests run without them" >&2; fi
 
 target/c-obj/%.o: native/cpu/%.c $(HEADERS) target/c-obj/sanitize
 	@$(CC) $(SANITIZE_CFLAGS) -c $< -o $@
@@ -204,8 +204,8 @@ target/c-test/%: $(C_TEST_SHARED:%=target/c-obj/%.o) target/c-obj/%.o $(OBJECTS:
 	@echo "cc native/test/$*.c with sanitizers"
 	@$(CC) @target/c-obj/sanitize $^ -o $@ -lm -pthread
 
-# --- The CUDA tests: on the host for everybody, and with nvcc for a machine with a GPU. --------------------------------
-# The same kernels as C++ over an emulation of the CUDA runtime, for the tests in C and in Java.
+# --- The CUDA tests: emulated on the host, and built with nvcc for a machine with a GPU. ------------------------------
+# The CUDA kernels compiled as C++, with an emulated CUDA runtime, for the tests in C and in Java.
 CUDA_ON_HOST := target/cuda-on-host/libspd4j_cuda.so
 CUDA_ON_HOST_OBJECTS := $(CUDA_KERNELS:%=%.o) \
   $(patsubst native/test/cuda_on_host/%.cpp,%.o,$(wildcard native/test/cuda_on_host/*.cpp))
@@ -223,14 +223,14 @@ CXXFLAGS := -std=c++17 -O2 -fPIC -fvisibility=hidden $(WARNINGS) $(NUMERICS) -In
 ifeq ($(CXX_FOUND),)
 cuda-on-host:
 	@rm -rf target/cuda-on-host
-	@echo "spd4j: no C++ compiler found (g++ or clang++, on Linux): going on without the CUDA tests" >&2
+	@echo "spd4j: no C++ compiler found (g++ or clang++, on Linux): continuing without the CUDA tests" >&2
 else
 cuda-on-host: $(CUDA_ON_HOST)
 native-test: $(CUDA_TESTS:%=target/cuda-on-host/sanitized/%) $(CUDA_TESTS:%=target/cuda-on-host/plain/%)
 endif
 test: cuda-on-host
 
-# What compute-sanitizer does not see: races between thread blocks.
+# Finds races between thread blocks, which compute-sanitizer does not see.
 cuda-races: target/cuda-on-host/threads/test_cuda
 	$<
 
@@ -238,7 +238,7 @@ $(CUDA_ON_HOST): $(CUDA_ON_HOST_OBJECTS:%=target/cuda-on-host/plain/%)
 	@echo "ld $@"
 	@$(CXX) -shared $^ -o $@ -pthread
 
-# A folder, what to compile with beyond CXXFLAGS, how the C objects end that it is linked with.
+# Arguments: a folder, compiler flags besides CXXFLAGS, and the suffix of the C objects to link with.
 define cuda_on_host_variant
 $(foreach source,native/cuda/%.cu native/test/cuda_on_host/%.cpp native/test/%.cpp,
 target/cuda-on-host/$(1)/%.o: $(source) $(CUDA_TEST_HEADERS) $(COMPILER) target/c-obj/sanitize Makefile
@@ -255,7 +255,7 @@ $(eval $(call cuda_on_host_variant,plain,,-shipped))
 $(eval $(call cuda_on_host_variant,sanitized,-g -O1 @target/c-obj/sanitize))
 $(eval $(call cuda_on_host_variant,threads,-g -O1 -fsanitize=thread,-shipped))
 
-# For a GPU: the shipped kernels. Run it by itself and under compute-sanitizer's memcheck and racecheck.
+# Tests the shipped kernels on a GPU. Run it by itself and under compute-sanitizer's memcheck and racecheck.
 cuda-test: target/cuda-test/test_cuda
 
 target/cuda-test/test_cuda: native/test/test_cuda.cpp $(CUDA_KERNELS:%=target/cuda-obj/%.o) \
@@ -264,7 +264,7 @@ target/cuda-test/test_cuda: native/test/test_cuda.cpp $(CUDA_KERNELS:%=target/cu
 	@echo "nvcc $@"
 	@$(NVCC) $(NVCC_FLAGS) $(filter %.cpp %.o,$^) -o $@
 
-# --- For aarch64, on another machine: this Makefile again, in a folder where all that it builds is for aarch64. --------
+# --- aarch64, cross-compiled: runs this Makefile again in a folder that holds only aarch64 output. --------------------
 CROSS ?= aarch64-linux-gnu-gcc
 CROSS_FOUND := $(shell command -v $(firstword $(CROSS)) 2>/dev/null)
 CROSS_MAKE = $(MAKE) -s --no-print-directory -C target/aarch64 OS=linux ARCH=aarch64 CC='$(CROSS)' CXX= NVCC_FOUND=
@@ -282,23 +282,23 @@ target/aarch64/Makefile:
 
 ifeq ($(and $(CROSS_FOUND),$(shell command -v $(firstword $(QEMU)) 2>/dev/null)),)
 cross-test:
-	@echo "spd4j: cross-test is skipped: it takes $(firstword $(CROSS)) and $(firstword $(QEMU))" >&2
+	@echo "spd4j: cross-test is skipped: it needs $(firstword $(CROSS)) and $(firstword $(QEMU))" >&2
 else
 cross-test: target/aarch64/Makefile
 	@$(CROSS_MAKE) $(C_TESTS:%=target/c-test/%-shipped)
 	@for t in $(C_TESTS:%=target/aarch64/target/c-test/%-shipped); do echo "== $$t" && $(QEMU) $$t || exit 1; done
 endif
 
-# What goes into the jar of each platform.
+# Collects the files of each platform's native jar.
 release-natives: native $(if $(CROSS_FOUND),cross)
 	@rm -rf target/release
 	@for natives in $(dir $(LIBRARY) $(if $(CROSS_FOUND),target/aarch64/$(CROSS_LIBRARY))); do \
 	  [ ! -d $$natives ] || { jar=target/release/$$(basename $$natives)/META-INF && \
 	  mkdir -p $$jar/native && cp LICENSE $$jar && cp -r $$natives $$jar/native; } || exit 1; done
 	@for platform in linux-x86_64 linux-aarch64; do [ -d target/release/$$platform ] || \
-	  echo "spd4j: no C compiler for $$platform was found (CROSS= names one for aarch64): the release goes on without" >&2; done
+	  echo "spd4j: no C compiler for $$platform was found (CROSS= names one for aarch64): the release continues without it" >&2; done
 
-# --- Plain C loops that `make bench` holds the steps against, compiled as anybody would. -------------------------------
+# --- Plain C loops, compiled as most users would, that `make bench` compares the steps with. --------------------------
 LIMITS := target/bench/limits
 LOOPS_CFLAGS := -std=c11 -O3 -fno-math-errno $(WARNINGS)
 
@@ -334,8 +334,8 @@ test: jdk native-test limits
 
 TRACES := $(filter-out %/minilm_batch.safetensors,$(wildcard src/test/resources/reference/*.safetensors))
 
-# oneDNN's operations, and a model made of them, as on lesser CPUs. Our own kernels have tests that run each tier that this
-# CPU has: the C tests do, and AllKernels in Java's.
+# Tests oneDNN's operations, and a model made of them, as on older CPUs. The tests of our own kernels run each tier that
+# this CPU has: the C tests themselves, and the Java tests through AllKernels.
 CPU_CAPS := SSE41 AVX2 AVX512_CORE AVX512_CORE_BF16 DEFAULT
 
 cpu-caps: native-test jar
@@ -343,7 +343,7 @@ cpu-caps: native-test jar
 	  $(MVN) surefire:test -Dtest='io.spd4j.onednn.*Test' && \
 	  $(MVN) -f bench/finetune/pom.xml surefire:test -Dtest='io.spd4j.finetune.minilm.*Test,TrainerTest' || exit 1; done
 
-# From nothing but native objects: Maven takes jars and Javadoc of earlier builds for up to date.
+# Removes all earlier output but native objects: Maven would take old jars and Javadoc to be up to date.
 release: jdk
 	@rm -rf target/classes target/reports target/maven-* target/*.jar
 	$(MVN) -P release package -DskipTests $(if $(URL),-Dspd4j.url='$(URL)')
@@ -356,7 +356,7 @@ replay: jar
 finetune: jar
 	$(FINETUNE) finetune $(ARGS)
 
-# QUICK=1: under three minutes. PYTHON: one that has torch. ARGS=--help: everything else.
+# QUICK=1: takes under three minutes. PYTHON: a Python with torch. ARGS=--help: lists all other options.
 PYTHON ?= python3
 bench: jar limits
 	$(BENCH) compare $(if $(QUICK),--quick) --python '$(PYTHON)' $(ARGS)

@@ -1,6 +1,6 @@
 /*
- * The sums of a tensor: block b goes to lane b mod TENSOR_LANES, each lane adds in index order, and the lanes meet in
- * halves (native/NUMERICS.md).
+ * SPD's decision on a tensor. The equations and the paper are in decision.h. The sums of a tensor: block b goes to lane
+ * b mod TENSOR_LANES, each lane adds in index order, and the lanes are added in halves (native/NUMERICS.md).
  */
 #include "decision.h"
 #include "kernels.h"

@@ -1,24 +1,24 @@
-/* From a run of blocks to the kernels of one tier. */
+/* Checks a run of blocks and hands it to the kernels of one tier. */
 #include "kernels.h"
 
 /*
- * Projects 32 blocks at a time: the newest stretch first, as it is still cached; forwards inside it, so that prefetching
- * works.
+ * Projects 32 blocks at a time: the newest stretch first, as it is still cached; forwards inside it, so that
+ * prefetching works.
  */
 enum { STRETCH = 32 };
 
-/* Elements of small tensors that are updated before they are decided on, so that no decision is waited for. */
+/* Small tensors are updated in batches of this many elements and then decided on, so that no decision is waited for. */
 enum { BATCH = SPD4J_BLOCK };
 
 typedef struct kernels {
-  spd4j_update_kernel *const *update; /* by spd4j_rule */
+  spd4j_update_kernel *const *update; /* indexed by spd4j_rule */
   spd4j_project_kernel *project;
   spd4j_grad_sq_kernel *grad_sq;
 } kernels;
 
 #define KERNELS(tier) {spd4j_update_##tier, spd4j_project_##tier, spd4j_grad_sq_##tier}
 
-/* By spd4j_isa. */
+/* Indexed by spd4j_isa. */
 static const kernels tiers[] = {
     KERNELS(baseline),
 #if defined(__x86_64__)
@@ -36,7 +36,7 @@ const char *spd4j_rule_name(int32_t rule) { return spd4j_name_of_rule(rule); }
 /* What a pass uses besides the blocks and the tensors. */
 enum { PARAM = 1, GRAD = 2, MOMENTS = 4, SCALARS = 8, SUMS = 16 };
 
-/* Everything that can be wrong with a run, found before anything is written. */
+/* Checks everything that can be wrong with a run, before anything is written. */
 static int32_t check(const spd4j_table *table, int32_t isa, int64_t begin, int64_t end, int uses) {
   if (!table || !table->blocks || !table->tensors || ((uses & SCALARS) && !table->scalars) ||
       ((uses & SUMS) && !table->sums))
@@ -66,7 +66,7 @@ static const spd4j_tensor *tensor_of(const spd4j_table *table, int64_t block) {
   return &table->tensors[table->blocks[block].tensor];
 }
 
-/* Behind the blocks from i on that belong to the same tensor. */
+/* The end of the blocks from i on that belong to one tensor. */
 static int64_t tensor_end(const spd4j_table *table, int64_t i, int64_t end) {
   const int64_t tensor = table->blocks[i].tensor;
   do i++;
@@ -74,7 +74,7 @@ static int64_t tensor_end(const spd4j_table *table, int64_t i, int64_t end) {
   return i;
 }
 
-/* Behind the blocks from i on whose tensors have the same row of scalars. */
+/* The end of the blocks from i on whose tensors share a row of scalars. */
 static int64_t row_end(const spd4j_table *table, int64_t i, int64_t end) {
   const int64_t row = tensor_of(table, i)->scalars;
   do i++;
@@ -82,7 +82,7 @@ static int64_t row_end(const spd4j_table *table, int64_t i, int64_t end) {
   return i;
 }
 
-/* Decides on the tensors all of whose blocks are among [begin, end), and projects those that it selects. */
+/* Decides on each tensor whose blocks are all in [begin, end), and projects it if it is selected. */
 static void complete(const kernels *tier, const spd4j_table *table, int64_t begin, int64_t end) {
   for (int64_t first = begin, last; first < end; first = last) {
     last = tensor_end(table, first, end);
@@ -97,7 +97,7 @@ static void complete(const kernels *tier, const spd4j_table *table, int64_t begi
   }
 }
 
-/* Updates blocks with one row of scalars and decides, some tensors at a time: they are projected while they are cached. */
+/* Updates blocks that share a row of scalars, and decides after every few tensors: they are projected while cached. */
 static void update_and_decide(const kernels *tier, int32_t rule, const spd4j_table *table, int64_t begin, int64_t end) {
   for (int64_t first = begin, last; first < end; first = last) {
     int64_t numel = 0;

@@ -1,6 +1,6 @@
 #include "isa.h"
 
-/* Bits as in the System V psABI's list of what x86-64-v3 and x86-64-v4 mean. */
+/* The bits are those that the System V psABI lists for x86-64-v3 and x86-64-v4. */
 spd4j_isa spd4j_isa_of(spd4j_cpuid cpu) {
   const uint32_t v3_ecx = 1u << 0 | 1u << 9 | 1u << 12 | 1u << 13 | 1u << 19 | 1u << 20 | 1u << 22 | 1u << 23 |
                           1u << 27 | 1u << 28 | 1u << 29;          /* SSE3 SSSE3 FMA CX16 SSE4.1 SSE4.2 MOVBE POPCNT
@@ -8,7 +8,7 @@ spd4j_isa spd4j_isa_of(spd4j_cpuid cpu) {
   const uint32_t v3_ebx = 1u << 3 | 1u << 5 | 1u << 8;             /* BMI1 AVX2 BMI2 */
   const uint32_t v3_extended = 1u << 0 | 1u << 5;                  /* LAHF LZCNT */
   const uint32_t v4_ebx = 1u << 16 | 1u << 17 | 1u << 28 | 1u << 30 | 1u << 31; /* AVX512 F DQ CD BW VL */
-  const uint64_t ymm = 0x6, zmm = 0xe6;                            /* SSE AVX; and opmask ZMM_Hi256 Hi16_ZMM */
+  const uint64_t ymm = 0x6, zmm = 0xe6;                            /* SSE AVX; also opmask ZMM_Hi256 Hi16_ZMM */
   if ((cpu.leaf1_ecx & v3_ecx) != v3_ecx || (cpu.leaf7_ebx & v3_ebx) != v3_ebx ||
       (cpu.extended1_ecx & v3_extended) != v3_extended || (cpu.xcr0 & ymm) != ymm)
     return SPD4J_ISA_BASELINE;

@@ -1,4 +1,4 @@
-/* The kernels of one tier, compiled once for each: SPD4J_TIER is given by the Makefile and ends every name. */
+/* The kernels, compiled once for each tier. The Makefile sets SPD4J_TIER to the tier's name, which ends every name. */
 #ifndef SPD4J_KERNELS_H
 #define SPD4J_KERNELS_H
 
@@ -12,17 +12,17 @@
 #define SPD4J_JOIN(name, tier) SPD4J_JOIN_(name, tier)
 #define SPD4J_KERNEL(name) SPD4J_JOIN(name, SPD4J_TIER)
 
-/* Flags are constants only where a call is inlined. */
+/* Flags passed as constants stay constants only if the call is inlined. */
 #define SPD4J_INLINE static inline __attribute__((always_inline))
 
-/* The written arrays of a tensor overlap no other, so neither do the iterations: no run-time alias checks. */
+/* An array that a step writes overlaps no other, so iterations are independent: no run-time alias checks are needed. */
 #if defined(__clang__)
 #define SPD4J_INDEPENDENT _Pragma("clang loop vectorize(assume_safety)")
 #else
 #define SPD4J_INDEPENDENT _Pragma("GCC ivdep")
 #endif
 
-/* A tensor's arrays from some element on. An array that the tensor lacks is never read: it stands on param. */
+/* A tensor's arrays from some element on. An array that the tensor lacks is never read: its pointer is param's. */
 typedef struct spd4j_arrays {
   float *param;
   const float *grad;
@@ -53,8 +53,8 @@ SPD4J_INLINE spd4j_arrays spd4j_arrays_at(const spd4j_tensor *t, int64_t begin) 
 }
 
 /*
- * The sum of all lanes. They meet in halves: lane l takes lane l + width for width = LANES / 2, ..., 2, 1. Not inlined:
- * alone it is some twenty vector instructions, within a large function compilers make single additions of it.
+ * The sum of all lanes, added in halves: lane l adds lane l + width, for width = LANES / 2, ..., 2, 1. Not inlined: on
+ * its own it takes some twenty vector instructions, inside a large function compilers turn it into scalar additions.
  */
 #define SPD4J_FOLD(name, type)                                                                          \
   static __attribute__((noinline)) double name(const type *lanes) {                                     \
@@ -66,9 +66,9 @@ SPD4J_INLINE spd4j_arrays spd4j_arrays_at(const spd4j_tensor *t, int64_t begin) 
     return (double)((quarter[0] + quarter[2]) + (quarter[1] + quarter[3]));                             \
   }
 
-/* Updates a run of blocks, at least one, whose tensors have the same row of scalars: it is read once. */
+/* Updates a run of at least one block, whose tensors share a row of scalars, so that the row is read once. */
 typedef void spd4j_update_kernel(const spd4j_table *table, int64_t begin, int64_t end);
-/* These work on the elements [begin, end) of a tensor. */
+/* The next two work on the elements [begin, end) of a tensor. */
 typedef void spd4j_project_kernel(const spd4j_tensor *t, float shrink, int64_t begin, int64_t end);
 typedef double spd4j_grad_sq_kernel(const spd4j_tensor *t, int64_t begin, int64_t end);
 
@@ -81,7 +81,7 @@ SPD4J_DECLARE(baseline)
 SPD4J_DECLARE(v3)
 SPD4J_DECLARE(v4)
 
-/* SPD's decision about a tensor from the sums of its blocks; returns the shrink. */
+/* Makes SPD's decision on a tensor from the sums of its blocks, and returns the shrink. */
 float spd4j_decide(const spd4j_sums *sums, int64_t blocks, const spd4j_scalars *k, spd4j_decision *decision);
 
 #endif

@@ -1,4 +1,7 @@
-/* SPD's projection of a tensor that it selected: theta' = theta~ - (lambda r) (theta~ - theta0). See decision.h. */
+/*
+ * SPD's projection of a selected tensor: theta' = theta~ - (lambda r) (theta~ - theta0), with r from decision.h.
+ * Tian, Huang, Kira, NeurIPS 2024.
+ */
 #include "element.h"
 #include "kernels.h"
 

@@ -1,17 +1,17 @@
 /*
- * Adam's step with each of the decay rules: the equations stand in element.h and rules.h. For SPD this is the first pass,
- * with the three sums of each block; once a tensor is decided on, project.c is the second.
+ * Adam's step with each of the decay rules. The equations and the papers are in element.h and rules.h. For SPD this is
+ * the first pass, which also takes three sums of each block; project.c is the second, once a tensor is decided on.
  */
 #include "element.h"
 #include "kernels.h"
 
 /*
- * Elements ahead of the one at work that are asked for: hardware prefetches no further than the end of a 4 KB page, and
- * not that far for as many arrays. Past the end of an array it is no access: a prefetch faults nowhere.
+ * AHEAD: how many elements ahead of the current one are prefetched. Hardware prefetches no further than the end of a
+ * 4 KB page, and less far with this many arrays. Prefetching past the end of an array is safe: a prefetch never faults.
  */
 enum { AHEAD = 256, CACHE_LINE = 64 };
 
-/* The sums of a block, LANES floats each. */
+/* The lanes of a block's sums, LANES floats each. */
 typedef struct lanes {
   float *grad_dot;
   float *dev_sq;
@@ -25,7 +25,7 @@ SPD4J_INLINE void prefetch_array(const float *array) {
   for (uintptr_t at = 0; at < SPD4J_LANES * sizeof(float); at += CACHE_LINE) __builtin_prefetch((const void *)(from + at));
 }
 
-/* A row of each array that a step reads. */
+/* Prefetches a row of each array that a step reads. */
 SPD4J_INLINE void prefetch(bool anchored, bool amsgrad, const spd4j_arrays *a) {
   prefetch_array(a->param);
   prefetch_array(a->grad);
@@ -35,7 +35,7 @@ SPD4J_INLINE void prefetch(bool anchored, bool amsgrad, const spd4j_arrays *a) {
   if (amsgrad) prefetch_array(a->max_exp_avg_sq);
 }
 
-/* Steps up to LANES elements; element l goes to lane l of each sum. */
+/* Steps up to LANES elements; element l adds to lane l of each sum. */
 SPD4J_INLINE void row(int32_t rule, bool anchored, bool amsgrad, spd4j_arrays a, spd4j_scalars k, int64_t n, lanes sums) {
   prefetch(anchored, amsgrad, &a);
   SPD4J_INDEPENDENT
@@ -55,8 +55,8 @@ SPD4J_INLINE void row(int32_t rule, bool anchored, bool amsgrad, spd4j_arrays a,
 }
 
 /*
- * The seam: steps n elements of float32 arrays, and adds to the lanes from lane 0 on. Arrays of another type are to be
- * brought here in tiles of whole rows.
+ * Steps n elements of float32 arrays, and adds to the lanes from lane 0 on. Arrays of other types can be converted in
+ * tiles of whole rows and stepped by this function.
  */
 SPD4J_INLINE void elements(int32_t rule, bool anchored, bool amsgrad, spd4j_arrays a, spd4j_scalars k, int64_t n,
                            lanes sums) {
@@ -78,7 +78,7 @@ SPD4J_INLINE void block(int32_t rule, bool anchored, bool amsgrad, spd4j_arrays 
   }
 }
 
-/* The flags are constants where a block is called, so that its loops have no branches. */
+/* Calls block() with constant flags, so that its loops have no branches. */
 SPD4J_INLINE void run(int32_t rule, const spd4j_table *table, int64_t begin, int64_t end) {
   const spd4j_scalars k = table->scalars[table->tensors[table->blocks[begin].tensor].scalars];
   for (int64_t i = begin; i < end; i++) {

@@ -1,4 +1,4 @@
-/* What libspd4j_cuda exports, apart from the CUDA runtime. */
+/* The functions that libspd4j_cuda exports besides those of the CUDA runtime. */
 #include <stddef.h>
 
 #include "launch.h"

@@ -1,7 +1,8 @@
 /*
- * A block of a tensor in the hands of a thread block: 256 threads take four consecutive elements each, with 16-byte
- * accesses where the arrays are aligned to them, all loads before the first use. What the next step alone needs again
- * passes through the L2 as a stream (the .cs hints); parameters and anchors stay, for the projection that may follow.
+ * How a thread block steps a block of a tensor; the equations and the papers are in element.h and rules.h. Each of its
+ * 256 threads takes four consecutive elements, with 16-byte accesses where the arrays are aligned to them, and all
+ * loads before the first use. Arrays that only the next step needs again stream through the L2 cache (the .cs hints);
+ * parameters and anchors stay in it, for a projection that may follow.
  */
 #ifndef SPD4J_BLOCK_CUH
 #define SPD4J_BLOCK_CUH
@@ -17,9 +18,10 @@
 #define SPD4J_UNROLL
 #endif
 
-/* TILE: the elements that a thread block has in hand at a time, 16 rows of 64 lanes. */
+/* TILE: the elements that a thread block works on at a time, 16 rows of 64 lanes. */
 enum { THREADS = 256, WARP = 32, TILE = THREADS * 4 };
 
+/* Four consecutive elements. */
 struct quad {
   float x[4];
 };
@@ -47,13 +49,13 @@ static __device__ inline block_arrays arrays_of(const spd4j_tensor &t, const spd
   a.n = (int)(b.end - b.begin);
   const uintptr_t any = (uintptr_t)t.param | (uintptr_t)t.grad | (uintptr_t)t.anchor | (uintptr_t)t.exp_avg |
                         (uintptr_t)t.exp_avg_sq | (uintptr_t)t.max_exp_avg_sq;
-  a.by_quads = any % sizeof(quad) == 0; /* blocks begin at multiples of SPD4J_BLOCK elements */
+  a.by_quads = any % sizeof(quad) == 0; /* and blocks begin at multiples of SPD4J_BLOCK elements */
   return a;
 }
 
 static __device__ inline bool whole_quad(const block_arrays &a, int i) { return a.by_quads && i + 4 <= a.n; }
 
-/* How an array is read: once, again soon, or as other thread blocks have just written it (from the L2). */
+/* How an array is read: only once, again soon, or from the L2 because other thread blocks have just written it. */
 enum reading { ONCE, AGAIN, WRITTEN };
 
 template <reading HOW, typename T>
@@ -61,7 +63,7 @@ static __device__ inline T read(const T *p) {
   return HOW == ONCE ? __ldcs(p) : HOW == WRITTEN ? __ldcg(p) : __ldca(p);
 }
 
-/* Elements i to i + 3; 0 beyond the block. */
+/* Loads elements i to i + 3; those beyond the block are 0. */
 template <reading HOW>
 static __device__ inline quad load(const block_arrays &a, const float *array, int i) {
   quad q;
@@ -77,7 +79,7 @@ static __device__ inline quad load(const block_arrays &a, const float *array, in
 
 static __device__ inline float4 float4_of(const quad &q) { return make_float4(q.x[0], q.x[1], q.x[2], q.x[3]); }
 
-/* The elements that there are. */
+/* Stores elements i to i + 3, except those beyond the block. */
 template <reading HOW>
 static __device__ inline void store(const block_arrays &a, float *array, int i, const quad &q) {
   if (whole_quad(a, i)) {
@@ -92,10 +94,10 @@ static __device__ inline void store(const block_arrays &a, float *array, int i, 
   }
 }
 
-/* What a step reads of a quad. */
+/* The quads that a step reads. */
 struct quad_in {
   quad param, grad, exp_avg, exp_avg_sq, max_exp_avg_sq;
-  quad anchor; /* 0: the origin */
+  quad anchor; /* 0 without an anchor */
 };
 
 static __device__ inline quad_in read_quad(const block_arrays &a, int i) {
@@ -119,7 +121,7 @@ struct quad_sums {
   quad grad_dot, dev_sq, new_dev_sq;
 };
 
-/* Steps the quad at i. Elements beyond the block compute something, but store and add nothing. sums: if it DECIDES. */
+/* Steps the quad at i. Elements beyond the block are computed, but not stored or summed. sums is used if DECIDES. */
 template <bool DECIDES>
 static __device__ inline void step_quad(const block_arrays &a, const spd4j_scalars &k, int i, quad_in &q,
                                         quad_sums *sums) {
@@ -149,13 +151,13 @@ static __device__ inline void step_quad(const block_arrays &a, const spd4j_scala
 /* Where in a tile a thread's quad begins. */
 static __device__ inline int quad_at() { return (int)threadIdx.x * 4; }
 
-/* The rows of 64 lanes that a tile has. */
+/* The number of rows of 64 lanes in the tile that starts at element `tile`. */
 static __device__ inline int rows_of(const block_arrays &a, int tile) {
   const int left = a.n - tile;
   return ((left < TILE ? left : (int)TILE) + SPD4J_LANES - 1) / SPD4J_LANES;
 }
 
-/* A step of a block with a rule that does not decide. */
+/* Steps a block with a rule that does not decide. */
 static __device__ inline void update_block(block_arrays a, const spd4j_scalars &k) {
   if (!spd4j_rule_is_anchored(k.rule)) a.anchor = NULL;
   for (int tile = 0; tile < a.n; tile += TILE) {
@@ -164,7 +166,7 @@ static __device__ inline void update_block(block_arrays a, const spd4j_scalars &
   }
 }
 
-/* Lane 0 of a warp gets the sum of all its lanes, which meet in halves: lane l takes lane l + width. */
+/* Gives lane 0 of a warp the sum of all lanes, added in halves: lane l adds lane l + width. */
 static __device__ inline float fold(float x) {
   for (int width = 16; width > 0; width /= 2) x = spd4j_add(x, __shfl_down_sync(0xffffffffu, x, width));
   return x;
@@ -176,8 +178,8 @@ static __device__ inline double fold(double x) {
 }
 
 /*
- * The sum of a field over a tensor's blocks, by one warp, in its lane 0: block b goes to lane b mod 32, each lane adds in
- * index order. What other thread blocks have just written is read from the L2.
+ * One warp sums a field over a tensor's blocks, and its lane 0 gets the sum: block b goes to lane b mod 32, and each
+ * lane adds in index order. Values are read from the L2, because other thread blocks have just written them.
  */
 static __device__ inline double tensor_sum(const double *field, int64_t blocks) {
   enum { IN_FLIGHT = 8, ROW = sizeof(spd4j_sums) / sizeof(double) };

@@ -1,4 +1,4 @@
-/* Enqueues a kernel; arguments are copied at once. */
+/* Enqueues kernels. The arguments of a kernel are copied before launch returns. */
 #ifndef SPD4J_LAUNCH_H
 #define SPD4J_LAUNCH_H
 
@@ -18,7 +18,7 @@ static int32_t launch(void (*kernel)(Parameters...), int64_t thread_blocks, int 
   return (int32_t)cudaLaunchKernelEx(&config, kernel, Parameters(arguments)...);
 }
 
-/* The kernels of a step, each in a file of its own: prepare, then update or, where there is an SPD tensor, spd. */
+/* The kernels of a step, one per file: first prepare, then spd if a tensor is stepped with SPD, else update. */
 int32_t launch_prepare(const spd4j_cuda_table *table, const spd4j_cuda_run *run, double grad_scale, bool clip, void *stream);
 int32_t launch_update(const spd4j_cuda_table *table, const spd4j_cuda_run *run, bool clip, void *stream);
 int32_t launch_spd(const spd4j_cuda_table *table, const spd4j_cuda_run *run, bool clip, void *stream);

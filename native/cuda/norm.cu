@@ -1,12 +1,12 @@
 /*
- * The global norm of the gradients, and the factor that clips it: min(1, max_norm / (norm + 1e-6)) as torch's
- * clip_grad_norm_. Squares of floats are exact in double and their sum overflows in no tensor that exists, so the norm is
- * finite exactly when every gradient is.
+ * The global norm of the gradients, norm = grad_scale sqrt(sum g^2), and the factor that clips it, as in torch's
+ * clip_grad_norm_: min(1, max_norm / (norm + 1e-6)). Squares of floats are exact in double, and no tensor is large
+ * enough for their sum to overflow, so the norm is finite exactly when every gradient is.
  */
 #include "block.cuh"
 #include "launch.h"
 
-/* The sum of a block: element i goes to double lane i mod 64, each lane adds in index order, lanes meet in halves. */
+/* Sums a block: element i goes to double lane i mod 64, each lane adds in index order, lanes are added in halves. */
 static __global__ void __launch_bounds__(THREADS) block_norms(spd4j_cuda_table table, const spd4j_cuda_item *items) {
   alignas(16) __shared__ float grad[TILE];
   __shared__ double lanes[SPD4J_LANES];
@@ -39,7 +39,7 @@ static __global__ void __launch_bounds__(THREADS) block_norms(spd4j_cuda_table t
 
 enum { WARPS = THREADS / WARP };
 
-/* A warp has a tensor. */
+/* Each warp sums one tensor. */
 static __global__ void __launch_bounds__(THREADS) tensor_norms(spd4j_cuda_table table, int64_t first, int64_t end) {
   const int64_t i = first + (int64_t)blockIdx.x * WARPS + threadIdx.x / WARP;
   if (i >= end || table.tensors[i].scalars < 0) return;
@@ -48,7 +48,7 @@ static __global__ void __launch_bounds__(THREADS) tensor_norms(spd4j_cuda_table 
   if (threadIdx.x % WARP == 0) state.grad_sq = sum;
 }
 
-/* Adds the tensors in their order. One thread block. */
+/* Adds up the tensors in order. Runs as one thread block. */
 static __global__ void __launch_bounds__(THREADS)
     global_norm(spd4j_cuda_table table, int64_t first, int64_t end, double grad_scale, double max_norm) {
   __shared__ double tensors[THREADS];

@@ -1,4 +1,4 @@
-/* Gets the tensors ready for a step: counts it, and computes its scalars from the group's settings of this moment. */
+/* Prepares tensors for a step: counts it and computes its scalars (scalars.h) from the group's current settings. */
 #include "block.cuh"
 #include "launch.h"
 #include "scalars.h"

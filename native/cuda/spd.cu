@@ -5,10 +5,11 @@
  *   theta~ = theta - u,   c = -sum g (theta - theta0),   r = (|theta~ - theta0| - |theta - theta0|) / |theta~ - theta0|
  *   c < 0:  theta' = theta~ - lambda r (theta~ - theta0)
  *
- * One launch, so that a tensor is projected while the L2 still holds it. Thread blocks take items in order, by a ticket;
- * whichever updates the last block of a tensor decides on it; whichever takes a projection waits for that decision. This
- * ends however few thread blocks run at once: a projection's updates have smaller tickets, so some thread block has
- * taken them, and the one with the smallest unfinished ticket waits for nobody.
+ * This is one launch, so that a tensor is projected while the L2 cache still holds it. Thread blocks take tickets,
+ * which give them items in order. The thread block that updates the last block of a tensor decides on the tensor. A
+ * thread block that projects waits for that decision. There is no deadlock, however few thread blocks run at once: the
+ * updates that a projection waits for have smaller tickets, so they have been taken, and the thread block with the
+ * smallest unfinished ticket waits for no other.
  */
 #include "block.cuh"
 #include "decision.h"
@@ -18,7 +19,7 @@ enum { SUMS = 3 };
 
 /* What the threads of a thread block share. */
 struct workspace {
-  alignas(16) float terms[SUMS][TILE]; /* of one tile; then [SUMS][SPD4J_LANES] lanes */
+  alignas(16) float terms[SUMS][TILE]; /* of one tile; at the end of a block its lanes */
   double totals[SUMS];
   int64_t ticket;
   bool last;
@@ -28,7 +29,7 @@ static __device__ inline int64_t take_ticket(spd4j_cuda_control *control) {
   return (int64_t)atomicAdd((unsigned long long *)&control->ticket, 1ull);
 }
 
-/* A value that another thread block publishes, and all that it wrote before. */
+/* Loads a value published by another thread block. What it wrote before is then visible, too. */
 static __device__ inline int64_t load_acquire(const int64_t *p) {
 #if defined(__CUDA_ARCH__)
   int64_t x;
@@ -39,6 +40,7 @@ static __device__ inline int64_t load_acquire(const int64_t *p) {
 #endif
 }
 
+/* Stores a value, and with it publishes all earlier writes. */
 static __device__ inline void store_release(int64_t *p, int64_t x) {
 #if defined(__CUDA_ARCH__)
   asm volatile("st.release.gpu.global.s64 [%0], %1;" ::"l"(p), "l"(x) : "memory");
@@ -47,7 +49,7 @@ static __device__ inline void store_release(int64_t *p, int64_t x) {
 #endif
 }
 
-/* Adds, publishes all that was written before, and sees all that others have published so. Returns the old value. */
+/* Adds and returns the old value. Publishes all earlier writes, and sees what others published in this way. */
 static __device__ inline int64_t fetch_add_acq_rel(int64_t *p, int64_t x) {
 #if defined(__CUDA_ARCH__)
   int64_t old;
@@ -58,7 +60,7 @@ static __device__ inline int64_t fetch_add_acq_rel(int64_t *p, int64_t x) {
 #endif
 }
 
-/* The Adam step of a block, and its three sums: element i goes to lane i mod 64, which adds in index order. */
+/* Steps a block and takes its three sums: element i goes to lane i mod 64, and each lane adds in index order. */
 static __device__ inline void spd_block(const block_arrays &a, const spd4j_scalars &k, spd4j_sums *sums, workspace &w) {
   const int s = threadIdx.x / SPD4J_LANES, l = threadIdx.x % SPD4J_LANES;
   float lane = 0;
@@ -85,10 +87,10 @@ static __device__ inline void spd_block(const block_arrays &a, const spd4j_scala
   }
 }
 
-/* Takes the decision on a tensor if its last block has just been updated. */
+/* Decides on a tensor if its last block has just been updated. */
 static __device__ inline void decide(const spd4j_cuda_table &table, int64_t tensor, workspace &w) {
   spd4j_cuda_state &state = table.states[tensor];
-  __syncthreads(); /* the block's parameters and sums are written */
+  __syncthreads(); /* all threads have written the block's parameters and sums */
   if (threadIdx.x == 0) w.last = fetch_add_acq_rel(&state.pending, -1) == 1;
   __syncthreads();
   if (!w.last) return;
@@ -167,7 +169,7 @@ static __global__ void __launch_bounds__(THREADS, 4)
   __syncthreads();
   while (w.ticket < item_count) {
     const spd4j_cuda_item item = items[w.ticket];
-    const int64_t ahead = threadIdx.x == 0 ? take_ticket(table.control) : 0; /* comes while the item is worked on */
+    const int64_t ahead = threadIdx.x == 0 ? take_ticket(table.control) : 0; /* arrives while the item is processed */
     if (item.project)
       project_item(table, item);
     else

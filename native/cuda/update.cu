@@ -1,6 +1,6 @@
 /*
- * Adam's step with the rules that do not decide: the equations stand in element.h and rules.h. It runs where no tensor is
- * stepped with SPD. A thread block has one item.
+ * Adam's step with the rules that do not decide. The equations and the papers are in element.h and rules.h. It runs if
+ * no tensor is stepped with SPD. Each thread block has one item.
  */
 #include "block.cuh"
 #include "launch.h"

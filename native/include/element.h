@@ -1,14 +1,14 @@
 /*
- * A step of one element, the one definition for every kernel in C and in CUDA. Each operation is rounded on its own, in
- * the order written (native/NUMERICS.md).
+ * The step of one element, defined here once for every kernel in C and in CUDA. Each operation is rounded on its own,
+ * in the order written (native/NUMERICS.md).
  *
  *   m = beta1 m + (1 - beta1) g
  *   v = beta2 v + ((1 - beta2) g) g
- *   s = v, with AMSGrad the maximum of v so far; NaN where either is
+ *   s = v; with AMSGrad the maximum of v so far, NaN if v or the maximum is NaN
  *   u = ((lr / (1 - beta1^t)) m) / (sqrt(s) / sqrt(1 - beta2^t) + eps)
  *
- * What a rule does to g and theta: rules.h. Adam: Kingma, Ba, ICLR 2015. AMSGrad: Reddi, Kale, Kumar, ICLR 2018, with the
- * maximum of the uncorrected second moment, as PyTorch does it.
+ * rules.h says what a decay rule does to g and theta. Adam: Kingma, Ba, ICLR 2015. AMSGrad: Reddi, Kale, Kumar, ICLR
+ * 2018; as in PyTorch, the maximum is that of the second moment before bias correction.
  */
 #ifndef SPD4J_ELEMENT_H
 #define SPD4J_ELEMENT_H
@@ -19,20 +19,20 @@
 typedef struct spd4j_element {
   float param;
   float grad;
-  float anchor; /* 0: the origin */
+  float anchor; /* 0 without an anchor */
   float exp_avg;
   float exp_avg_sq;
-  float max_exp_avg_sq; /* read and written with AMSGrad only */
+  float max_exp_avg_sq; /* used with AMSGrad only */
 } spd4j_element;
 
-/* What an element adds to the sums of a rule that decides. */
+/* What one element adds to the sums of a rule that decides (spd4j_rule_decides). */
 typedef struct spd4j_terms {
   float grad_dot;
   float dev_sq;
   float new_dev_sq;
 } spd4j_terms;
 
-/* Steps an element. Where rule and amsgrad are constants nothing is left of them. */
+/* Steps one element. If rule and amsgrad are constants, the compiled code does not branch on them. */
 SPD4J_FN spd4j_terms spd4j_step_element(int32_t rule, bool amsgrad, const spd4j_scalars *k, spd4j_element *e) {
   const float dev = spd4j_sub(e->param, e->anchor);
   const float scaled = spd4j_mul(e->grad, k->grad_scale);
@@ -54,7 +54,7 @@ SPD4J_FN spd4j_terms spd4j_step_element(int32_t rule, bool amsgrad, const spd4j_
   return terms;
 }
 
-/* SPD's projection: theta' = theta~ - (lambda r) (theta~ - theta0); shrink = lambda r */
+/* SPD's projection: theta' = theta~ - (lambda r) (theta~ - theta0), where shrink is lambda r. */
 SPD4J_FN float spd4j_project_element(float shrink, float param, float anchor) {
   return spd4j_sub(param, spd4j_mul(shrink, spd4j_sub(param, anchor)));
 }

@@ -1,6 +1,6 @@
 /*
- * Operations that are rounded once each. Compilers are allowed to contract a product and a sum into one rounding: the C
- * code is compiled with that turned off, and CUDA's intrinsics are never contracted.
+ * Arithmetic in which each operation is rounded once. Compilers may fuse a product and a sum into one rounding: the C
+ * code is compiled with that turned off, and CUDA's intrinsics are never fused.
  */
 #ifndef SPD4J_ROUNDING_H
 #define SPD4J_ROUNDING_H

@@ -1,12 +1,12 @@
 /*
- * The decay rules. To add one, add a line to the list and a case to each function that it differs in.
+ * The decay rules. To add one, add a line to SPD4J_RULES and a case to each function whose default does not fit it.
  *
  * theta parameter, theta0 anchor, dev = theta - theta0, g gradient, u Adam's update, all float32; lr and lambda double.
  *
  *   ADAMW          theta' = theta (1 - lr lambda) - u                 Loshchilov, Hutter, ICLR 2019
  *   L2SP           theta' = (theta - lr lambda dev) - u               Li, Grandvalet, Davoine, ICML 2018
- *   L2SP_COUPLED   g + lambda dev takes the place of g, theta' = theta - u
- *   SPD            theta~ = theta - u, and the sums that decide on the projection: Tian, Huang, Kira, NeurIPS 2024
+ *   L2SP_COUPLED   g + lambda dev replaces g; theta' = theta - u
+ *   SPD            theta~ = theta - u; sums decide if it is projected   Tian, Huang, Kira, NeurIPS 2024
  */
 #ifndef SPD4J_RULES_H
 #define SPD4J_RULES_H
@@ -17,7 +17,7 @@
 #include "rounding.h"
 #include "spd4j.h"
 
-/* In the order of their numbers, which are part of the ABI. Java has the same list: io.spd4j.kernel.Rule. */
+/* The rules in the order of their numbers, which are part of the ABI. Java's list of them is io.spd4j.kernel.Rule. */
 #define SPD4J_RULES(RULE) \
   RULE(ADAMW)             \
   RULE(L2SP)              \
@@ -27,7 +27,7 @@
 #define SPD4J_RULE_NUMBER(name) SPD4J_RULE_##name,
 typedef enum spd4j_rule { SPD4J_RULES(SPD4J_RULE_NUMBER) SPD4J_RULE_COUNT } spd4j_rule;
 
-/* NULL if there is no such rule. */
+/* The name of a rule; NULL if there is no such rule. */
 SPD4J_FN const char *spd4j_name_of_rule(int32_t rule) {
 #define SPD4J_RULE_NAME(name) case SPD4J_RULE_##name: return #name;
   switch (rule) {
@@ -39,10 +39,10 @@ SPD4J_FN const char *spd4j_name_of_rule(int32_t rule) {
 /* Whether a rule reads the anchor. */
 SPD4J_FN bool spd4j_rule_is_anchored(int32_t rule) { return rule != SPD4J_RULE_ADAMW; }
 
-/* Whether a rule sums up what it needs to decide on each tensor. */
+/* Whether a rule decides on each tensor, by sums over its elements. */
 SPD4J_FN bool spd4j_rule_decides(int32_t rule) { return rule == SPD4J_RULE_SPD; }
 
-/* spd4j_scalars.decay, before it is rounded. */
+/* spd4j_scalars.decay before rounding. */
 SPD4J_FN double spd4j_rule_decay(int32_t rule, double lr, double lambda) {
   switch (rule) {
     case SPD4J_RULE_ADAMW: return spd4j_dsub(1, spd4j_dmul(lr, lambda));
@@ -52,7 +52,7 @@ SPD4J_FN double spd4j_rule_decay(int32_t rule, double lr, double lambda) {
   }
 }
 
-/* The gradient that goes into the moments. */
+/* The gradient that the moments take in. */
 SPD4J_FN float spd4j_rule_grad(int32_t rule, float decay, float dev, float g) {
   return rule == SPD4J_RULE_L2SP_COUPLED ? spd4j_add(g, spd4j_mul(decay, dev)) : g;
 }

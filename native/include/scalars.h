@@ -5,7 +5,7 @@
 #include "rules.h"
 #include "spd4j_cuda.h"
 
-/* base^exponent by repeated squaring: the same bits everywhere, which no library's pow promises. */
+/* base^exponent by repeated squaring. It gives the same bits everywhere, which no library's pow promises. */
 SPD4J_FN double spd4j_power(double base, int64_t exponent) {
   double result = 1;
   for (; exponent > 0; exponent >>= 1) {
@@ -15,7 +15,7 @@ SPD4J_FN double spd4j_power(double base, int64_t exponent) {
   return result;
 }
 
-/* The scalars of a group at step count t = 1, 2, ... */
+/* Sets *k to the scalars of a group at its step t = 1, 2, ... */
 SPD4J_FN void spd4j_scalars_of(const spd4j_cuda_group *g, double grad_scale, int64_t t, spd4j_scalars *k) {
   k->beta1 = spd4j_round(g->beta1);
   k->one_minus_beta1 = spd4j_round(spd4j_dsub(1, g->beta1));

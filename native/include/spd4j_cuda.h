@@ -1,10 +1,11 @@
 /*
  * The ABI of libspd4j_cuda: the steps of spd4j.h on a CUDA device, with the same bits (native/NUMERICS.md). The library
- * also exports those functions of the CUDA runtime that it was linked with and Java calls.
+ * contains the CUDA runtime and exports those of its functions that Java calls.
  *
- * Everything that a step reads and writes lies in device memory: the arrays, the tables, the groups' settings, the step
- * counts and SPD's decisions. A step enqueues kernels onto a stream and returns; it waits for nothing, so that it can be
- * captured in a CUDA graph. Each function returns a cudaError, 0 for success. No two steps over one table may run at once.
+ * Everything that a step reads or writes is in device memory: the arrays, the tables, the groups' settings, the step
+ * counts and SPD's decisions. A step enqueues kernels on a stream and returns. It never waits, so it can be captured in
+ * a CUDA graph. Functions that can fail return a cudaError, 0 for success. Two steps over one table must not run at
+ * once.
  */
 #ifndef SPD4J_CUDA_H
 #define SPD4J_CUDA_H
@@ -17,10 +18,10 @@ extern "C" {
 
 #define SPD4J_CUDA_ABI_VERSION 2
 
-/* Blocks that one item of the projection covers at the most. */
+/* The largest number of blocks that one item projects. */
 #define SPD4J_CUDA_PROJECT_BLOCKS 8
 
-/* The settings of a group, in device memory: a graph that is replayed reads what they are then. */
+/* The settings of a group. They are in device memory, so that a replayed graph reads the current values. */
 typedef struct spd4j_cuda_group {
   double lr;
   double beta1;
@@ -31,42 +32,43 @@ typedef struct spd4j_cuda_group {
   int32_t maximize; /* not 0: gradients are negated */
 } spd4j_cuda_group;
 
-/* What a tensor carries from step to step. */
+/* The state that a tensor keeps from step to step. */
 typedef struct spd4j_cuda_state {
   int64_t group;        /* row of spd4j_cuda_table.groups */
   int64_t first_block;  /* row of spd4j_cuda_table.blocks and sums */
   int64_t step;         /* steps taken */
-  int64_t spd_step;     /* step at the last step with SPD */
+  int64_t spd_step;     /* value of step at the last step with SPD */
   int64_t checked;      /* steps with SPD */
-  int64_t selected;     /* those that selected the tensor */
-  double ratio_sum;     /* of r, over those */
+  int64_t selected;     /* steps that selected the tensor */
+  double ratio_sum;     /* sum of r over the steps that selected the tensor */
   double grad_dot;      /* the tensor's sums in the last step with SPD, as in spd4j_sums */
   double dev_sq;
   double new_dev_sq;
-  double grad_sq;       /* in the last spd4j_cuda_norm */
-  int64_t pending;      /* blocks of the step under way whose sums are missing; the decision has been taken once it is -1 */
+  double grad_sq;       /* sum of g^2, from the last spd4j_cuda_norm */
+  int64_t pending;      /* blocks of the current step whose sums are missing; -1 once the tensor is decided on */
   float shrink;         /* lambda times r if the tensor was selected, else 0 */
   int32_t reserved;
 } spd4j_cuda_state;
 
 /* What all tensors of a step share. */
 typedef struct spd4j_cuda_control {
-  double norm;       /* of all gradients, times grad_scale as given, before clipping */
-  double grad_scale; /* what the step multiplies every gradient by */
+  double norm;       /* of all gradients, times the caller's grad_scale, before clipping */
+  double grad_scale; /* factor of every gradient in a step with clip */
   int64_t ticket;    /* the next item that a thread block of the SPD kernel takes */
-  int64_t skip;      /* not 0: the norm was not finite, the step leaves everything as it is */
+  int64_t skip;      /* not 0: the norm was not finite, and a step with clip changes nothing */
 } spd4j_cuda_control;
 
-/* Work for one thread block: the update of block `block`, or (project) the projection of `count` blocks up to it. */
+/* Work for one thread block: the update of one block, or the projection of several consecutive blocks. */
 typedef struct spd4j_cuda_item {
-  int64_t block;   /* project: the last one; they are gone through downwards */
-  int32_t count;   /* 1; project: up to SPD4J_CUDA_PROJECT_BLOCKS */
-  int32_t project; /* 0 or 1 */
+  int64_t block;   /* the block to update, or the last block to project; projection goes downwards from it */
+  int32_t count;   /* of blocks: 1 to update, up to SPD4J_CUDA_PROJECT_BLOCKS to project */
+  int32_t project; /* 0: update, 1: projection */
 } spd4j_cuda_item;
 
 /*
- * The tables of an optimizer; every pointer is a device pointer. spd4j_tensor.scalars is the tensor's own index if it is
- * stepped, else -1; its shrink is not used. There are as many scalars and states as tensors, as many sums as blocks.
+ * The tables of an optimizer. Every pointer is a device pointer. spd4j_tensor.scalars is the tensor's own index if the
+ * tensor is stepped, else -1; spd4j_tensor.shrink is not used. There are as many scalars and states as tensors, and as
+ * many sums as blocks.
  */
 typedef struct spd4j_cuda_table {
   const spd4j_block *blocks;
@@ -79,9 +81,9 @@ typedef struct spd4j_cuda_table {
 } spd4j_cuda_table;
 
 /*
- * What a step goes through: the tensors [first_tensor, end_tensor), and as items (in device memory) the blocks of those
- * that are stepped, each once. With SPD also the projections of the blocks of SPD's tensors, each behind all updates of
- * its tensor: thread blocks take items in order, and one that projects waits for the tensor's decision.
+ * The work of a step: the tensors [first_tensor, end_tensor), and items in device memory that update each block of the
+ * stepped tensors once. With SPD, items also project the blocks of SPD tensors. They come after all updates of the
+ * tensor: thread blocks take items in order, and a thread block that projects waits for the decision on the tensor.
  */
 typedef struct spd4j_cuda_run {
   const spd4j_cuda_item *items;
@@ -89,42 +91,42 @@ typedef struct spd4j_cuda_run {
   int64_t first_tensor;
   int64_t end_tensor;
   int64_t spd;      /* not 0: some tensor's rule is SPD */
-  int64_t resident; /* with SPD: thread blocks to start, as spd4j_cuda_resident says */
+  int64_t resident; /* with SPD: number of thread blocks to start, from spd4j_cuda_resident */
 } spd4j_cuda_run;
 
 SPD4J_API int32_t spd4j_cuda_abi_version(void);
 
-/* As spd4j_rule_name. */
+/* Returns the name of a rule; NULL if this library does not know the rule. */
 SPD4J_API const char *spd4j_cuda_rule_name(int32_t rule);
 
 /*
- * As spd4j_layout: the sizes and offsets of spd4j_cuda_group, spd4j_cuda_state, spd4j_cuda_control, spd4j_cuda_item,
- * spd4j_cuda_table and spd4j_cuda_run.
+ * Writes the layout of spd4j_cuda_group, spd4j_cuda_state, spd4j_cuda_control, spd4j_cuda_item, spd4j_cuda_table and
+ * spd4j_cuda_run in the form of spd4j_layout.
  */
 SPD4J_API int64_t spd4j_cuda_layout(int64_t *values, int64_t capacity);
 
-/* The name of a device, cut to capacity bytes with the 0 that ends it. */
+/* Copies a device's name to name, cut to capacity bytes including the final 0. */
 SPD4J_API int32_t spd4j_cuda_device_name(int32_t device, char *name, int64_t capacity);
 
 /*
- * Copies (kind is a cudaMemcpyKind) and waits for the stream: for memory of the host that is not page-locked. CUDA may
- * still read it when cudaMemcpyAsync has returned, and Java's FFM keeps it alive during one call.
+ * Copies and waits for the stream; kind is a cudaMemcpyKind. It is for host memory that is not page-locked: CUDA may
+ * read such memory even after cudaMemcpyAsync has returned, but Java's FFM keeps it alive only during a call.
  */
 SPD4J_API int32_t spd4j_cuda_copy(void *to, const void *from, int64_t bytes, int32_t kind, void *stream);
 
-/* How many thread blocks of the SPD kernel the current device runs at once. */
+/* Sets *thread_blocks to the number of thread blocks of the SPD kernel that the current device runs at once. */
 SPD4J_API int32_t spd4j_cuda_resident(int64_t *thread_blocks);
 
 /*
- * The norm of the gradients of the run's tensors, times grad_scale, into control. For a step that follows with clip:
- * its factor, grad_scale times min(1, max_norm / (norm + 1e-6)), and whether it is skipped.
+ * Writes to control the norm of the gradients of the run's tensors, times grad_scale. It also writes what a later step
+ * with clip needs: its factor, grad_scale times min(1, max_norm / (norm + 1e-6)), and whether it is skipped.
  */
 SPD4J_API int32_t spd4j_cuda_norm(const spd4j_cuda_table *table, const spd4j_cuda_run *run, double grad_scale,
                                   double max_norm, void *stream);
 
 /*
- * A step of the run's tensors. clip: gradients are multiplied by what spd4j_cuda_norm found, and not at all if the norm
- * was not finite; otherwise by grad_scale.
+ * Steps the run's tensors. Without clip, gradients are multiplied by grad_scale. With clip, they are multiplied by the
+ * factor that spd4j_cuda_norm wrote, and the step changes nothing if the norm was not finite.
  */
 SPD4J_API int32_t spd4j_cuda_step(const spd4j_cuda_table *table, const spd4j_cuda_run *run, double grad_scale, int32_t clip,
                                   void *stream);

@@ -25,8 +25,9 @@
 enum { ALIGNMENT = 64, GUARD = 128, POISON = 0xa5 };
 
 /*
- * The data lies offset bytes from a 64-byte boundary, GUARD bytes or more before and behind it. A sanitizer sees any
- * access to a guard zone but for the 4 bytes before data that starts within 8; without one the pattern shows writes.
+ * Puts the data offset bytes after a 64-byte boundary, with at least GUARD bytes before and after it. A sanitizer
+ * reports every access to a guard zone, except to the 4 bytes before data that is not aligned to 8 bytes. Without a
+ * sanitizer the pattern shows writes.
  */
 static guarded guarded_new(size_t size, size_t offset) {
   const size_t total = (GUARD + offset + size + GUARD + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;

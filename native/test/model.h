@@ -1,4 +1,4 @@
-/* Tensors with all their arrays and the table over them. Every array lies between guard zones. */
+/* Tensors for tests, with all their arrays and the table over them. Every array lies between guard zones. */
 #ifndef SPD4J_MODEL_H
 #define SPD4J_MODEL_H
 
@@ -12,7 +12,7 @@ enum { PARAM, GRAD, ANCHOR, EXP_AVG, EXP_AVG_SQ, MAX_EXP_AVG_SQ, ARRAYS };
 /* A row of scalars for each rule: row r holds rule r. */
 enum { ROWS = SPD4J_RULE_COUNT };
 
-/* What the passes are called with in the place of arrays to be kept open. */
+/* The hold arguments of a pass, with no array to keep open. */
 #define NO_HOLDS NULL, NULL, NULL, NULL, NULL, NULL, NULL
 
 typedef struct guarded {
@@ -27,38 +27,38 @@ typedef struct spec {
 
 typedef struct model {
   spd4j_table table;
-  int32_t isa; /* the tier that a test calls */
+  int32_t isa; /* the tier that a test runs */
   spd4j_scalars scalars[ROWS];
-  int64_t tensor_count; /* that of the table, which a test may change */
+  int64_t tensor_count; /* the true count; a test may change the one in the table */
   spd4j_tensor *tensors;
   spd4j_block *blocks;
   spd4j_sums *sums;
   spd4j_decision *decisions; /* not in the table unless a test puts them there */
-  guarded (*arrays)[ARRAYS]; /* of each tensor; an array that it lacks has no base */
+  guarded (*arrays)[ARRAYS]; /* of each tensor; the base of a missing array is NULL */
   guarded guarded_sums, guarded_decisions;
 } model;
 
-/* The arrays start at multiples of 4 bytes from a 64-byte boundary: all at one for skew 0, else each at another. */
+/* With skew 0 every array starts at a 64-byte boundary; else each starts at a different multiple of 4 bytes. */
 model *model_new(const spec *specs, int64_t tensor_count, int skew, uint64_t seed);
 model *model_copy(const model *m);
 void model_free(model *m);
 
-/* New gradients, the same for the same seed. */
+/* Sets random gradients; the same seed gives the same gradients. */
 void model_gradients(model *m, uint64_t seed);
 
-/* The scalars of all rows for the step count t. */
+/* Sets the scalars of all rows for step t. */
 void model_scalars(model *m, int t, float grad_scale);
 
-/* Arrays, sums and decisions hold the same bytes; with nan_ok any NaN equals any other. Says on stderr what differs. */
+/* Whether arrays, sums and decisions have the same bytes; with nan_ok all NaNs are equal. Prints what differs. */
 bool model_same(const model *a, const model *b, bool nan_ok);
 
-/* No guard zone was written to. */
+/* Whether no guard zone was written to. */
 bool model_guards_intact(const model *m);
 
 float *model_data(const model *m, int64_t tensor, int array);
 
 uint64_t next_random(uint64_t *state);
-/* In (-1, 1), never 0, over some orders of magnitude. */
+/* A number in (-1, 1), never 0, from several orders of magnitude. */
 float random_float(uint64_t *state);
 
 #endif

@@ -1,4 +1,4 @@
-/* Written from native/NUMERICS.md and spd4j.h, one operation a statement, and shares no code with the kernels. */
+/* Written from native/NUMERICS.md and spd4j.h, with one operation per statement. Shares no code with the kernels. */
 #include "reference.h"
 
 #include <math.h>
@@ -118,7 +118,7 @@ void reference_project(const spd4j_table *table, int64_t begin, int64_t end) {
   }
 }
 
-/* Of the double that stands at an offset in each block's sums. */
+/* The sum over a tensor's blocks of the field at this offset in spd4j_sums. */
 static double sum_of(const spd4j_sums *sums, int64_t count, size_t offset) {
   double lanes[SPD4J_TENSOR_LANES] = {0};
   for (int64_t b = 0; b < count; b++)

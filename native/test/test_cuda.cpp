@@ -1,6 +1,6 @@
 /*
- * The steps on a CUDA device give the bits of the reference, for every rule, option and awkward size. The same test
- * runs on the host where the runtime is that of native/test/cuda_on_host.
+ * Tests that steps on a CUDA device give the bits of the reference, for every rule, option and awkward size. The test
+ * also runs on the host, with the emulated runtime of native/test/cuda_on_host.
  */
 #include <cuda_runtime.h>
 #include <float.h>
@@ -35,8 +35,8 @@ void cuda(int error, const char *what) {
 #define CUDA(call) cuda(call, #call)
 
 /*
- * Device memory whose first byte lies GUARD and some more bytes into its allocation. Behind it lies a guard zone, too,
- * or the end of the allocation, where tools see accesses that leave no traces.
+ * Device memory after a guard zone of at least GUARD bytes. It is followed by a second guard zone, or by the end of the
+ * allocation, where tools also see accesses that change nothing.
  */
 struct device_array {
   unsigned char *base = nullptr;
@@ -47,7 +47,7 @@ struct device_array {
 
 void put(const device_array &a, const void *bytes) {
   if (a.size > 0) CUDA(cudaMemcpyAsync(a.data(), bytes, a.size, cudaMemcpyHostToDevice, stream));
-  CUDA(cudaStreamSynchronize(stream)); /* the bytes are the caller's again */
+  CUDA(cudaStreamSynchronize(stream)); /* the caller may now change the bytes */
 }
 
 device_array device_new(const void *bytes, size_t size, size_t offset, bool guarded_behind) {
@@ -61,7 +61,7 @@ device_array device_new(const void *bytes, size_t size, size_t offset, bool guar
   return a;
 }
 
-/* False if a guard zone was written to. */
+/* Copies the array to the host. Returns false if a guard zone was written to. */
 bool get(const device_array &a, void *bytes) {
   std::vector<unsigned char> all(a.before + a.size + a.behind);
   CUDA(cudaMemcpyAsync(all.data(), a.base, all.size(), cudaMemcpyDeviceToHost, stream));
@@ -73,13 +73,13 @@ bool get(const device_array &a, void *bytes) {
   return intact;
 }
 
-/* A tensor, and the group it is in; -1: it is not stepped. */
+/* A tensor and its group; with group -1 the tensor is not stepped. */
 struct tensor_spec {
   int64_t numel, group;
   bool anchored, amsgrad;
 };
 
-/* The same tensors on both sides: `expected` and the structures beside it are the reference's, `table` the device's. */
+/* The same tensors on both sides: `expected` and the vectors below are the reference's, `table` is the device's. */
 struct trial {
   model *expected, *fetched; /* fetched: what the device has written, for comparison */
   std::vector<spd4j_cuda_group> groups;
@@ -101,7 +101,7 @@ device_array device_table(const T *rows, size_t count) {
   return device_new(rows, count * sizeof(T), 0, true);
 }
 
-/* The items of the tensors [first, end), in some order that the contract allows, for some number of thread blocks. */
+/* Makes items for tensors [first, end) in a random order that the ABI allows, and picks a number of thread blocks. */
 void set_run(trial &t, int64_t first, int64_t end) {
   std::vector<spd4j_cuda_item> items;
   bool spd = false;
@@ -126,7 +126,7 @@ void set_run(trial &t, int64_t first, int64_t end) {
            resident[next_random(&t.random) % 5]};
 }
 
-/* The kinds of alignment: all arrays at 16 bytes, all but one of them, or each somewhere else. */
+/* Kinds of alignment: every array at a multiple of 16 bytes; all but the array of this number; none. */
 enum { ALIGNED = -1, UNALIGNED = ARRAYS };
 
 trial trial_new(const std::vector<tensor_spec> &specs, const std::vector<spd4j_cuda_group> &groups, int alignment,
@@ -144,7 +144,7 @@ trial trial_new(const std::vector<tensor_spec> &specs, const std::vector<spd4j_c
   memset((void *)&t.control, POISON, sizeof t.control);
   int64_t first_block = 0;
   for (size_t i = 0; i < n; i++) {
-    /* What only SPD sets holds something else before. */
+    /* Fields that only SPD sets start with other values. */
     spd4j_cuda_state s = {};
     s.group = specs[i].group < 0 ? 0 : specs[i].group;
     s.first_block = first_block;
@@ -202,7 +202,7 @@ void trial_free(trial &t) {
   model_free(t.fetched);
 }
 
-/* --- What is expected, in plain loops written from native/NUMERICS.md. -------------------------------------------- */
+/* --- The expected results, in plain loops written from native/NUMERICS.md. ---------------------------------------- */
 
 double power(double base, int64_t exponent) {
   double product = 1;
@@ -286,12 +286,12 @@ void expect_step(trial &t, double grad_scale, bool clip) {
   }
 }
 
-/* --- Both. -------------------------------------------------------------------------------------------------------- */
+/* --- Comparison of both sides. ------------------------------------------------------------------------------------ */
 
-/* The bits are the same; NaN equals NaN. */
+/* Whether the bits are the same; all NaNs are equal. */
 bool same(double a, double b) { return isnan(a) ? isnan(b) : memcmp(&a, &b, sizeof a) == 0; }
 
-/* All that is defined of them, as numbers. */
+/* All fields with a defined value, as numbers. */
 std::vector<double> values(const spd4j_cuda_state &s) {
   return {(double)s.group,    (double)s.first_block, (double)s.step, (double)s.spd_step, (double)s.checked,
           (double)s.selected, s.ratio_sum,           s.grad_dot,     s.dev_sq,           s.new_dev_sq,
@@ -309,7 +309,7 @@ void compare_values(const T &actual, const T &expected, const char *what, const 
     CHECK(same(a[i], e[i]), "%s: value %zu of %s %zu: %a and %a", what, i, of, index, a[i], e[i]);
 }
 
-/* Everything that the device has is what is expected. */
+/* Checks that everything on the device is as expected. */
 void compare(trial &t, const char *name, bool nan_ok) {
   const size_t n = t.states.size();
   bool intact = true;
@@ -364,14 +364,14 @@ spd4j_cuda_group group_of(int rule, bool maximize = false) {
   return {0.01, 0.9, 0.999, 1e-8, 0.3, rule, maximize};
 }
 
-/* A group for each rule, and then the same again to maximize; without SPD for the first three rules. */
+/* A group for each of the first `rules` rules, then the same groups with maximize. SPD is the last rule. */
 std::vector<spd4j_cuda_group> groups_of(int rules) {
   std::vector<spd4j_cuda_group> groups;
   for (int i = 0; i < 2 * rules; i++) groups.push_back(group_of(i % rules, i >= rules));
   return groups;
 }
 
-/* Tensors of all kinds in these groups; some are not stepped. */
+/* Random tensors of all kinds in the groups of groups_of(rules); some are not stepped. */
 std::vector<tensor_spec> mixed(size_t count, int rules, uint64_t random) {
   std::vector<tensor_spec> specs;
   for (size_t i = 0; i < count; i++) {
@@ -392,7 +392,7 @@ void every_rule_option_size_and_alignment() {
       for (int64_t size : sizes) specs.push_back({size, 0, (variant & 1) != 0, (variant >> 1 & 1) != 0});
       const int any = variant + alignment + 1;
       spd4j_cuda_group group = group_of(variant / 4, any % 3 == 0);
-      if (any % 2 == 0) group.eps = 0; /* where there is nothing, 0 / 0 */
+      if (any % 2 == 0) group.eps = 0; /* elements beyond a block compute 0 / 0 */
       trial t = trial_new(specs, {group}, alignment, (uint64_t)any);
       for (int i = 0; i < 2; i++) {
         set_gradients(t, (uint64_t)(variant + 100 * i));
@@ -427,7 +427,7 @@ void many_tensors_and_a_large_one() {
   trial_free(t);
 }
 
-/* SPD selects some tensors and not others; none that stands on its anchor. */
+/* SPD selects some tensors and not others, and none that is on its anchor. */
 void spd_selects_some() {
   std::vector<tensor_spec> specs;
   for (int64_t i = 0; i < 60; i++) specs.push_back({1 + i * 97, 0, i % 2 == 0, false});
@@ -525,7 +525,7 @@ void nan_infinity_and_subnormals() {
   static const float specials[] = {0.0f,    -0.0f,    0x1p-149f, -0x1p-149f, 0x1.8p-130f, FLT_MIN, -FLT_MIN, FLT_MAX,
                                    -FLT_MAX, INFINITY, -INFINITY, NAN,        1.0f,        -1.0f,   1e-30f,   1.5e20f};
   for (int variant = 0; variant < ROWS * 2 * 2; variant++) {
-    /* Many short tensors, so that a sum is not NaN everywhere. */
+    /* Many short tensors, so that not every sum is NaN. */
     std::vector<tensor_spec> specs;
     for (int64_t i = 0; i < 60; i++)
       specs.push_back({i < 4 ? 997 : 3 + i % 7, 0, (variant & 1) != 0, (variant >> 1 & 1) != 0});
@@ -542,7 +542,7 @@ void nan_infinity_and_subnormals() {
   }
 }
 
-void what_the_library_says_of_itself() {
+void version_device_name_and_layout() {
   CHECK(spd4j_cuda_abi_version() == SPD4J_CUDA_ABI_VERSION, "%d", spd4j_cuda_abi_version());
   char name[256] = "", start[6] = "?????";
   CHECK(spd4j_cuda_device_name(0, name, sizeof name) == cudaSuccess && strlen(name) >= 5, "%s", name);
@@ -584,7 +584,7 @@ void what_the_library_says_of_itself() {
 
 int main() {
   CUDA(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
-  test("what the library says of itself", what_the_library_says_of_itself);
+  test("version, device name and layout", version_device_name_and_layout);
   test("every rule, option, size and alignment", every_rule_option_size_and_alignment);
   test("rules mixed over many steps", rules_mixed_over_many_steps);
   test("many tensors and a large one", many_tensors_and_a_large_one);

@@ -1,4 +1,4 @@
-/* The CUDA runtime on the host keeps the promises of the real one that the other tests rely on. */
+/* Tests that the emulated CUDA runtime keeps those promises of the real one that the other tests rely on. */
 #include <cuda_runtime.h>
 #include <stdlib.h>
 #include <sys/wait.h>
@@ -54,7 +54,7 @@ __global__ void note_order(int *order, unsigned long long *count) {
   order[atomicAdd(count, 1)] = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x);
 }
 
-/* Thread 0 leaves at once, every other takes its neighbour's square, round after round. */
+/* Thread 0 returns at once. In each round every other thread takes over its neighbour's value. */
 __global__ void pass_on(int *out) {
   __shared__ int values[THREADS];
   if (threadIdx.x == 0) return;
@@ -69,7 +69,7 @@ __global__ void pass_on(int *out) {
 }
 
 __global__ void shuffle(double *out) {
-  if (threadIdx.x >= 40) return; /* leaves a warp of 8 */
+  if (threadIdx.x >= 40) return; /* 8 threads remain of the second warp */
   const double mine = threadIdx.x + 0.5;
   const float x = static_cast<float>(threadIdx.x);
   float sum = x;
@@ -178,7 +178,7 @@ void copies_wait_for_their_stream() {
   float milliseconds;
   FAILS(cudaErrorNotReady, cudaEventElapsedTime(&milliseconds, event, later));
   CHECK(host[1] != 2 && host[1] != 1, "a copy that did not wait");
-  pageable = 2; /* both are read later */
+  pageable = 2; /* the copies above read both values later */
   host[0] = 20;
   open = true;
   CHECK(fetch(p, 4) == std::vector<int>({2, 20, 20, 20}), "values");
@@ -191,7 +191,7 @@ void copies_wait_for_their_stream() {
   open = false;
   CUDA(launch(wait_for, 1, 32, stream, &open));
   CUDA(cudaMemcpyAsync(host, p, sizeof *host, cudaMemcpyDefault, stream));
-  CUDA(cudaStreamDestroy(stream)); /* does all its work nevertheless */
+  CUDA(cudaStreamDestroy(stream)); /* a destroyed stream still completes its work */
   CUDA(cudaStreamDestroy(other));
   FAILS(cudaErrorInvalidResourceHandle, cudaStreamSynchronize(stream));
   open = true;
@@ -201,7 +201,7 @@ void copies_wait_for_their_stream() {
   CUDA(cudaFreeHost(pinned));
 }
 
-void memory_is_known() {
+void memory_is_tracked() {
   size_t free, total, less;
   CUDA(cudaMemGetInfo(&free, &total));
   unsigned char *p = device<unsigned char>(1000);
@@ -249,7 +249,7 @@ void graphs_run_when_they_are_launched() {
   CHECK(status == cudaStreamCaptureStatusActive, "%d", status);
   int argument = 3;
   CUDA(launch(twice_plus, 1, 1, stream, p, argument));
-  argument = 1000; /* was copied */
+  argument = 1000; /* too late: it was copied */
   CUDA(cudaEventRecord(forked, stream));
   CUDA(cudaStreamWaitEvent(other, forked));
   CUDA(launch(twice_plus, 1, 1, other, p, 1));
@@ -265,7 +265,7 @@ void graphs_run_when_they_are_launched() {
   CUDA(cudaGraphInstantiate(&exec, graph));
   CUDA(cudaGraphDestroy(graph));
   CUDA(cudaGraphLaunch(exec, other));
-  CUDA(cudaGraphLaunch(exec, stream)); /* follows the launch before */
+  CUDA(cudaGraphLaunch(exec, stream)); /* runs after the first launch */
   CHECK(fetch(p, 1, stream)[0] == 35, "%d", fetch(p, 1, stream)[0]); /* 0, 3, 7, 17, 35 */
   CUDA(cudaGraphExecDestroy(exec));
 
@@ -338,7 +338,7 @@ void failures_on_request() {
 
 const char *program;
 
-/* The exit status of this program with these settings; see main. */
+/* Runs this program again with an environment variable and returns its exit status; see main. */
 int status_of(const char *variable, const char *value) {
   const pid_t child = fork();
   if (child == 0) {
@@ -352,7 +352,7 @@ int status_of(const char *variable, const char *value) {
   return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
 }
 
-void settings_of_the_environment() {
+void settings_from_the_environment() {
   CHECK(status_of("SPD4J_CUDA_ON_HOST_DEVICES", "0") == cudaErrorNoDevice, "no device");
   CHECK(status_of("SPD4J_CUDA_ON_HOST_DRIVER", "12080") == cudaErrorInsufficientDriver, "an old driver");
   CHECK(status_of("SPD4J_CUDA_ON_HOST_MEMORY", "1023") == cudaErrorMemoryAllocation, "little memory");
@@ -376,10 +376,10 @@ int main(int argc, char **argv) {
   test("barriers and shuffles", barriers_and_shuffles);
   test("thread blocks run side by side", thread_blocks_run_side_by_side);
   test("copies wait for their stream", copies_wait_for_their_stream);
-  test("memory is known", memory_is_known);
+  test("memory is tracked", memory_is_tracked);
   test("graphs run when they are launched", graphs_run_when_they_are_launched);
   test("what a capture does not allow", what_a_capture_does_not_allow);
   test("failures on request", failures_on_request);
-  test("settings of the environment", settings_of_the_environment);
+  test("settings from the environment", settings_from_the_environment);
   return finish();
 }

@@ -1,4 +1,4 @@
-/* Which tier CPUID and XCR0 add up to: the x86-64 psABI's lists, bit by bit. */
+/* Tests which tier CPUID and XCR0 give, against the x86-64 psABI's lists, bit by bit. */
 #include "isa.h"
 #include "testing.h"
 
@@ -46,7 +46,7 @@ static void exactly_the_required_bits_suffice(void) {
   CHECK(spd4j_isa_of(all_up_to(SPD4J_ISA_X86_64_V4)) == SPD4J_ISA_X86_64_V4, "all bits of v4");
   CHECK(spd4j_isa_of(all_up_to(SPD4J_ISA_X86_64_V3)) == SPD4J_ISA_X86_64_V3, "all bits of v3");
   CHECK(spd4j_isa_of((spd4j_cpuid){0, 0, 0, 0}) == SPD4J_ISA_BASELINE, "no bits");
-  CHECK(spd4j_isa_of((spd4j_cpuid){~0u, ~0u, ~0u, ~(uint64_t)0}) == SPD4J_ISA_X86_64_V4, "every bit there is");
+  CHECK(spd4j_isa_of((spd4j_cpuid){~0u, ~0u, ~0u, ~(uint64_t)0}) == SPD4J_ISA_X86_64_V4, "all bits");
 }
 
 static void every_required_bit_is_required(void) {
@@ -76,14 +76,14 @@ static void registers_that_the_system_does_not_save_are_not_used(void) {
   }
 }
 
-static void this_machine(void) {
+static void the_best_tier_of_this_machine(void) {
   const int32_t best = spd4j_best_isa();
 #if defined(__x86_64__)
   CHECK(best >= SPD4J_ISA_BASELINE && best <= SPD4J_ISA_X86_64_V4, "tier %d", best);
   __builtin_cpu_init();
   if (!__builtin_cpu_supports("avx2")) CHECK(best == SPD4J_ISA_BASELINE, "tier %d", best);
   if (!__builtin_cpu_supports("avx512f")) CHECK(best <= SPD4J_ISA_X86_64_V3, "tier %d", best);
-  /* What the psABI asks for, so far as every compiler's run-time check knows it. */
+  /* What the psABI requires, as far as every compiler's run-time check knows it. */
   if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw") &&
       __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("bmi2") &&
       __builtin_cpu_supports("fma"))
@@ -98,6 +98,6 @@ int main(void) {
   test("exactly the required bits suffice", exactly_the_required_bits_suffice);
   test("every required bit is required", every_required_bit_is_required);
   test("registers that the system does not save are not used", registers_that_the_system_does_not_save_are_not_used);
-  test("this machine", this_machine);
+  test("the best tier of this machine", the_best_tier_of_this_machine);
   return finish();
 }

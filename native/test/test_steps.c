@@ -1,4 +1,4 @@
-/* Every tier, rule and shape gives the bits of the reference. */
+/* Tests that every tier, rule and shape gives the bits of the reference. */
 #include <float.h>
 #include <math.h>
 #include <stdlib.h>
@@ -12,7 +12,7 @@ enum { B = SPD4J_BLOCK };
 static const int64_t sizes[] = {0, 1, 2, 15, 16, 17, 63, 64, 65, 127, 128, 129, B - 1, B, B + 1, 3 * B + 7};
 enum { SIZES = sizeof sizes / sizeof sizes[0], STEPS = 3 };
 
-/* Runs one pass over all blocks of m in the kernels and of expected in the reference, and compares. */
+/* Runs one pass over all blocks, on m with the kernels and on expected with the reference, and compares the two. */
 static void both(const char *pass, int32_t isa, model *m, model *expected, bool nan_ok) {
   const int64_t n = m->table.block_count;
   m->isa = isa;
@@ -29,10 +29,10 @@ static void both(const char *pass, int32_t isa, model *m, model *expected, bool 
   }
   CHECK(status == SPD4J_OK, "%s at tier %d: status %d", pass, isa, status);
   CHECK(model_same(m, expected, nan_ok), "%s at tier %d, rule %lld", pass, isa, (long long)m->tensors[0].scalars);
-  CHECK(model_guards_intact(m), "%s at tier %d wrote beside an array", pass, isa);
+  CHECK(model_guards_intact(m), "%s at tier %d wrote outside an array", pass, isa);
 }
 
-/* Some tensors are projected, some are not. */
+/* Sets the shrinks so that some tensors are projected and some are not. */
 static void model_shrink(model *m) {
   static const float shrinks[] = {0.37f, 0.0f, 1.0f, -0.5f, 1e-3f, NAN, 0.0131f};
   for (int64_t i = 0; i < m->table.tensor_count; i++) m->tensors[i].shrink = shrinks[i % 7];
@@ -78,12 +78,12 @@ static void rules_mixed_in_one_table(void) {
   for (int32_t isa = 0; isa <= spd4j_best_isa(); isa++) steps(isa, specs, COUNT, 3, 1.0f, 11);
 }
 
-/* With decisions in the table, a run decides on the tensors that it holds whole and projects them, and on no others. */
-static void runs_complete_the_tensors_that_they_hold(void) {
+/* With decisions in the table, an update decides on the tensors that its run holds whole, and on no others. */
+static void an_update_decides_on_whole_tensors(void) {
   enum { COUNT = 70, RUNS = 5 };
   uint64_t random = 23;
   spec specs[COUNT];
-  for (int i = 0; i < COUNT; i++) /* most of them with SPD; two are longer than there are lanes for blocks */
+  for (int i = 0; i < COUNT; i++) /* most with SPD; two have more blocks than there are lanes across blocks */
     specs[i] = (spec){i % 40 == 7 ? 71 * B + 5 : sizes[next_random(&random) % SIZES],
                       next_random(&random) % 4 ? SPD4J_RULE_SPD : (int64_t)(next_random(&random) % (ROWS + 1)) - 1,
                       next_random(&random) & 1, next_random(&random) & 1};
@@ -98,7 +98,7 @@ static void runs_complete_the_tensors_that_they_hold(void) {
       int64_t cuts[RUNS + 1] = {0};
       for (int r = 1; r < RUNS; r++) cuts[r] = (blocks * r + (int64_t)(next_random(&random) % 40)) / RUNS;
       cuts[RUNS] = blocks;
-      for (int r = 1; t == 1 && r < RUNS; r++) cuts[r] = blocks; /* the first time one run takes all */
+      for (int r = 1; t == 1 && r < RUNS; r++) cuts[r] = blocks; /* in the first step one run holds all blocks */
       for (int r = 0; r < RUNS; r++) {
         CHECK(spd4j_update(&m->table, isa, cuts[r], cuts[r + 1], NO_HOLDS) == SPD4J_OK, "tier %d", isa);
         reference_update(&expected->table, cuts[r], cuts[r + 1]);
@@ -111,7 +111,7 @@ static void runs_complete_the_tensors_that_they_hold(void) {
         left += spd && m->decisions[i].step < t;
       }
     }
-    CHECK(model_guards_intact(m), "tier %d wrote beside an array", isa);
+    CHECK(model_guards_intact(m), "tier %d wrote outside an array", isa);
     CHECK(projected > 20 && left > 0, "%lld projected, %lld left", (long long)projected, (long long)left);
     model_free(m);
     model_free(expected);
@@ -136,8 +136,8 @@ static void blocks_that_begin_between_lanes(void) {
     }
 }
 
-/* The reference itself, against the formulas worked out by hand in double for one element at its first step. */
-static void first_step_by_hand(void) {
+/* Compares the kernels with formulas worked out by hand, in double, for one element at its first step. */
+static void first_step_worked_out_by_hand(void) {
   const double lr = 0.01, lambda = 0.3, param = 1.5, anchor = 0.7, grad = 0.2;
   const double pulled = grad + lambda * (param - anchor);
   /* At the first step the update is lr times the gradient's sign. */
@@ -182,7 +182,7 @@ enum { SPECIALS = sizeof specials / sizeof specials[0] };
 static void nan_infinity_and_subnormals(void) {
   for (int32_t isa = 0; isa <= spd4j_best_isa(); isa++)
     for (int variant = 0; variant < ROWS * 2 * 2; variant++) {
-      /* Many short blocks, so that a sum is not NaN everywhere. */
+      /* Many short blocks, so that not every sum is NaN. */
       enum { COUNT = 400 };
       spec specs[COUNT];
       for (int i = 0; i < COUNT; i++)
@@ -236,7 +236,7 @@ static void amsgrad_maximum_is_nan_if_either_is(void) {
     }
 }
 
-/* Without gradient, moments and decay nothing moves, not even the smallest subnormal or the sign of a zero. */
+/* With zero gradients, moments and decay no parameter changes, not even a subnormal or the sign of a zero. */
 static void subnormals_and_negative_zeros_are_kept(void) {
   for (int32_t isa = 0; isa <= spd4j_best_isa(); isa++)
     for (int64_t rule = 0; rule < ROWS; rule++) {
@@ -245,7 +245,7 @@ static void subnormals_and_negative_zeros_are_kept(void) {
       model_scalars(m, 1, 1.0f);
       for (int r = 0; r < ROWS; r++) m->scalars[r].decay = r == SPD4J_RULE_ADAMW ? 1.0f : 0.0f;
       for (int i = 0; i < 100; i++) {
-        /* -0 and four subnormals; but L2-SP takes 0 times -0 from -0, and that is +0. */
+        /* -0 and four subnormals; no -0 for L2-SP, which computes -0 - 0 * -0, and that is +0. */
         model_data(m, 0, PARAM)[i] = rule == SPD4J_RULE_L2SP ? specials[2 + i % 4] : specials[1 + i % 5];
         model_data(m, 0, GRAD)[i] = model_data(m, 0, EXP_AVG)[i] = model_data(m, 0, EXP_AVG_SQ)[i] = 0.0f;
       }
@@ -304,8 +304,8 @@ static void grad_sq_is_finite_exactly_when_all_gradients_are(void) {
 }
 
 int main(void) {
-  test("the first step by hand", first_step_by_hand);
-  test("runs complete the tensors that they hold", runs_complete_the_tensors_that_they_hold);
+  test("the first step, worked out by hand", first_step_worked_out_by_hand);
+  test("an update decides on whole tensors", an_update_decides_on_whole_tensors);
   test("every tier, rule, shape and offset", every_tier_rule_shape_and_offset);
   test("rules mixed in one table", rules_mixed_in_one_table);
   test("blocks that begin between lanes", blocks_that_begin_between_lanes);

@@ -1,4 +1,4 @@
-/* The table: what a pass refuses, what it leaves alone, its layout, threads, and sizes beyond 32 bits. */
+/* Tests what a pass refuses, what it leaves alone, the layout of the table, threads, and sizes beyond 32 bits. */
 #define _DEFAULT_SOURCE
 #define _DARWIN_C_SOURCE
 #include <math.h>
@@ -17,7 +17,7 @@ enum { UPDATE = 1, PROJECT = 2, GRAD_SQ = 4, EVERY = 7, PASSES = 3 };
 static pass_function *const passes[PASSES] = {spd4j_update, spd4j_project, spd4j_grad_sq};
 static const char *const pass_names[PASSES] = {"update", "project", "grad_sq"};
 
-/* Three blocks, then one, then one: the faults below are in the last. */
+/* Tensors of three blocks, one block and one block. The faults below are in the last. */
 static const spec three[] = {{2 * SPD4J_BLOCK + 5, 3, true, true}, {70, 0, false, false}, {33, 2, true, true}};
 enum { LAST_TENSOR = 2, LAST_BLOCK = 4, BLOCKS = 5 };
 
@@ -116,7 +116,7 @@ static model *new_model(void) {
   return m;
 }
 
-/* A pass that does not need what is missing works without it; every other fault stops it before the first write. */
+/* A pass works without what it does not need. Every other fault stops it before its first write. */
 static void faults_are_refused_before_anything_is_written(void) {
   for (size_t f = 0; f < sizeof faults / sizeof faults[0]; f++)
     for (int p = 0; p < PASSES; p++) {
@@ -134,7 +134,7 @@ static void faults_are_refused_before_anything_is_written(void) {
     }
 }
 
-static void a_fault_outside_the_run_is_not_looked_at(void) {
+static void a_fault_outside_the_run_is_ignored(void) {
   for (int p = 0; p < PASSES; p++) {
     model *m = new_model();
     m->blocks[LAST_BLOCK].tensor = 99;
@@ -144,8 +144,8 @@ static void a_fault_outside_the_run_is_not_looked_at(void) {
   }
 }
 
-/* Each pass writes something here, so that "nothing was written" above says something. */
-static void sound_calls_write(void) {
+/* Each pass writes in a valid call, or the test that a refused call writes nothing would prove nothing. */
+static void valid_calls_write(void) {
   for (int p = 0; p < PASSES; p++) {
     model *m = new_model();
     float *param = model_data(m, LAST_TENSOR, PARAM);
@@ -158,7 +158,7 @@ static void sound_calls_write(void) {
   }
 }
 
-static void only_the_run_is_touched(void) {
+static void only_the_run_is_changed(void) {
   for (int64_t begin = 0; begin <= BLOCKS; begin++)
     for (int64_t end = begin; end <= BLOCKS; end++) {
       model *m = new_model(), *expected = model_copy(m);
@@ -176,8 +176,8 @@ static void only_the_run_is_touched(void) {
     }
 }
 
-/* Nothing of such a tensor need be sound: it has no arrays, or types of another version. */
-static void tensors_without_scalars_are_passed_over(void) {
+/* Such a tensor may lack its arrays or have unknown types. */
+static void tensors_without_scalars_are_skipped(void) {
   for (int p = 0; p < PASSES; p++) {
     model *m = new_model(), *before = model_copy(m);
     for (int i = 0; i < 3; i++) m->tensors[i].scalars = -1;
@@ -191,7 +191,7 @@ static void tensors_without_scalars_are_passed_over(void) {
   }
 }
 
-static void project_moves_only_params_of_tensors_that_shrink(void) {
+static void project_changes_only_parameters_that_shrink(void) {
   static const float shrinks[] = {0.0f, -0.0f, -1.0f, NAN, -INFINITY, 0x1p-149f, 0.25f, 1.0f};
   for (int s = 0; s < 8; s++) {
     model *m = new_model(), *before = model_copy(m);
@@ -210,7 +210,7 @@ static void project_moves_only_params_of_tensors_that_shrink(void) {
   }
 }
 
-static void layout_is_that_of_the_header(void) {
+static void the_layout_matches_the_header(void) {
 #define SIZE(type) (int64_t)sizeof(spd4j_##type)
 #define AT(type, field) (int64_t)offsetof(spd4j_##type, field)
   const int64_t expected[] = {
@@ -298,7 +298,7 @@ static void four_threads_give_the_bits_of_one(void) {
   }
 }
 
-/* The last block of arrays of more than 2^32 elements, against the same block alone. Only its pages are touched. */
+/* Compares the last block of arrays of over 2^32 elements with the same block alone. Only its pages are touched. */
 static void elements_beyond_32_bits(void) {
   const int64_t begin = ((int64_t)1 << 32) + SPD4J_BLOCK, n = SPD4J_BLOCK - 3;
   const size_t bytes = (size_t)(begin + n) * sizeof(float);
@@ -306,7 +306,7 @@ static void elements_beyond_32_bits(void) {
   for (int a = 0; a < ARRAYS; a++) {
     huge[a] = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (huge[a] == MAP_FAILED) {
-      printf("skipped: the system does not map %zu bytes that are not used\n", bytes);
+      printf("skipped: the system refuses to map %zu bytes, even unused\n", bytes);
       while (a-- > 0) munmap(huge[a], bytes);
       return;
     }
@@ -343,12 +343,12 @@ static void elements_beyond_32_bits(void) {
 
 int main(void) {
   test("faults are refused before anything is written", faults_are_refused_before_anything_is_written);
-  test("a fault outside the run is not looked at", a_fault_outside_the_run_is_not_looked_at);
-  test("sound calls write", sound_calls_write);
-  test("only the run is touched", only_the_run_is_touched);
-  test("tensors without scalars are passed over", tensors_without_scalars_are_passed_over);
-  test("project moves only params of tensors that shrink", project_moves_only_params_of_tensors_that_shrink);
-  test("layout is that of the header", layout_is_that_of_the_header);
+  test("a fault outside the run is ignored", a_fault_outside_the_run_is_ignored);
+  test("valid calls write", valid_calls_write);
+  test("only the run is changed", only_the_run_is_changed);
+  test("tensors without scalars are skipped", tensors_without_scalars_are_skipped);
+  test("project changes only parameters that shrink", project_changes_only_parameters_that_shrink);
+  test("the layout matches the header", the_layout_matches_the_header);
   test("four threads give the bits of one", four_threads_give_the_bits_of_one);
   test("elements beyond 32 bits", elements_beyond_32_bits);
   return finish();

@@ -10,7 +10,7 @@ static int passed, failed, failed_checks;
 #define CHECK(condition, ...)                                                                \
   do {                                                                                       \
     if (!(condition) && failed_checks++ < 10) {                                              \
-      fprintf(stderr, "%s:%d: %s is not so: ", __FILE__, __LINE__, #condition);              \
+      fprintf(stderr, "%s:%d: %s is false: ", __FILE__, __LINE__, #condition);              \
       fprintf(stderr, __VA_ARGS__);                                                          \
       fputc('\n', stderr);                                                                   \
     }                                                                                        \

@@ -1,4 +1,4 @@
-/* Thread blocks: CUDA threads as fibers that switch where they wait, in an order drawn at random. */
+/* Runs thread blocks. CUDA threads are fibers that switch where they wait, in a random order. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -25,7 +25,7 @@
 #include <sanitizer/common_interface_defs.h>
 #endif
 
-/* Saves the registers that a call keeps and the stack pointer in *from, and goes on where `to` was saved. */
+/* Saves the callee-saved registers on the stack and the stack pointer in *from, and resumes where `to` was saved. */
 extern "C" __attribute__((visibility("hidden"))) void cuda_on_host_switch(void **from, void *to);
 
 #if defined(__x86_64__)
@@ -42,7 +42,7 @@ cuda_on_host_switch:
   ret
 .size cuda_on_host_switch, . - cuda_on_host_switch
 )");
-/* In words from the saved stack pointer on: where to go on; how many words lie there. */
+/* In words from the saved stack pointer: where the return address is; how many words are saved. */
 enum { RESUME = 6, SAVED = 8 };
 #elif defined(__aarch64__)
 asm(R"(
@@ -67,7 +67,7 @@ cuda_on_host_switch:
 )");
 enum { RESUME = 1, SAVED = 20 };
 #else
-#error "CUDA on the host knows x86-64 and aarch64"
+#error "CUDA on the host runs on x86-64 and aarch64 only"
 #endif
 
 __thread uint3 threadIdx, blockIdx, blockDim, gridDim;
@@ -86,13 +86,13 @@ struct Fiber {
   unsigned index = 0; /* of the CUDA thread */
   void *stack = nullptr, *stack_pointer = nullptr, *fake_stack = nullptr;
   size_t stack_size = STACK;
-  /* What the thread brings to warp_exchange, and takes from it. */
+  /* What the thread passes to warp_exchange, and gets from it. */
   unsigned mask, source;
   uint64_t sent, received;
 };
 
 struct Warp {
-  unsigned alive, arrived; /* a bit a lane */
+  unsigned alive, arrived; /* one bit per lane */
 };
 
 /* The thread block that a worker runs. */
@@ -120,7 +120,7 @@ public:
 
   uint64_t exchange(unsigned mask, uint64_t bits, unsigned source) {
     const unsigned lane = current->index % WARP;
-    if (!(mask >> lane & 1)) die("a mask without the thread's own lane");
+    if (!(mask >> lane & 1)) die("a mask lacks the thread's own lane");
     current->mask = mask;
     current->source = source;
     current->sent = bits;
@@ -145,7 +145,7 @@ private:
   const std::function<void()> *kernel = nullptr;
   std::vector<std::unique_ptr<Fiber>> fibers;
   std::vector<Warp> warps;
-  std::vector<Fiber *> ready, waiting; /* to run; at the block's barrier */
+  std::vector<Fiber *> ready, waiting; /* able to run; at the block's barrier */
   unsigned alive = 0;
   uint64_t random = 0;
   Fiber worker, *current = &worker, *previous = nullptr;
@@ -154,7 +154,7 @@ private:
     auto fiber = std::make_unique<Fiber>();
     fiber->stack = mmap(nullptr, STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (fiber->stack == MAP_FAILED || mprotect(fiber->stack, 4096, PROT_NONE)) abort();
-    /* Stacks begin at different offsets in their pages: else all compete for the same lines of the caches. */
+    /* Stacks begin at different offsets in their pages, or all would compete for the same cache lines. */
     char *const end = static_cast<char *>(fiber->stack) + STACK - fibers.size() * 64 % 4096;
     void **const top = reinterpret_cast<void **>(end) - SAVED;
     top[RESUME] = reinterpret_cast<void *>(&enter);
@@ -162,7 +162,7 @@ private:
     return fiber;
   }
 
-  /* Where a fiber begins; it serves one thread after another. */
+  /* Where a fiber begins. It runs one CUDA thread after another. */
   static void enter();
 
   void serve() {
@@ -173,7 +173,7 @@ private:
       alive--;
       warps[index / WARP].alive &= ~(1u << index % WARP);
       release_block();
-      /* A thread that has ended is no longer waited for. */
+      /* The warp no longer waits for a thread that has ended. */
       const unsigned arrived = warps[index / WARP].arrived;
       for (unsigned l = 0; l < WARP; l++)
         if (arrived >> l & 1) release_warp(index / WARP, fibers[index / WARP * WARP + l]->mask);
@@ -194,8 +194,8 @@ private:
     for (unsigned l = 0; l < WARP; l++) {
       if (!(lanes >> l & 1)) continue;
       Fiber *fiber = fibers[index * WARP + l].get();
-      if (fiber->mask != mask) die("lanes of a warp that wait with different masks");
-      /* What a lane that takes no part would have brought is undefined. */
+      if (fiber->mask != mask) die("lanes of a warp wait with different masks");
+      /* The value of a lane that takes no part is undefined. */
       fiber->received = lanes >> fiber->source & 1 ? fibers[index * WARP + fiber->source]->sent : 0xa5a5a5a5a5a5a5a5u;
       ready.push_back(fiber);
     }
@@ -203,7 +203,7 @@ private:
   }
 
   Fiber *next() {
-    if (ready.empty()) die("a barrier that not all threads reach");
+    if (ready.empty()) die("not all threads reach a barrier");
     std::swap(ready[draw() % ready.size()], ready.back());
     Fiber *fiber = ready.back();
     ready.pop_back();
@@ -223,13 +223,13 @@ private:
     switched();
   }
 
-  /* The first thing on the stack that was switched to. */
+  /* Called first on the stack that was switched to. */
   void switched() {
 #ifdef SANITIZED
     const void *stack;
     size_t size;
     __sanitizer_finish_switch_fiber(current->fake_stack, &stack, &size);
-    previous->stack = const_cast<void *>(stack); /* of the worker: known only now */
+    previous->stack = const_cast<void *>(stack); /* the worker's stack is known only now */
     previous->stack_size = size;
 #endif
   }
@@ -239,7 +239,7 @@ __thread Block *running;
 
 void Block::enter() { running->serve(); }
 
-/* --- Workers: each takes block after block of the grids in the order of their launches. --------------------------- */
+/* --- Workers. Each takes one thread block after another, from the grids in launch order. -------------------------- */
 
 struct Grid {
   unsigned blocks, threads;
@@ -251,12 +251,12 @@ struct Grid {
 struct Pool {
   std::mutex mutex;
   std::condition_variable changed;
-  std::deque<Grid *> grids; /* those with blocks to start */
+  std::deque<Grid *> grids; /* grids with blocks left to start */
   uint64_t seed = 0;
   bool started = false;
 };
 
-Pool &pool = *new Pool; /* workers outlive static objects */
+Pool &pool = *new Pool; /* never freed: workers outlive static objects */
 
 uint64_t mix(uint64_t z) {
   z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
@@ -274,7 +274,7 @@ void work() {
     const unsigned taken = grid->started++;
     if (grid->started == grid->blocks) pool.grids.pop_front();
     lock.unlock();
-    /* Blocks start in any order: here in one of the two, from some block on. */
+    /* CUDA starts blocks in any order: here upwards or downwards, from a random block. */
     const unsigned at = static_cast<unsigned>(((grid->seed >> 8) + taken) % grid->blocks);
     gridDim = {grid->blocks, 1, 1};
     blockDim = {grid->threads, 1, 1};

@@ -1,10 +1,11 @@
 /*
- * The part of the CUDA runtime that spd4j uses, on the host, so that kernels compile as C++ and their logic is tested
- * where there is no GPU: the CUDA threads of a thread block are fibers on one thread of the operating system, a few of
- * which run thread blocks side by side; a stream is a queue with a thread. Values are those of CUDA 13. Test code only.
+ * The part of the CUDA runtime that spd4j uses, emulated on the host: kernels compile as C++, and their logic is tested
+ * without a GPU. The CUDA threads of a thread block are fibers on one OS thread; a few OS threads run thread blocks
+ * side by side. A stream is a queue with an OS thread. Constants have the values of CUDA 13. Test code only.
  *
- * The environment says what machine it is, in SPD4J_CUDA_ON_HOST_ followed by: DEVICES (1 without it), MEMORY (of each,
- * in bytes), DRIVER (13000; 0: there is none), FAIL (see cuda_on_host_fail), SEED (of the order of CUDA threads).
+ * Environment variables describe the emulated machine. Their names start with SPD4J_CUDA_ON_HOST_ and end with: DEVICES
+ * (how many; default 1), MEMORY (bytes of each), DRIVER (version; default 13000, and 0 means no driver), FAIL (see
+ * cuda_on_host_fail), SEED (for the order of CUDA threads).
  */
 #ifndef SPD4J_CUDA_ON_HOST_CUDA_RUNTIME_H
 #define SPD4J_CUDA_ON_HOST_CUDA_RUNTIME_H
@@ -23,7 +24,7 @@
 
 /* --- Types and constants. ----------------------------------------------------------------------------------------- */
 
-/* Name, value and text of each error that the emulation gives, and of those that a test wants. */
+/* Name, value and text of each error that the emulation returns or a test asks for. */
 #define CUDA_ON_HOST_ERRORS(E) \
   E(cudaSuccess, 0, "no error") \
   E(cudaErrorInvalidValue, 1, "invalid argument") \
@@ -122,7 +123,7 @@ struct cudaPointerAttributes {
   long reserved[8];
 };
 
-/* Not CUDA's layout, and not all of it: only code compiled with this header reads it. */
+/* Only a part, and not in CUDA's layout: only code compiled with this header reads it. */
 struct cudaDeviceProp {
   char name[256];
 };
@@ -179,9 +180,9 @@ CUDA_ON_HOST_API const char *cudaGetErrorName(cudaError_t error);
 CUDA_ON_HOST_API const char *cudaGetErrorString(cudaError_t error);
 
 /*
- * For tests: the after-th call of the function from now on fails with the error, and if that is one after which a
- * device is lost, so does every later call until the reset. Kernel launches are cudaLaunchKernelExC. In the
- * environment: function:error:after.
+ * For tests: the after-th call of the function from now on fails with the error. If CUDA loses the device after such an
+ * error, every later call fails with it, too, until the reset. The function of kernel launches is cudaLaunchKernelExC.
+ * SPD4J_CUDA_ON_HOST_FAIL=function:error:after makes this call when the program starts.
  */
 CUDA_ON_HOST_API void cuda_on_host_fail(const char *function, int error, int64_t after);
 CUDA_ON_HOST_API void cuda_on_host_reset(void);
@@ -193,26 +194,26 @@ CUDA_ON_HOST_API void cuda_on_host_reset(void);
 #define __host__
 #define __launch_bounds__(...)
 #define __forceinline__ inline __attribute__((always_inline))
-/* A thread of the operating system runs one thread block at a time. */
+/* Thread-local memory is shared by a thread block, as an OS thread runs one thread block at a time. */
 #define __shared__ static thread_local
 
 extern __thread uint3 threadIdx, blockIdx, blockDim, gridDim;
 
 namespace cuda_on_host {
 
-/* Waits for the threads of the block. */
+/* Waits for all threads of the thread block. */
 void block_barrier();
 
-/* Waits for the threads of the warp that mask names; the bits that the lane `source` among them brought. */
+/* Waits for the lanes of the warp that are in mask, and returns the bits that lane `source` passed. */
 uint64_t warp_exchange(unsigned mask, uint64_t bits, unsigned source);
 
-/* Lets other threads run, of this block and of others. */
+/* Lets other CUDA threads run, in this thread block and in others. */
 void yield();
 
-/* Comes back late now and then, so that other thread blocks overtake this one. */
+/* Sleeps now and then, so that other thread blocks overtake this one. */
 void linger();
 
-/* Runs the kernel for all threads of the grid and returns. */
+/* Runs the kernel for all threads of the grid, and returns when they have ended. */
 void run_grid(unsigned blocks, unsigned threads, const std::function<void()> &kernel);
 
 cudaError_t launch(const cudaLaunchConfig_t *config, std::function<void()> kernel);
@@ -261,7 +262,7 @@ inline unsigned long long atomicAdd(unsigned long long *p, unsigned long long va
   return before;
 }
 
-/* Not an atomic fence: of those, thread sanitizers know nothing. */
+/* Not an atomic fence, which thread sanitizers do not understand. */
 inline void __threadfence() {
   static int fences;
   __atomic_fetch_add(&fences, 1, __ATOMIC_SEQ_CST);
@@ -269,7 +270,7 @@ inline void __threadfence() {
 
 inline void __nanosleep(unsigned) { cuda_on_host::yield(); }
 
-/* Hints about caches say nothing here. */
+/* Cache hints have no effect here. */
 template <typename T>
 T __ldca(const T *p) { return *p; }
 template <typename T>

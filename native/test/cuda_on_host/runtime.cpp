@@ -1,4 +1,4 @@
-/* Devices, memory, streams, events, graphs and errors. */
+/* The emulated devices, memory, streams, events, graphs and errors. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -26,11 +26,11 @@ struct Capture {
   cudaStream_t origin;
   cudaStreamCaptureMode mode;
   std::thread::id thread;
-  Operations operations; /* of all its streams, in the order of the calls: a valid one */
+  Operations operations; /* of all its streams, in the order of the calls, which is a valid order */
   bool invalid = false, ended = false;
 };
 
-/* A stream's work up to some operation. */
+/* A stream's work up to operation `number`. */
 struct Point {
   std::shared_ptr<CUstream_st> stream;
   uint64_t number;
@@ -45,12 +45,12 @@ struct CUstream_st {
   uint64_t enqueued = 0, completed = 0;
   bool closed = false;
   std::shared_ptr<Capture> capture = nullptr;
-  uint64_t captured = 0, joined = 0; /* calls in the capture; those that another stream waits for */
+  uint64_t captured = 0, joined = 0; /* calls in the capture; how many of them another stream waits for */
 };
 
 namespace {
 
-/* What cudaEventRecord leaves in an event. */
+/* What cudaEventRecord stores in an event. */
 struct Recording {
   Point point;
   std::shared_ptr<Capture> capture;
@@ -71,7 +71,7 @@ struct CUgraph_st {
 
 struct CUgraphExec_st {
   std::shared_ptr<const Operations> operations;
-  Point launched; /* the last time */
+  Point launched; /* the last launch */
 };
 
 namespace {
@@ -94,7 +94,7 @@ int64_t setting(const char *name, int64_t otherwise) {
   return value ? strtoll(value, nullptr, 10) : otherwise;
 }
 
-/* Everything there is, under one lock. */
+/* The whole state of the runtime, under one lock. */
 struct State {
   std::mutex mutex;
   std::condition_variable changed;
@@ -103,13 +103,13 @@ struct State {
   const size_t memory = static_cast<size_t>(setting("SPD4J_CUDA_ON_HOST_MEMORY", int64_t{8} << 30));
   std::vector<size_t> used = std::vector<size_t>(static_cast<size_t>(devices));
   std::map<uintptr_t, Allocation> allocations;
-  std::map<cudaStream_t, std::shared_ptr<CUstream_st>> streams; /* with those closed that still have work */
+  std::map<cudaStream_t, std::shared_ptr<CUstream_st>> streams; /* including closed ones that still have work */
   std::vector<std::shared_ptr<CUstream_st>> legacy = std::vector<std::shared_ptr<CUstream_st>>(used.size());
   std::set<cudaEvent_t> events;
   std::set<cudaGraph_t> graphs;
   std::set<cudaGraphExec_t> execs;
   std::map<std::string, Failure> failures;
-  cudaError_t lost = cudaSuccess; /* the error after which every call fails */
+  cudaError_t lost = cudaSuccess; /* the error that lost the device; every later call returns it */
 
   State() {
     const char *failure = getenv("SPD4J_CUDA_ON_HOST_FAIL");
@@ -121,7 +121,7 @@ struct State {
   }
 };
 
-State &state = *new State; /* the streams' threads outlive static objects */
+State &state = *new State; /* never freed: the streams' threads outlive static objects */
 
 thread_local int current_device;
 thread_local cudaError_t last_error;
@@ -143,7 +143,7 @@ cudaError_t check(const char *function) {
   return error;
 }
 
-/* The body of a function, under the lock, unless the call fails for what the test or an earlier error says. */
+/* Runs the body of a function under the lock, unless a test or an earlier error makes the call fail. */
 template <typename Body>
 cudaError_t call(const char *function, Body body) {
   Lock lock(state.mutex);
@@ -155,7 +155,7 @@ cudaError_t call(const char *function, Body body) {
 
 /* --- Memory. ------------------------------------------------------------------------------------------------------ */
 
-/* The allocation that the byte is in. */
+/* The allocation that contains the byte, or end(). */
 std::map<uintptr_t, Allocation>::iterator allocation_of(const void *pointer) {
   const uintptr_t address = reinterpret_cast<uintptr_t>(pointer);
   auto found = state.allocations.upper_bound(address);
@@ -164,7 +164,7 @@ std::map<uintptr_t, Allocation>::iterator allocation_of(const void *pointer) {
   return address - found->first < found->second.size ? found : state.allocations.end();
 }
 
-/* What kind of memory the bytes are; false if they run beyond the end of an allocation. */
+/* Sets *type to the type of the memory. Returns false if the bytes run past the end of an allocation. */
 bool type_of(const void *pointer, size_t size, cudaMemoryType *type) {
   const auto found = allocation_of(pointer);
   *type = cudaMemoryTypeUnregistered;
@@ -196,7 +196,7 @@ void wait(const Point &point) {
   wait(lock, point);
 }
 
-/* The thread of a stream. Some operations come late, so that what does not wait for them goes wrong. */
+/* The thread of a stream. It delays some operations, so that code that does not wait for them fails. */
 void serve(std::shared_ptr<CUstream_st> stream) {
   Lock lock(state.mutex);
   for (unsigned count = 0;; count++) {
@@ -223,7 +223,7 @@ std::shared_ptr<CUstream_st> new_stream(bool blocking, bool legacy) {
   return stream;
 }
 
-/* NULL if there is no such stream. */
+/* The stream of a handle; NULL if there is no such stream. */
 std::shared_ptr<CUstream_st> find(cudaStream_t handle) {
   if (!handle || handle == cudaStreamLegacy) {
     auto &legacy = state.legacy[static_cast<size_t>(current_device)];
@@ -239,7 +239,7 @@ cudaError_t invalidate(const std::shared_ptr<Capture> &capture, cudaError_t erro
   return error;
 }
 
-/* What a stream takes must not depend on one that captures: the legacy stream depends on all blocking ones. */
+/* Work must not depend on a stream that captures, and work of the legacy stream depends on all blocking streams. */
 cudaError_t check_implicit(const std::shared_ptr<CUstream_st> &stream, bool spoils) {
   cudaError_t error = cudaSuccess;
   for (auto &[handle, other] : state.streams)
@@ -250,7 +250,7 @@ cudaError_t check_implicit(const std::shared_ptr<CUstream_st> &stream, bool spoi
   return error;
 }
 
-/* What a capture forbids, of its own thread or of all, unless it is relaxed. */
+/* The error of a call that captures forbid: global ones forbid it to all threads, thread-local ones to their own. */
 cudaError_t check_unsafe() {
   cudaError_t error = cudaSuccess;
   for (auto &[handle, stream] : state.streams) {
@@ -470,7 +470,7 @@ cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t size, cudaMemcpyK
 
     const bool pageable = to_type == cudaMemoryTypeUnregistered || from_type == cudaMemoryTypeUnregistered;
     if (stream->capture && pageable) return invalidate(stream->capture, cudaErrorStreamCaptureUnsupported);
-    /* Pageable memory, too: CUDA does not promise to be done with it when this returns. */
+    /* This holds for pageable memory, too: CUDA may still use it when this returns. */
     return enqueue(stream, [to, from, size] { memcpy(to, from, size); });
   });
 }
@@ -619,7 +619,7 @@ cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t handle) {
     if (!stream) return cudaErrorInvalidResourceHandle;
     if (!state.execs.count(exec)) return cudaErrorInvalidValue;
     const bool captured = stream->capture != nullptr;
-    const Point before = captured ? Point{} : exec->launched; /* launches of a graph follow each other */
+    const Point before = captured ? Point{} : exec->launched; /* launches of one graph run one after another */
     const cudaError_t error = enqueue(stream, [operations = exec->operations, before] {
       if (before.stream) wait(before);
       for (const Operation &operation : *operations) operation();
