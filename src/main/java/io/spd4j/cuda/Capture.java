@@ -5,11 +5,11 @@ import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.locks.ReentrantLock;
 
-/** A capture under way, and the arenas whose memory its graph will use. Thread-safe. */
+/** A capture in progress and the arenas whose memory its graph will use. Thread-safe. */
 final class Capture {
   /**
-   * Held by the thread that captures, and by one that waits for a device: CUDA forbids that while
-   * any of the device's streams is being captured.
+   * Held by a thread that captures and by a thread that waits for a device: CUDA forbids waiting
+   * for a device while any of its streams is being captured.
    */
   static final ReentrantLock LOCK = new ReentrantLock();
 
@@ -20,7 +20,7 @@ final class Capture {
     arenas.addAll(used);
   }
 
-  /** Ends it; returns the arenas, which are forgotten here. */
+  /** Ends the capture; returns its arenas and forgets them. */
   Set<CudaArena> end() {
     underWay = false;
     Set<CudaArena> used = Set.copyOf(arenas);

@@ -9,15 +9,15 @@ import java.util.List;
 import java.util.Objects;
 import java.util.stream.Stream;
 
-/** A copy between two segments that has been found possible. */
+/** A copy from one segment to another whose arguments have been checked. */
 record Copy(Side src, Side dst) {
   private static final MethodHandle ASYNC = cudart_h.cudaMemcpyAsync$handle();
   private static final MethodHandle WAITING = spd4j_cuda_h.spd4j_cuda_copy$handle();
 
   /**
-   * A segment as one side of a copy.
+   * One side of a copy.
    *
-   * @param arena null: ordinary memory of the host
+   * @param arena the arena of this package that the segment lies in; null for ordinary host memory
    */
   record Side(MemorySegment segment, CudaArena arena) {
     static Side of(String name, MemorySegment segment, boolean written) {
@@ -25,7 +25,7 @@ record Copy(Side src, Side dst) {
         throw new NullPointerException(name + " is null");
       }
       String fault = OffHeap.fault(segment, 1, written);
-      CudaArena arena = CudaArena.ofLive(name, segment); // behind: that it is closed goes first
+      CudaArena arena = CudaArena.ofLive(name, segment); // after fault: a closed arena throws here
       if (fault != null) {
         throw new IllegalArgumentException(name + " " + fault);
       }
@@ -36,7 +36,10 @@ record Copy(Side src, Side dst) {
       return arena instanceof DeviceArena;
     }
 
-    /** FFM keeps host memory alive during the call, and refuses device memory. */
+    /**
+     * Returns what to pass to CUDA: a host segment itself, which FFM then keeps alive, or a device
+     * segment's address, because FFM refuses the segment.
+     */
     MemorySegment argument() {
       return onDevice() ? MemorySegment.ofAddress(segment.address()) : segment;
     }
@@ -63,17 +66,17 @@ record Copy(Side src, Side dst) {
     return src.segment.byteSize();
   }
 
-  /** The arenas of this package that it uses. */
+  /** Returns the arenas of this package whose memory the copy uses. */
   List<CudaArena> arenas() {
     return Stream.of(src.arena, dst.arena).filter(Objects::nonNull).toList();
   }
 
-  /** Whether one side is not the device's. */
+  /** Returns whether a side is host memory. */
   boolean withHost() {
     return !src.onDevice() || !dst.onDevice();
   }
 
-  /** Whether all memory is of arenas that wait for devices before they free it. */
+  /** Returns whether both sides lie in this package's arenas, which wait before freeing memory. */
   boolean waitedFor() {
     return src.arena != null && dst.arena != null;
   }
@@ -86,8 +89,8 @@ record Copy(Side src, Side dst) {
   }
 
   /**
-   * Enqueues it, and waits for it if nobody else would; returns a cudaError. Calls the handles:
-   * jextract's methods wrap exceptions.
+   * Enqueues the copy, and waits for it unless the arenas will; returns a cudaError. Calls the
+   * method handles, because jextract's methods wrap exceptions.
    */
   int enqueue(MemorySegment stream) {
     MemorySegment to = dst.argument();

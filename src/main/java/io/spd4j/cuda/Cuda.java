@@ -11,7 +11,7 @@ import java.util.List;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 
-/** Whether CUDA can be used here, and on which devices. Thread-safe. */
+/** Tells whether CUDA can be used here, and on which devices. Thread-safe. */
 public final class Cuda {
   private static final class Found {
     static final Found ONCE = look();
@@ -28,19 +28,19 @@ public final class Cuda {
   private Cuda() {}
 
   /**
-   * Whether CUDA can be used here, and why.
+   * Whether CUDA can be used here, and the reason.
    *
-   * @param available whether {@link #devices} has any
-   * @param reason in one sentence, what was found, or what is missing
+   * @param available whether {@link #devices} returns any
+   * @param reason one sentence: what was found, or what is missing
    */
   public record Availability(boolean available, String reason) {}
 
-  /** Looks for libspd4j_cuda, the driver and its devices, once. Throws nothing. */
+  /** Looks for libspd4j_cuda, the driver and its devices, at the first call only. Never throws. */
   public static Availability availability() {
     return Found.ONCE.availability;
   }
 
-  /** The devices that CUDA shows to this process, by their ordinals; none if it cannot be used. */
+  /** Returns the devices that this process can use, in order of their ordinals; may be empty. */
   public static List<CudaDevice> devices() {
     return Found.ONCE.devices;
   }
@@ -73,7 +73,7 @@ public final class Cuda {
     }
     if (status == cudart_h.cudaErrorInsufficientDriver()) {
       cudart_h.cudaRuntimeGetVersion(out);
-      return "the NVIDIA driver supports CUDA %d.%d, this library needs %d.0 or later: update it"
+      return "the NVIDIA driver supports CUDA %d.%d, but this library needs %d.0 or later: update it"
           .formatted(major(driver), driver % 1000 / 10, major(out.get(ValueLayout.JAVA_INT, 0)));
     }
     if (status == cudaSuccess() || status == cudart_h.cudaErrorNoDevice()) {

@@ -15,11 +15,11 @@ import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.function.IntSupplier;
 
 /**
- * Memory that CUDA allocates, and that devices may still work with when a call has returned. Its
- * methods serve the two kinds of it.
+ * An arena of memory that CUDA allocates. Devices may still use the memory after a call has
+ * returned. The base of device arenas and pinned arenas.
  */
 abstract sealed class CudaArena implements Arena permits DeviceArena, PinnedArena {
-  /** The open ones, by the scope that their segments have. */
+  /** The open arenas, by the scope of their segments. */
   private static final Map<MemorySegment.Scope, CudaArena> OPEN = new ConcurrentHashMap<>();
 
   private final CudaDevice device;
@@ -27,19 +27,19 @@ abstract sealed class CudaArena implements Arena permits DeviceArena, PinnedAren
   private final long alignment;
   private final Uses uses = new Uses("this " + getClass().getSimpleName());
 
-  /** Whose streams were given segments of this arena. */
+  /** The arena's device and all others whose streams were given segments of this arena. */
   private final Set<CudaDevice> users = ConcurrentHashMap.newKeySet();
 
-  /** Whose memory the memory of this one holds addresses of. */
+  /** The arenas that addresses in this arena's memory point into. */
   private volatile Set<CudaArena> references = Set.of();
 
   private final Queue<IntSupplier> cleanups = new ConcurrentLinkedQueue<>();
 
   /**
-   * An arena whose segments are known from here on.
+   * Opens an arena and lets {@link #of} find it by its segments.
    *
-   * @param lifetime the arena whose scope the segments have
-   * @param alignment bytes that every address from CUDA is a multiple of
+   * @param lifetime the arena that gives the segments their scope
+   * @param alignment every address from CUDA is a multiple of this many bytes
    */
   CudaArena(CudaDevice device, Arena lifetime, long alignment) {
     this.device = device;
@@ -49,17 +49,17 @@ abstract sealed class CudaArena implements Arena permits DeviceArena, PinnedAren
     OPEN.put(lifetime.scope(), this);
   }
 
-  /** The open arena that a segment is of; null if it is none of this package's. */
+  /** Returns the open arena of this package that a segment lies in; null if there is none. */
   static CudaArena of(MemorySegment segment) {
     return OPEN.get(segment.scope());
   }
 
   /**
-   * The arenas of segments that are to be used.
+   * Returns the arenas of segments that are about to be used.
    *
-   * @param what names the segments
-   * @throws IllegalArgumentException if one is of no arena of this package's
-   * @throws IllegalStateException if its arena, of whatever kind, is closed
+   * @param what names the segments in messages
+   * @throws IllegalArgumentException if a segment lies in no arena of this package
+   * @throws IllegalStateException if a segment's arena, of any kind, is closed
    */
   static Set<CudaArena> allOf(String what, List<MemorySegment> segments) {
     Set<CudaArena> arenas = new LinkedHashSet<>();
@@ -67,7 +67,7 @@ abstract sealed class CudaArena implements Arena permits DeviceArena, PinnedAren
       CudaArena arena = ofLive(what, segment);
       if (arena == null) {
         throw new IllegalArgumentException(
-            what + " is neither of a DeviceArena nor of a PinnedArena");
+            what + " lies in neither a DeviceArena nor a PinnedArena");
       }
       arenas.add(arena);
     }
@@ -75,42 +75,42 @@ abstract sealed class CudaArena implements Arena permits DeviceArena, PinnedAren
   }
 
   /**
-   * The same of a segment that is to be used.
+   * Returns the open arena of this package that a segment lies in; null if there is none.
    *
-   * @param what names the segment
-   * @throws IllegalStateException if its arena, of whatever kind, is closed
+   * @param what names the segment in messages
+   * @throws IllegalStateException if the segment's arena, of any kind, is closed
    */
   static CudaArena ofLive(String what, MemorySegment segment) {
-    CudaArena arena = of(segment); // first: what is closed meanwhile is not taken for the host's
+    CudaArena arena = of(segment); // first, or one closed meanwhile would pass for host memory
     if (!segment.scope().isAlive()) {
       throw new IllegalStateException(what + " lies in an arena that is closed");
     }
     return arena;
   }
 
-  /** What is allocated, for exceptions. */
+  /** Returns what is allocated, for messages. */
   abstract String kind();
 
-  /** Allocates; returns a cudaError. */
+  /** Allocates memory; returns a cudaError. */
   abstract int malloc(MemorySegment pointer, long bytes);
 
-  /** Frees; returns a cudaError. */
+  /** Frees memory; returns a cudaError. */
   abstract int free(MemorySegment address);
 
-  /** A segment over memory that has just been allocated, filled with zeros. */
+  /** Returns a segment over newly allocated memory, filled with zeros. */
   abstract MemorySegment zeroed(long address, long bytes);
 
   /**
-   * Ends the life of the segments.
+   * Ends the lifetime of the segments.
    *
-   * @throws IllegalStateException if native code uses one; nothing has changed then
+   * @throws IllegalStateException if native code is using one; then nothing has changed
    */
   abstract void closeLifetime(Arena lifetime);
 
   /**
-   * Whether the streams of a device may use this memory.
+   * Checks that the streams of a device may use this memory.
    *
-   * @throws IllegalArgumentException if not
+   * @throws IllegalArgumentException if they may not
    */
   abstract void checkUser(CudaDevice user);
 
@@ -118,7 +118,7 @@ abstract sealed class CudaArena implements Arena permits DeviceArena, PinnedAren
     return lifetime;
   }
 
-  /** The arenas that work with this one's memory uses, too. */
+  /** Returns the arenas that work on this arena's memory also uses. */
   Set<CudaArena> references() {
     return references;
   }
@@ -127,7 +127,7 @@ abstract sealed class CudaArena implements Arena permits DeviceArena, PinnedAren
     this.references = references;
   }
 
-  /** The device that the arena was opened for. */
+  /** Returns the device that the arena was opened for. */
   public CudaDevice device() {
     return device;
   }
@@ -137,7 +137,7 @@ abstract sealed class CudaArena implements Arena permits DeviceArena, PinnedAren
     return lifetime.scope();
   }
 
-  /** Calls CUDA once the devices have finished, when the arena is closed; returns a cudaError. */
+  /** Adds a call, returning a cudaError, that closing makes once the devices have finished. */
   void onClose(IntSupplier cleanup) {
     cleanups.add(cleanup);
   }
@@ -159,13 +159,13 @@ abstract sealed class CudaArena implements Arena permits DeviceArena, PinnedAren
   }
 
   /**
-   * Allocates memory, filled with zeros, which is freed when the arena is closed.
+   * Allocates memory, filled with zeros. Closing the arena frees it.
    *
    * @param byteSize 0 or more
    * @param byteAlignment a power of two
-   * @throws IllegalArgumentException if an argument is something else
+   * @throws IllegalArgumentException if an argument is out of range
    * @throws IllegalStateException if the arena is closed
-   * @throws CudaException if CUDA fails, as it does where there is not enough memory
+   * @throws CudaException if CUDA fails, for example for lack of memory
    */
   @Override
   public MemorySegment allocate(long byteSize, long byteAlignment) {
@@ -192,20 +192,20 @@ abstract sealed class CudaArena implements Arena permits DeviceArena, PinnedAren
   }
 
   /**
-   * Waits until the devices that use this memory have finished what they were given, and frees it.
-   * During a {@link CudaStream#capture} of another thread it first waits for the end of that.
+   * Waits until the devices that use this memory have finished their work, then frees it. If
+   * another thread is in {@link CudaStream#capture}, first waits for that capture to end.
    *
-   * @throws IllegalStateException if the arena is closed already, a call uses it at this moment, or
-   *     this thread captures; nothing has changed then
-   * @throws CudaException if CUDA or the work that was waited for failed; the arena is closed then
+   * @throws IllegalStateException if the arena is already closed, a call is using it, or this
+   *     thread is in a capture; then nothing has changed
+   * @throws CudaException if CUDA or the work waited for failed; the arena is closed even then
    */
   @Override
   public void close() {
     if (Capture.LOCK.isHeldByCurrentThread()) {
-      throw new IllegalStateException("an arena cannot be closed in a capture");
+      throw new IllegalStateException("an arena cannot be closed during a capture");
     }
     if (!uses.close()) {
-      throw new IllegalStateException("this arena is closed already");
+      throw new IllegalStateException("this arena is already closed");
     }
     try {
       closeLifetime(lifetime);

@@ -9,10 +9,10 @@ import java.util.List;
 import java.util.function.IntSupplier;
 
 /**
- * A CUDA device; there is one object for each. Thread-safe.
+ * A CUDA device. There is one object for each device. Thread-safe.
  *
- * <p>Restoring a thread's current device makes CUDA reserve memory on that one, too, if it has not
- * yet; by default it is device 0. {@code CUDA_VISIBLE_DEVICES} hides devices that are not used.
+ * <p>Calls restore the thread's previous current device, by default device 0, which makes CUDA
+ * reserve memory there if it has not yet. {@code CUDA_VISIBLE_DEVICES} hides unused devices.
  */
 public final class CudaDevice {
   private static final long NAME_BYTES = 256;
@@ -22,7 +22,7 @@ public final class CudaDevice {
   private final int major;
   private final int minor;
 
-  /** Makes no context on the device. */
+  /** Creates no context on the device. */
   CudaDevice(int ordinal) {
     this.ordinal = ordinal;
     try (Arena arena = Arena.ofConfined()) {
@@ -45,7 +45,7 @@ public final class CudaDevice {
   }
 
   /**
-   * The device of an ordinal.
+   * Returns the device with the given ordinal.
    *
    * @throws IllegalStateException if CUDA cannot be used here; the message says why
    * @throws IllegalArgumentException if there is no such device
@@ -63,42 +63,42 @@ public final class CudaDevice {
   }
 
   /**
-   * The device that a segment of a {@link DeviceArena} lies on.
+   * Returns the device that a segment of a {@link DeviceArena} lies on.
    *
-   * @throws IllegalArgumentException if it is no such segment, or its arena is closed
+   * @throws IllegalArgumentException if the segment lies in no device arena, or its arena is closed
    */
   public static CudaDevice of(MemorySegment segment) {
     if (CudaArena.of(segment) instanceof DeviceArena arena) {
       return arena.device();
     }
-    throw new IllegalArgumentException("the segment is no device memory");
+    throw new IllegalArgumentException("the segment is not device memory");
   }
 
-  /** As CUDA numbers it for this process, from 0. */
+  /** Returns CUDA's number of the device in this process, from 0. */
   public int ordinal() {
     return ordinal;
   }
 
-  /** What NVIDIA calls it. */
+  /** Returns NVIDIA's name of the device. */
   public String name() {
     return name;
   }
 
-  /** Of the compute capability: 9 of 9.0. */
+  /** Returns the compute capability's major number: 9 of 9.0. */
   public int major() {
     return major;
   }
 
-  /** Of the compute capability: 0 of 9.0. */
+  /** Returns the compute capability's minor number: 0 of 9.0. */
   public int minor() {
     return minor;
   }
 
   /**
-   * Waits until the device has done all work that this process has given it; if another thread is
-   * in a {@link CudaStream#capture}, for the end of that first.
+   * Waits until the device has done all work that this process has given it. If another thread is
+   * in {@link CudaStream#capture}, first waits for that capture to end.
    *
-   * @throws CudaException if CUDA or the work failed, or this thread captures
+   * @throws CudaException if CUDA or the work failed, or this thread is in a capture
    */
   public void synchronize() {
     Capture.LOCK.lock();
@@ -110,7 +110,7 @@ public final class CudaDevice {
   }
 
   /**
-   * Bytes of its memory that are not allocated now, by whatever process.
+   * Returns how many bytes of the device's memory are free, that is, not allocated by any process.
    *
    * @throws CudaException if CUDA fails
    */
@@ -119,7 +119,7 @@ public final class CudaDevice {
   }
 
   /**
-   * Bytes of memory that it has.
+   * Returns the size of the device's memory in bytes.
    *
    * @throws CudaException if CUDA fails
    */
@@ -139,11 +139,11 @@ public final class CudaDevice {
   }
 
   /**
-   * Calls CUDA with this device as the thread's current one, and restores the one before.
+   * Calls CUDA with this device as the thread's current one, then restores the previous one.
    *
-   * @param what is being done, for the exception: "counting thread blocks"
-   * @param call returns a cudaError; what it throws is passed on
-   * @throws CudaException if it does not return cudaSuccess, or the device cannot be used
+   * @param what the action, for the exception's message, such as "counting thread blocks"
+   * @param call returns a cudaError; its exceptions are passed on
+   * @throws CudaException if the call does not return cudaSuccess, or the device cannot be used
    */
   public void run(String what, IntSupplier call) {
     int before = current();
@@ -155,7 +155,7 @@ public final class CudaDevice {
     try {
       CudaException.check(what, call.getAsInt());
     } finally {
-      cudart_h.cudaSetDevice(before); // were that one lost, its next call would tell
+      cudart_h.cudaSetDevice(before); // if that device is lost, its next call says so
     }
   }
 
@@ -167,7 +167,7 @@ public final class CudaDevice {
     }
   }
 
-  /** Name, compute capability and ordinal. */
+  /** Returns the name, compute capability and ordinal. */
   @Override
   public String toString() {
     return "%s (compute capability %d.%d, device %d)".formatted(name, major, minor, ordinal);

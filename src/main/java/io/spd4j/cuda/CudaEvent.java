@@ -6,8 +6,8 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 
 /**
- * A point in the work of a stream, from {@link CudaStream#record}: other streams and the host can
- * wait for it, and the time between two be measured. Thread-safe.
+ * A point in the work of a stream, made by {@link CudaStream#record}. Other streams and the host
+ * can wait for it, and the time between two events can be measured. Thread-safe.
  */
 public final class CudaEvent extends CudaHandle {
   private final Capture capture;
@@ -26,13 +26,13 @@ public final class CudaEvent extends CudaHandle {
     return new CudaEvent(device, handle, capture);
   }
 
-  /** That it was recorded in; null if in none. */
+  /** Returns the capture that the event was recorded in; null if there was none. */
   Capture capture() {
     return capture;
   }
 
   /**
-   * Waits for the work that the stream had been given when the event was recorded.
+   * Waits for the work that the stream had been given before the event was recorded.
    *
    * @throws IllegalStateException if the event is closed
    * @throws CudaException if CUDA or that work failed, or the event was recorded in a capture
@@ -42,13 +42,13 @@ public final class CudaEvent extends CudaHandle {
   }
 
   /**
-   * Milliseconds between another event and this one, with a resolution of about half a microsecond;
-   * waits for both.
+   * Waits for two events and returns the milliseconds from the other one to this one, with a
+   * resolution of about half a microsecond.
    *
-   * @param earlier of the same device
-   * @throws IllegalArgumentException if it is of another device
+   * @param earlier an event of the same device
+   * @throws IllegalArgumentException if the other event is of another device
    * @throws IllegalStateException if an event is closed
-   * @throws CudaException if CUDA or the work before failed, or an event was recorded in a capture
+   * @throws CudaException if CUDA or earlier work failed, or an event was recorded in a capture
    */
   public double millisSince(CudaEvent earlier) {
     if (earlier.device() != device()) {

@@ -9,14 +9,14 @@ import java.lang.foreign.ValueLayout;
 import java.util.Set;
 
 /**
- * CUDA refused or failed. The message says what was being done and CUDA's reason; if memory ran
- * out, how much is free; if the device is lost, that the process has to be restarted. Since most
- * work is asynchronous, what failed can be something that was enqueued before.
+ * Thrown when CUDA refuses a call or fails. The message says what was being done and CUDA's reason;
+ * if memory ran out, how much is free; if the device is lost, that the process has to be restarted.
+ * Most work is asynchronous, so the failed work may have been enqueued earlier.
  */
 public final class CudaException extends RuntimeException {
   private static final long serialVersionUID = 1;
 
-  /** Those after which CUDA's documentation has the process restarted. */
+  /** The errors after which the process must be restarted, according to CUDA's documentation. */
   private static final Set<Integer> LOST =
       Set.of(
           cudart_h.cudaErrorECCUncorrectable(),
@@ -42,12 +42,12 @@ public final class CudaException extends RuntimeException {
   }
 
   /**
-   * Goes on if a call succeeded. The thread's last error is cleared otherwise, so that CUDA does
-   * not report it again.
+   * Checks that a call succeeded. If not, clears the thread's last error, so that CUDA does not
+   * report it again.
    *
-   * @param what was being done, such as "copying 16 bytes"
+   * @param what the action, such as "copying 16 bytes"
    * @param code the cudaError that the call returned
-   * @throws CudaException if it is not cudaSuccess
+   * @throws CudaException if the code is not cudaSuccess
    */
   static void check(String what, int code) {
     if (code != cudaSuccess()) {
@@ -62,7 +62,7 @@ public final class CudaException extends RuntimeException {
     }
   }
 
-  /** CUDA's name of an error and its explanation. */
+  /** Returns CUDA's name and explanation of an error. */
   static String describe(int code) {
     return "%s (%s)"
         .formatted(
@@ -70,7 +70,7 @@ public final class CudaException extends RuntimeException {
             cudart_h.cudaGetErrorString(code).getString(0));
   }
 
-  /** Of the current device. */
+  /** Returns how much memory of the current device is free, as the end of a message. */
   private static String free() {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment free = arena.allocate(ValueLayout.JAVA_LONG);
@@ -83,7 +83,7 @@ public final class CudaException extends RuntimeException {
     }
   }
 
-  /** The cudaError. */
+  /** Returns the cudaError. */
   public int code() {
     return code;
   }

@@ -5,8 +5,8 @@ import java.lang.foreign.MemorySegment;
 import java.util.Set;
 
 /**
- * Work that {@link CudaStream#capture} recorded, to be launched again and again by {@link
- * CudaStream#launch}. It works on the same memory each time, whatever that holds then. Thread-safe.
+ * Work that {@link CudaStream#capture} recorded. {@link CudaStream#launch} runs it, as often as
+ * wanted, always on the same memory with its current contents. Thread-safe.
  */
 public final class CudaGraph extends CudaHandle {
   private final Set<CudaArena> arenas;
@@ -16,7 +16,7 @@ public final class CudaGraph extends CudaHandle {
     this.arenas = arenas;
   }
 
-  /** Makes an executable graph; the template is the caller's to destroy. */
+  /** Makes an executable graph; the caller destroys the template. */
   static CudaGraph of(CudaDevice device, MemorySegment template, Set<CudaArena> arenas) {
     MemorySegment handle =
         made(
@@ -26,12 +26,12 @@ public final class CudaGraph extends CudaHandle {
     return new CudaGraph(device, handle, arenas);
   }
 
-  /** Whose memory it works on. */
+  /** Returns the arenas whose memory the graph uses. */
   Set<CudaArena> arenas() {
     return arenas;
   }
 
-  /** Launches it; returns a cudaError. CUDA's graphs are not thread-safe. */
+  /** Launches the graph; returns a cudaError. Synchronized: CUDA's graphs are not thread-safe. */
   synchronized int launch(MemorySegment stream) {
     return cudart_h.cudaGraphLaunch(pointer(), stream);
   }

@@ -6,7 +6,7 @@ import java.lang.foreign.ValueLayout;
 import java.util.function.IntSupplier;
 import java.util.function.ToIntFunction;
 
-/** Something of CUDA's that is known by a pointer and has to be destroyed. */
+/** A CUDA object that is known by a pointer and has to be destroyed. */
 abstract sealed class CudaHandle implements AutoCloseable permits CudaStream, CudaEvent, CudaGraph {
   private final CudaDevice device;
   private final MemorySegment handle;
@@ -17,9 +17,7 @@ abstract sealed class CudaHandle implements AutoCloseable permits CudaStream, Cu
     this.handle = handle;
   }
 
-  /**
-   * What a constructor of CUDA's writes to the pointer that it is given; it returns a cudaError.
-   */
+  /** Returns the handle that a CUDA call, which returns a cudaError, writes to its argument. */
   static MemorySegment made(CudaDevice device, String what, ToIntFunction<MemorySegment> call) {
     if (device == null) {
       throw new NullPointerException("device is null");
@@ -31,7 +29,7 @@ abstract sealed class CudaHandle implements AutoCloseable permits CudaStream, Cu
     }
   }
 
-  /** Destroys it; returns a cudaError. */
+  /** Destroys the CUDA object; returns a cudaError. */
   abstract int destroy();
 
   MemorySegment pointer() {
@@ -42,15 +40,15 @@ abstract sealed class CudaHandle implements AutoCloseable permits CudaStream, Cu
     return uses;
   }
 
-  /** The device that it belongs to. */
+  /** Returns the device that this object belongs to. */
   public CudaDevice device() {
     return device;
   }
 
   /**
-   * Calls CUDA while this cannot be closed.
+   * Calls CUDA and keeps this object open meanwhile.
    *
-   * @throws IllegalStateException if this is closed
+   * @throws IllegalStateException if this object is closed
    */
   void use(String what, IntSupplier call) {
     uses.acquire();
@@ -62,10 +60,10 @@ abstract sealed class CudaHandle implements AutoCloseable permits CudaStream, Cu
   }
 
   /**
-   * Gives it back to CUDA, which keeps what is needed for work that is not done yet: nothing is
-   * waited for and nothing is lost. A second time does nothing.
+   * Closes this object. CUDA keeps what unfinished work needs, so nothing is waited for and nothing
+   * is lost. A second call does nothing.
    *
-   * @throws IllegalStateException if a call uses it at this moment; it is still open then
+   * @throws IllegalStateException if a call is using this object, which then stays open
    * @throws CudaException if CUDA or earlier work failed
    */
   @Override

@@ -15,11 +15,11 @@ import java.util.Set;
 import java.util.function.IntSupplier;
 
 /**
- * A queue of work for a device, which does it in this order and behind the caller's back: methods
- * return when the work is enqueued, and what went wrong with it shows in a later call. Thread-safe.
+ * A queue of work for a device. The device does the work in order and asynchronously: methods
+ * return once the work is enqueued, and a later call reports that it failed. Thread-safe.
  */
 public final class CudaStream extends CudaHandle {
-  /** What CUDA takes for the legacy default stream: 0, and this. */
+  /** CUDA's handle of the legacy default stream, which 0 also names. */
   private static final long LEGACY = 1;
 
   /** cudaStreamPerThread. */
@@ -27,7 +27,7 @@ public final class CudaStream extends CudaHandle {
 
   private final boolean own;
 
-  /** The last one that this stream was part of. */
+  /** The last capture that this stream was part of. */
   private volatile Capture capture;
 
   private CudaStream(CudaDevice device, MemorySegment handle, boolean own) {
@@ -36,7 +36,7 @@ public final class CudaStream extends CudaHandle {
   }
 
   /**
-   * Creates a stream, which does not wait for the legacy default stream, nor that for it.
+   * Creates a stream. This stream and the legacy default stream do not wait for each other.
    *
    * @throws CudaException if CUDA fails
    */
@@ -51,14 +51,14 @@ public final class CudaStream extends CudaHandle {
   }
 
   /**
-   * A stream of another library in this process. That stays its owner: {@link #close} does not
-   * destroy it, and it must not be destroyed before.
+   * Returns a stream that another library in this process owns. {@link #close} does not destroy
+   * that library's stream, which must exist until then.
    *
-   * @param device that it belongs to
-   * @param handle its cudaStream_t (or CUstream); 0 is the legacy default stream. CUDA follows any
-   *     other value as a pointer: one that is no stream's can end the JVM
-   * @throws IllegalArgumentException if it belongs to another device, or is the per-thread default
-   *     stream
+   * @param device the device that the stream belongs to
+   * @param handle the cudaStream_t (or CUstream); 0 is the legacy default stream. CUDA follows any
+   *     other value as a pointer: a value that is no stream can crash the JVM
+   * @throws IllegalArgumentException if the stream belongs to another device, or is the per-thread
+   *     default stream
    * @throws CudaException if CUDA fails
    */
   public static CudaStream ofHandle(CudaDevice device, long handle) {
@@ -67,7 +67,7 @@ public final class CudaStream extends CudaHandle {
     }
     if (handle == PER_THREAD) {
       throw new IllegalArgumentException(
-          "the per-thread default stream is another one in each thread: take a stream of its own");
+          "the per-thread default stream differs between threads: create a stream instead");
     }
     MemorySegment pointer = MemorySegment.ofAddress(handle);
     try (Arena arena = Arena.ofConfined()) {
@@ -83,34 +83,35 @@ public final class CudaStream extends CudaHandle {
     return new CudaStream(device, pointer, false);
   }
 
-  /** Its cudaStream_t, for other libraries. */
+  /** Returns the cudaStream_t, for other libraries. */
   public long handle() {
     return pointer().address();
   }
 
   /**
-   * Copies between the host and the device, or on the device.
+   * Copies between host memory and device memory, or within device memory.
    *
-   * <p>Memory of a {@link PinnedArena} is read or written behind the caller's back: see there. With
-   * any other memory of the host this waits until the copy, and thus all work before it, is done:
-   * CUDA does not say when it has read or written such memory. So such a copy cannot be captured.
+   * <p>A {@link PinnedArena}'s memory is read or written asynchronously, as described there. With
+   * any other host memory the call waits until the copy, and so all work before it, is done,
+   * because CUDA does not say when it has read or written such memory. That is why such a copy
+   * cannot be captured.
    *
    * @param src off-heap memory
-   * @param dst as many bytes of off-heap memory, not read-only and not overlapping src
-   * @throws IllegalArgumentException if one is not, if neither is device memory, or if device
-   *     memory lies on another device than this stream
-   * @throws IllegalStateException if an arena or the stream is closed; in a capture, if memory is
-   *     not of a {@link DeviceArena} or a {@link PinnedArena}; in one by another library, if not
-   *     all memory is the device's
-   * @throws WrongThreadException if memory of the host is confined to another thread
+   * @param dst off-heap memory of the same size, not read-only and not overlapping src
+   * @throws IllegalArgumentException if an argument is not as described, if neither is device
+   *     memory, or if device memory lies on another device than this stream's
+   * @throws IllegalStateException if an arena or the stream is closed; in a capture, if an argument
+   *     lies in neither a {@link DeviceArena} nor a {@link PinnedArena}; in another library's
+   *     capture, if an argument is not device memory
+   * @throws WrongThreadException if host memory is confined to another thread
    * @throws CudaException if CUDA or earlier work failed
    */
   public void copy(MemorySegment src, MemorySegment dst) {
     Copy copy = Copy.of(src, dst);
     if (copy.withHost() && capturing() && (ownCapture() == null || !copy.waitedFor())) {
       throw new IllegalStateException(
-          "of the host's memory only a PinnedArena's can be copied in a capture, and only in"
-              + " CudaStream.capture's");
+          "host memory can be copied in a capture only if it lies in a PinnedArena, and only in"
+              + " a capture by CudaStream.capture");
     }
     enqueue(
         "copying " + copy.bytes() + " bytes",
@@ -121,16 +122,17 @@ public final class CudaStream extends CudaHandle {
   /**
    * Fills device memory.
    *
-   * @param segment on this stream's device, not read-only
-   * @param value of each byte
-   * @throws IllegalArgumentException if it is no such segment
-   * @throws IllegalStateException if its arena or the stream is closed
+   * @param segment memory on this stream's device, not read-only
+   * @param value the value of each byte
+   * @throws IllegalArgumentException if the segment is not as described
+   * @throws IllegalStateException if the segment's arena or the stream is closed
    * @throws CudaException if CUDA or earlier work failed
    */
   public void fill(MemorySegment segment, byte value) {
     Copy.Side dst = Copy.Side.of("the segment", segment, true);
     if (!dst.onDevice()) {
-      throw new IllegalArgumentException("the segment is no device memory: use MemorySegment.fill");
+      throw new IllegalArgumentException(
+          "the segment is not device memory: use MemorySegment.fill");
     }
     long bytes = segment.byteSize();
     enqueue(
@@ -143,26 +145,26 @@ public final class CudaStream extends CudaHandle {
   }
 
   /**
-   * Enqueues work of one's own, such as another library's kernels, while the memory it uses cannot
-   * be freed: arenas wait for it from then on, and a graph that it is captured in is only launched
-   * as long as they are open.
+   * Enqueues the caller's own work, such as another library's kernels. Its memory cannot be freed
+   * meanwhile; afterwards the arenas wait for the work before they free memory, and a graph that
+   * captured the work can be launched only while they are open.
    *
-   * @param what is being done, for the exception: "stepping"
-   * @param memory at least a segment of each arena that the work uses, each of a {@link
-   *     DeviceArena} of this stream's device or a {@link PinnedArena}
-   * @param work is called once, with the device as the thread's current one; it gives this stream
-   *     the work and returns a cudaError. What it throws is passed on
-   * @throws IllegalArgumentException if memory is something else
-   * @throws IllegalStateException if an arena or the stream is closed, or the thread captures
-   *     another stream
-   * @throws CudaException if it does not return cudaSuccess
+   * @param what the action, for the exception's message, such as "stepping"
+   * @param memory at least one segment of each arena that the work uses: each a {@link DeviceArena}
+   *     of this stream's device or a {@link PinnedArena}
+   * @param work gives this stream the work and returns a cudaError; called once, with the stream's
+   *     device as the thread's current one. Its exceptions are passed on
+   * @throws IllegalArgumentException if a segment lies in another arena
+   * @throws IllegalStateException if an arena or the stream is closed, or the thread is in a
+   *     capture that this stream is not part of
+   * @throws CudaException if the work does not return cudaSuccess
    */
   public void enqueue(String what, List<MemorySegment> memory, IntSupplier work) {
     if (Capture.LOCK.isHeldByCurrentThread() && !capturing()) {
       throw new IllegalStateException(
           what
-              + " goes to a stream that is not captured, so the graph would lack it: give it the"
-              + " captured stream, or let its stream await an event of that");
+              + " goes to a stream that is not captured, so the graph would lack it: use the"
+              + " captured stream, or let this stream await one of its events");
     }
     Set<CudaArena> arenas = CudaArena.allOf("memory for " + what, memory);
     enqueue(what, arenas, withReferences(arenas), work);
@@ -179,8 +181,8 @@ public final class CudaStream extends CudaHandle {
   }
 
   /**
-   * @param arenas that a graph remembers
-   * @param used that stay open during the call
+   * @param arenas the arenas that a graph remembers
+   * @param used the arenas that stay open during the call
    */
   private void enqueue(
       String what, Collection<CudaArena> arenas, Collection<CudaArena> used, IntSupplier work) {
@@ -200,7 +202,7 @@ public final class CudaStream extends CudaHandle {
     }
   }
 
-  /** The capture through {@link #capture} that this stream is part of; null if there is none. */
+  /** Returns the capture by this package that this stream is now part of; null if there is none. */
   private Capture ownCapture() {
     Capture last = capture;
     return last != null && last.isUnderWay() ? last : null;
@@ -217,7 +219,7 @@ public final class CudaStream extends CudaHandle {
   }
 
   /**
-   * A new event behind all work that the stream has been given; the caller closes it.
+   * Records a new event after all work that the stream has been given. The caller closes it.
    *
    * @throws IllegalStateException if the stream is closed
    * @throws CudaException if CUDA or earlier work failed
@@ -234,7 +236,7 @@ public final class CudaStream extends CudaHandle {
   }
 
   /**
-   * Lets the work that the stream will be given from now on wait for an event, of whatever stream.
+   * Makes all work that the stream is given from now on wait for an event of any stream.
    *
    * @throws IllegalStateException if the event or the stream is closed
    * @throws CudaException if CUDA or earlier work failed
@@ -252,7 +254,7 @@ public final class CudaStream extends CudaHandle {
   }
 
   /**
-   * Whether what the stream is given now is captured, here or by another library.
+   * Returns whether work that the stream is given now is captured, here or by another library.
    *
    * @throws IllegalStateException if the stream is closed
    * @throws CudaException if CUDA or earlier work failed
@@ -268,14 +270,14 @@ public final class CudaStream extends CudaHandle {
   }
 
   /**
-   * Captures what this stream is given by the action, instead of having it done; of other streams
-   * too, which wait for an event of this one, if at the end this one waits for events of theirs. Do
-   * the same work once before, since kernels are loaded at their first launch. One thread captures
-   * at a time, on whatever device; the others wait.
+   * Captures the work that an action gives this stream, instead of running it. Captures other
+   * streams too if they wait for an event of this one and, at the end, this one waits for events of
+   * theirs. Do the same work once before, because kernels are loaded at their first launch. Only
+   * one thread captures at a time, on any device; the others wait.
    *
-   * @param work enqueues; what it throws is passed on, and what was captured until then dropped
-   * @throws IllegalStateException if the stream is the legacy default stream (create one), is
-   *     captured already, or is closed
+   * @param work enqueues the work; if it throws, the exception is passed on and the capture dropped
+   * @throws IllegalStateException if the stream is the legacy default stream (create another), is
+   *     already captured, or is closed
    * @throws CudaException if CUDA fails or the action does what CUDA does not allow in a capture
    */
   public CudaGraph capture(Runnable work) {
@@ -287,10 +289,10 @@ public final class CudaStream extends CudaHandle {
     Capture.LOCK.lock();
     try {
       if (capturing()) {
-        throw new IllegalStateException("the stream is captured already");
+        throw new IllegalStateException("the stream is already captured");
       }
-      // Relaxed: a virtual thread may end the capture on another carrier than it began it on, and
-      // what the other modes forbid, an allocation by another library, does no harm.
+      // Relaxed: a virtual thread may end the capture on another carrier than it began on, and an
+      // allocation by another library, which the other modes forbid, does no harm.
       device()
           .run(
               "beginning a capture",
@@ -332,7 +334,7 @@ public final class CudaStream extends CudaHandle {
     device().run("ending a capture", () -> cudart_h.cudaStreamEndCapture(pointer(), out));
   }
 
-  /** Ends a capture of which nothing is wanted. */
+  /** Ends a capture and discards its graph. */
   private void drop(MemorySegment out, Throwable why) {
     try {
       end(out);
@@ -343,12 +345,12 @@ public final class CudaStream extends CudaHandle {
   }
 
   /**
-   * Enqueues a graph. It is ordered behind its own earlier launches, of whatever stream.
+   * Enqueues a graph. It runs after its earlier launches on any stream.
    *
-   * @param graph of this stream's device
-   * @throws IllegalArgumentException if it is of another device
-   * @throws IllegalStateException if the graph, the stream or an arena whose memory it uses is
-   *     closed
+   * @param graph a graph of this stream's device
+   * @throws IllegalArgumentException if the graph is of another device
+   * @throws IllegalStateException if the graph, the stream or an arena whose memory the graph uses
+   *     is closed
    * @throws CudaException if CUDA or earlier work failed
    */
   public void launch(CudaGraph graph) {
@@ -356,7 +358,7 @@ public final class CudaStream extends CudaHandle {
     try {
       if (graph.device() != device()) {
         throw new IllegalArgumentException(
-            "the graph is of " + graph.device() + ", not of " + device());
+            "the graph belongs to " + graph.device() + ", not to " + device());
       }
       Set<CudaArena> arenas = graph.arenas();
       enqueue("launching a graph", arenas, withReferences(arenas), () -> graph.launch(pointer()));

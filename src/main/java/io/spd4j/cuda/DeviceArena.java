@@ -7,16 +7,17 @@ import java.lang.foreign.MemorySegment;
 import java.util.List;
 
 /**
- * Memory of a device, as segments. They have their real address and size, can be sliced, copied
- * with {@link CudaStream#copy} and given to an optimizer; Java code and FFM calls that read or
- * write one get a {@link WrongThreadException}, in every thread. So {@code allocateFrom} throws it,
- * too. What {@link MemorySegment#reinterpret(long, Arena, java.util.function.Consumer)} makes of a
- * segment's address is no device memory to this package any more, and to read it ends the JVM.
+ * An arena of device memory. Its segments have their real address and size. They can be sliced,
+ * copied with {@link CudaStream#copy} and given to an optimizer. Java code and FFM calls that read
+ * or write one get a {@link WrongThreadException} in every thread, and so does {@code
+ * allocateFrom}. A segment that {@link MemorySegment#reinterpret(long, Arena,
+ * java.util.function.Consumer)} makes from such an address is not device memory to this package,
+ * and reading it crashes the JVM.
  *
- * <p>Thread-safe. Memory of an arena that is not closed stays allocated.
+ * <p>Thread-safe. Memory stays allocated until the arena is closed.
  */
 public final class DeviceArena extends CudaArena {
-  /** What CUDA's programming guide promises of cudaMalloc. */
+  /** The alignment in bytes that CUDA's programming guide promises for cudaMalloc. */
   private static final long ALIGNMENT = 256;
 
   private final CudaStream zeroing;
@@ -28,7 +29,7 @@ public final class DeviceArena extends CudaArena {
   }
 
   /**
-   * Opens an arena for memory of a device.
+   * Opens an arena for a device's memory.
    *
    * @throws CudaException if CUDA fails
    */
@@ -36,19 +37,19 @@ public final class DeviceArena extends CudaArena {
     return new DeviceArena(device, CudaStream.create(device));
   }
 
-  /** Whether a segment is of a device arena that is open. Throws nothing. */
+  /** Returns whether a segment lies in an open device arena. Never throws. */
   public static boolean isDevice(MemorySegment segment) {
     return CudaArena.of(segment) instanceof DeviceArena;
   }
 
   /**
-   * A segment over memory of this arena's device that something else owns, such as another
-   * library's tensor. Closing the arena waits for work on it, but does not free it.
+   * Returns a segment over memory of this arena's device that something else owns, such as another
+   * library's tensor. Closing the arena waits for work on that memory but does not free it.
    *
-   * @param address of the first byte
-   * @param bytes 0 or more
+   * @param address the address of the first byte
+   * @param bytes the size, 0 or more
    * @throws IllegalArgumentException if bytes is negative, or if the first or the last byte is not
-   *     memory of this device; those between are the caller's to answer for
+   *     memory of this device; the bytes between are not checked
    * @throws IllegalStateException if the arena is closed
    * @throws CudaException if CUDA fails
    */
@@ -69,13 +70,13 @@ public final class DeviceArena extends CudaArena {
   }
 
   /**
-   * Says that this arena's memory holds addresses of other memory. Whoever enqueues work with it,
-   * or launches a graph, then uses that, too: it is not freed meanwhile, and once it has been, the
-   * work is refused. What was said before is forgotten.
+   * Declares that this arena's memory holds addresses of other memory. Work and graph launches that
+   * use this arena's memory then use the other memory too: it is not freed meanwhile, and once it
+   * has been freed, they are refused. Replaces an earlier declaration.
    *
-   * @param memory at least a segment of each arena, each of a {@link DeviceArena} or a {@link
-   *     PinnedArena}
-   * @throws IllegalArgumentException if memory is something else
+   * @param memory at least one segment of each arena that is referred to: each a {@link
+   *     DeviceArena} or a {@link PinnedArena}
+   * @throws IllegalArgumentException if a segment lies in another arena
    * @throws IllegalStateException if an arena is closed
    */
   public void refersTo(List<MemorySegment> memory) {
@@ -92,7 +93,7 @@ public final class DeviceArena extends CudaArena {
       if (cudaPointerAttributes.type(attributes) != cudart_h.cudaMemoryTypeDevice()
           || cudaPointerAttributes.device(attributes) != device().ordinal()) {
         throw new IllegalArgumentException(
-            "0x%x is no address in the memory of %s".formatted(address, device()));
+            "0x%x is not an address in the memory of %s".formatted(address, device()));
       }
     }
   }
@@ -102,7 +103,7 @@ public final class DeviceArena extends CudaArena {
     if (status != cudart_h.cudaErrorInvalidValue()) {
       return status;
     }
-    cudart_h.cudaGetLastError(); // CUDA knows nothing of the address, nor is there a type then
+    cudart_h.cudaGetLastError(); // CUDA does not know the address, and has set no type
     return cudart_h.cudaSuccess();
   }
 

@@ -8,8 +8,9 @@ import java.util.concurrent.Executors;
 import java.util.function.Supplier;
 
 /**
- * The thread that device memory is confined to. It reads and writes none, so nobody does: Java code
- * that tries gets a {@link WrongThreadException}, where the access itself would end the JVM.
+ * The thread that device memory is confined to. It never accesses that memory. Java code in any
+ * other thread that tries gets a {@link WrongThreadException}; the access itself would crash the
+ * JVM.
  */
 final class Keeper {
   private static final ExecutorService THREAD =

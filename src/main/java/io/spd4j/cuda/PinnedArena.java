@@ -5,15 +5,15 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 
 /**
- * Page-locked memory of the host, as segments that Java code reads and writes from any thread.
- * Copies between it and a device run behind the caller's back and at full speed; until one is done
- * ({@link CudaStream#synchronize}) what it reads must not be written and what it writes not be
- * read. Page-locked memory is taken from the whole machine: be sparing with it.
+ * An arena of page-locked host memory, which Java code can read and write from any thread. Copies
+ * between it and a device run asynchronously and at full speed. Until a copy is done ({@link
+ * CudaStream#synchronize}), its source must not be written and its destination must not be read.
+ * Page-locked memory is taken from the whole machine, so use it sparingly.
  *
- * <p>Thread-safe. Memory of an arena that is not closed stays allocated.
+ * <p>Thread-safe. Memory stays allocated until the arena is closed.
  */
 public final class PinnedArena extends CudaArena {
-  /** CUDA promises nothing; as malloc. */
+  /** The alignment of malloc, in bytes; CUDA promises none. */
   private static final long ALIGNMENT = 16;
 
   private PinnedArena(CudaDevice device) {
@@ -23,7 +23,7 @@ public final class PinnedArena extends CudaArena {
   /**
    * Opens an arena.
    *
-   * @param device in whose context the memory is allocated; streams of every device can use it
+   * @param device the memory is allocated in its context; streams of every device can use it
    */
   public static PinnedArena open(CudaDevice device) {
     if (device == null) {

@@ -2,7 +2,7 @@ package io.spd4j.cuda;
 
 import java.util.concurrent.atomic.AtomicInteger;
 
-/** Counts the calls that use something, so that it is not closed under them. Thread-safe. */
+/** Counts the calls that use a resource, so that it is not closed while they run. Thread-safe. */
 final class Uses {
   private static final int CLOSED = -1;
 
@@ -14,7 +14,7 @@ final class Uses {
   }
 
   /**
-   * Keeps it open until {@link #release}.
+   * Keeps the resource open until {@link #release}.
    *
    * @throws IllegalStateException if it is closed
    */
@@ -29,10 +29,10 @@ final class Uses {
   }
 
   /**
-   * Lets no more calls in.
+   * Closes the resource to new calls.
    *
    * @return whether it was open
-   * @throws IllegalStateException if a call uses it
+   * @throws IllegalStateException if a call is using it
    */
   boolean close() {
     int before = calls.compareAndExchange(0, CLOSED);

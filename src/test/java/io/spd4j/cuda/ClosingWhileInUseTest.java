@@ -9,10 +9,10 @@ import java.util.SplittableRandom;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** Arenas, streams and graphs that one thread closes while another uses them. */
+/** One thread closes arenas, streams and graphs while another uses them. */
 @CudaAvailable
 class ClosingWhileInUseTest {
-  /** In a JVM of its own, which must not crash. */
+  /** Runs in a separate JVM, which must not crash. */
   static final class Closing {
     private static final int ROUNDS = 60;
     private static final int SIZE = 100_000;
@@ -77,7 +77,7 @@ class ClosingWhileInUseTest {
   }
 
   @Test
-  void isNoCrash(@TempDir Path folder) throws Exception {
+  void doesNotCrash(@TempDir Path folder) throws Exception {
     String out = FreshJvm.run(folder, CudaOnHost.flags(), Closing.class);
     assertThat(out.strip()).isEqualTo("called: true, calls refused: 60");
   }

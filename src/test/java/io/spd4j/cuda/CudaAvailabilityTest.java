@@ -12,9 +12,9 @@ import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** Where there is no GPU, which is said in one sentence and disturbs nothing. */
+/** Without a GPU the reason is one sentence, and everything else works. */
 class CudaAvailabilityTest {
-  /** What can be asked for everywhere. */
+  /** Prints what can be asked on every machine. */
   static final class Main {
     public static void main(String[] args) {
       MemorySegment segment = Arena.global().allocate(4);
@@ -60,7 +60,7 @@ class CudaAvailabilityTest {
     assertThat(lines[1])
         .matches(
             "no NVIDIA driver is installed"
-                + "|the NVIDIA driver supports CUDA .*, this library needs .* or later: update it"
+                + "|the NVIDIA driver supports CUDA .*, but this library needs .* or later: update it"
                 + "|there is no CUDA device.*"
                 + "|CUDA cannot be used: .*"
                 + "|.* was loaded from the bundled .*, compute capability .*");

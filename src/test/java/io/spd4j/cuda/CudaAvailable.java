@@ -15,14 +15,14 @@ import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.api.extension.ExtensionContext;
 
 /**
- * For tests that need CUDA: they run on a GPU if there is one, and in the build's execution
- * cuda-on-host on the emulation of one. Where the emulation has been built it must work.
+ * For tests that need CUDA. They run on a GPU if there is one, and on an emulated GPU in the
+ * build's execution cuda-on-host. If the emulation has been built, it must work.
  */
 @Target(ElementType.TYPE)
 @Retention(RetentionPolicy.RUNTIME)
 @ExtendWith(CudaAvailable.Condition.class)
 public @interface CudaAvailable {
-  /** Whether only the emulation will do. */
+  /** Whether the test needs the emulation. */
   boolean onHostOnly() default false;
 
   /** Decides, and says why. */

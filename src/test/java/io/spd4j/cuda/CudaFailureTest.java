@@ -20,7 +20,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** CUDA fails where the test wants it to. */
+/** Each test makes CUDA fail at a chosen call. */
 @CudaAvailable(onHostOnly = true)
 class CudaFailureTest {
   private static final int INVALID_VALUE = 1;
@@ -45,7 +45,7 @@ class CudaFailureTest {
   }
 
   @Test
-  void moreThanThereIsIsRefusedAndTheRestFreed() {
+  void tooLargeAnAllocationIsRefusedAndTheRestIsFreed() {
     DeviceArena arena = DeviceArena.open(device);
     MemorySegment some = arena.allocate(1 << 20);
     assertThat(failing(() -> arena.allocate(free)))
@@ -78,7 +78,7 @@ class CudaFailureTest {
       CudaOnHost.fail("cudaPointerGetAttributes", INVALID_VALUE, 1);
       assertThatIllegalArgumentException()
           .isThrownBy(() -> arena.wrap(segment.address(), 16))
-          .withMessageContaining("is no address in the memory of " + device);
+          .withMessageContaining("is not an address in the memory of " + device);
       assertThat(cudart_h.cudaGetLastError()).isZero();
       CudaOnHost.fail("cudaPointerGetAttributes", OUT_OF_MEMORY, 1);
       assertThat(failing(() -> arena.wrap(segment.address(), 16)).code()).isEqualTo(OUT_OF_MEMORY);
@@ -87,7 +87,7 @@ class CudaFailureTest {
   }
 
   @Test
-  void whatCannotBeMadeIsNotMade() {
+  void aFailedCreationIsAnExceptionAndLeavesNothingBehind() {
     CudaOnHost.fail("cudaStreamCreateWithFlags", OUT_OF_MEMORY, 1);
     assertThat(failing(() -> DeviceArena.open(device)))
         .hasMessageStartingWith("creating a stream failed: cudaErrorMemoryAllocation");
@@ -99,7 +99,7 @@ class CudaFailureTest {
       CudaOnHost.fail("cudaEventCreateWithFlags", OUT_OF_MEMORY, 1);
       assertThat(failing(stream::record)).hasMessageStartingWith("creating an event failed: ");
       CudaOnHost.fail("cudaEventRecord", INVALID_VALUE, 1);
-      CudaOnHost.fail("cudaEventDestroy", INVALID_VALUE, 1); // is called, so not below
+      CudaOnHost.fail("cudaEventDestroy", INVALID_VALUE, 1); // undoing the record hits it
       assertThat(failing(stream::record)).hasMessageStartingWith("recording an event failed: ");
       stream.record().close();
       assertThat(pinned.allocate(77).byteSize()).isEqualTo(77);
@@ -130,7 +130,7 @@ class CudaFailureTest {
   }
 
   @Test
-  void whatTheActionThrewGoesFirst() {
+  void theActionsExceptionComesBeforeCudas() {
     try (CudaStream stream = CudaStream.create(device)) {
       CudaOnHost.fail("cudaStreamEndCapture", INVALID_VALUE, 1);
       assertThatExceptionOfType(ArithmeticException.class)
@@ -147,9 +147,9 @@ class CudaFailureTest {
     }
   }
 
-  /** Everything says so then, and nothing waits for ever. */
+  /** Every later call reports the loss, and none waits forever. */
   @Test
-  void aLostDeviceIsToldOnceAndForAll() {
+  void everyCallReportsALostDevice() {
     DeviceArena arena = DeviceArena.open(device);
     PinnedArena pinned = PinnedArena.open(device);
     CudaStream stream = CudaStream.create(device);
@@ -196,7 +196,7 @@ class CudaFailureTest {
     assertThatIllegalStateException().isThrownBy(arena::close);
   }
 
-  /** What failed behind the caller's back shows when it is waited for; the memory is freed. */
+  /** Asynchronous work that failed is reported when it is waited for; the memory is freed. */
   @ParameterizedTest
   @CsvSource({"cudaDeviceSynchronize, waiting for", "cudaStreamDestroy, freeing memory of"})
   void closingReportsWhatFailedAndFreesTheRest(String function, String message) {
@@ -209,9 +209,9 @@ class CudaFailureTest {
     assertThat(device.freeMemory()).isEqualTo(free);
   }
 
-  /** Another library may have given it to the device. */
+  /** Another library may have given the device work on the memory. */
   @Test
-  void pinnedMemoryWaitsForItsDeviceInAnyCase() {
+  void pinnedMemoryAlwaysWaitsForItsDevice() {
     PinnedArena pinned = PinnedArena.open(device);
     CudaOnHost.fail("cudaDeviceSynchronize", INVALID_VALUE, 1);
     assertThat(failing(pinned::close)).hasMessageStartingWith("waiting for " + device);

@@ -62,7 +62,7 @@ class CudaGraphTest {
   }
 
   @Test
-  void launchesWhatWasCapturedOnWhatTheMemoryHoldsThen() {
+  void aLaunchWorksOnTheCurrentContentsOfTheMemory() {
     assertThat(stream.capturing()).isFalse();
     CudaGraph graph =
         stream.capture(() -> {
@@ -82,7 +82,7 @@ class CudaGraphTest {
     try (CudaStream other = CudaStream.create(device)) {
       from.fill((byte) 99);
       other.launch(graph);
-      graph.close(); // what was launched is done all the same
+      graph.close(); // what was launched is done nevertheless
       other.synchronize();
       assertThat(to.toArray(ValueLayout.JAVA_BYTE)).containsOnly(99);
     }
@@ -93,7 +93,7 @@ class CudaGraphTest {
   }
 
   @Test
-  void nothingCanBeCaptured() {
+  void aCaptureCanBeEmpty() {
     try (CudaGraph graph = stream.capture(() -> {})) {
       stream.launch(graph);
       stream.synchronize();
@@ -139,7 +139,7 @@ class CudaGraphTest {
     }
   }
 
-  /** It may end the capture on another carrier than it began it on. */
+  /** A virtual thread may end the capture on another carrier than it began on. */
   @Test
   void virtualThreadsCapture() {
     from.fill((byte) 2);
@@ -156,7 +156,7 @@ class CudaGraphTest {
     try (CudaStream own = CudaStream.create(device);
         CudaGraph graph =
             own.capture(() -> {
-              LockSupport.parkNanos(1_000_000); // leaves the carrier
+              LockSupport.parkNanos(1_000_000); // makes the thread leave its carrier
               own.copy(from, a);
             })) {
       own.launch(graph);
@@ -165,7 +165,7 @@ class CudaGraphTest {
     }
   }
 
-  /** So that a capture neither holds up nor breaks on the work of others. */
+  /** Other libraries use it: their work neither waits for a capture nor breaks it. */
   @Test
   void theLegacyDefaultStreamIsNotCaptured() {
     try (CudaStream legacy = CudaStream.ofHandle(device, 0);
@@ -192,16 +192,16 @@ class CudaGraphTest {
             assertThatIllegalStateException()
                 .isThrownBy(() -> stream.copy(pageable, a))
                 .withMessageStartingWith(
-                    "of the host's memory only a PinnedArena's can be copied in a capture");
+                    "host memory can be copied in a capture only if it lies in a PinnedArena");
             assertThatIllegalStateException().isThrownBy(() -> stream.copy(a, pageable));
             assertThatIllegalStateException()
                 .isThrownBy(arena::close)
-                .withMessage("an arena cannot be closed in a capture");
+                .withMessage("an arena cannot be closed during a capture");
             assertThatIllegalStateException().isThrownBy(pinned::close);
             assertThatIllegalStateException().isThrownBy(stream::close);
             assertThatIllegalStateException()
                 .isThrownBy(() -> stream.capture(() -> {}))
-                .withMessage("the stream is captured already");
+                .withMessage("the stream is already captured");
             thereAndBack();
           })
           .close();
@@ -223,7 +223,7 @@ class CudaGraphTest {
               try {
                 stream.synchronize();
               } catch (CudaException e) {
-                // CUDA has given the capture up
+                // CUDA has abandoned the capture
               }
             }))
         .withMessageContaining("cudaErrorStreamCaptureInvalidated");
@@ -235,7 +235,7 @@ class CudaGraphTest {
                 try (CudaEvent event = stream.record()) {
                   other.await(event);
                 }
-                other.fill(a, (byte) 2); // and stream never waits for that
+                other.fill(a, (byte) 2); // and stream never waits for this
               }))
           .withMessageContaining("cudaErrorStreamCaptureUnjoined");
       assertThat(other.capturing()).isFalse();
@@ -252,7 +252,7 @@ class CudaGraphTest {
     assertThat(cudart_h.cudaGetLastError()).isZero();
   }
 
-  /** Their arenas count, too. */
+  /** The graph also uses the arenas of the streams that joined. */
   @Test
   void otherStreamsJoinACapture() {
     PinnedArena theirs = PinnedArena.open(device);
@@ -273,7 +273,7 @@ class CudaGraphTest {
       stream.launch(graph);
       stream.synchronize();
       assertThat(result.toArray(ValueLayout.JAVA_BYTE)).isEqualTo(random(SIZE));
-      other.copy(result, a); // and is captured no more
+      other.copy(result, a); // which is no longer captured
       other.synchronize();
       theirs.close();
       assertThatIllegalStateException()
@@ -294,9 +294,9 @@ class CudaGraphTest {
     }
   }
 
-  /** A graph that is launched in a capture brings its memory along. */
+  /** A graph that captured another graph's launch also uses that graph's memory. */
   @Test
-  void graphsAreCapturedToo() {
+  void launchesOfGraphsAreCaptured() {
     try (CudaGraph inner = stream.capture(this::thereAndBack)) {
       CudaGraph outer = stream.capture(() -> stream.launch(inner));
       from.fill((byte) 5);
@@ -325,7 +325,7 @@ class CudaGraphTest {
 
   @Test
   @Timeout(60)
-  void anArenaThatAnotherThreadClosesWaitsForTheEndOfTheCapture() {
+  void closingAnArenaWaitsForAnotherThreadsCaptureToEnd() {
     DeviceArena other = DeviceArena.open(device);
     other.allocate(SIZE);
     CountDownLatch closing = new CountDownLatch(1);
@@ -360,9 +360,9 @@ class CudaGraphTest {
     }
   }
 
-  /** By another library, through its handle. */
+  /** Another library captures the stream through its handle. */
   @Test
-  void inACaptureOfOthersHostMemoryIsRefused() {
+  void hostMemoryIsRefusedInACaptureByAnotherLibrary() {
     stream.capture(() -> {}).close();
     try (Arena calls = Arena.ofConfined()) {
       MemorySegment out = calls.allocate(ValueLayout.ADDRESS);
@@ -374,7 +374,7 @@ class CudaGraphTest {
       assertThatIllegalStateException().isThrownBy(() -> stream.copy(from, a));
       assertThatIllegalStateException()
           .isThrownBy(() -> stream.capture(() -> {}))
-          .withMessage("the stream is captured already");
+          .withMessage("the stream is already captured");
       assertThat(cudart_h.cudaStreamEndCapture(handle, out)).isZero();
       assertThat(cudart_h.cudaGraphDestroy(out.get(ValueLayout.ADDRESS, 0))).isZero();
     }

@@ -10,13 +10,13 @@ import java.lang.invoke.MethodHandle;
 import java.nio.file.Path;
 import java.util.List;
 
-/** The emulation of CUDA that tests can run on, and can make fail. */
+/** The emulation of CUDA. Tests can run on it and make it fail. */
 final class CudaOnHost {
   private static final String PROPERTY = "spd4j_cuda.library.path";
 
   private CudaOnHost() {}
 
-  /** Whether this JVM was told to load it. */
+  /** Returns whether this JVM was told to load the emulation. */
   static boolean chosen() {
     return System.getProperty(PROPERTY, "").contains("cuda-on-host");
   }
@@ -25,12 +25,12 @@ final class CudaOnHost {
     return Path.of(System.getProperty(PROPERTY));
   }
 
-  /** What another JVM needs for the same library; nothing for the bundled one. */
+  /** Returns the flags with which another JVM loads the same library; none for the bundled one. */
   static List<String> flags() {
     return chosen() ? List.of("-D" + PROPERTY + "=" + library()) : List.of();
   }
 
-  /** Lets a call of a function of the runtime fail with a cudaError, the after-th one from now. */
+  /** Makes a CUDA runtime function fail with a cudaError at its after-th call from now. */
   static void fail(String function, int error, long after) {
     try (Arena arena = Arena.ofConfined()) {
       handle("cuda_on_host_fail", ValueLayout.ADDRESS, ValueLayout.JAVA_INT, ValueLayout.JAVA_LONG)
@@ -40,7 +40,7 @@ final class CudaOnHost {
     }
   }
 
-  /** Forgets failures that are still to come, and brings a lost device back. */
+  /** Cancels failures that are still to come, and brings a lost device back. */
   static void reset() {
     try {
       handle("cuda_on_host_reset").invokeExact();

@@ -10,7 +10,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
-/** Machines that are not here: their drivers and devices are told to the emulation. */
+/** Other machines: the emulation is told which driver and devices they have. */
 @CudaAvailable(onHostOnly = true)
 class CudaOnHostTest {
   @TempDir Path folder;
@@ -21,13 +21,13 @@ class CudaOnHostTest {
       textBlock =
           """
           DRIVER  | 0        | no NVIDIA driver is installed
-          DRIVER  | 11040    | the NVIDIA driver supports CUDA 11.4, this library needs 13.0 or later: update it
-          DRIVER  | 12080    | the NVIDIA driver supports CUDA 12.8, this library needs 13.0 or later: update it
+          DRIVER  | 11040    | the NVIDIA driver supports CUDA 11.4, but this library needs 13.0 or later: update it
+          DRIVER  | 12080    | the NVIDIA driver supports CUDA 12.8, but this library needs 13.0 or later: update it
           DEVICES | 0        | there is no CUDA device
           FAIL    | cudaGetDeviceCount:999:1 | CUDA cannot be used: cudaErrorUnknown (unknown error)
           FAIL    | cudaGetDeviceProperties:46:1 | asking for the name of device 0 failed: cudaErrorDevicesUnavailable
           """)
-  void isToldInOneSentence(String setting, String value, String reason) throws Exception {
+  void theReasonIsOneSentence(String setting, String value, String reason) throws Exception {
     String[] lines = run(Map.of("SPD4J_CUDA_ON_HOST_" + setting, value)).split("\\R");
     assertThat(lines).hasSize(3).endsWith("none");
     assertThat(lines[1]).startsWith(reason);
@@ -46,7 +46,7 @@ class CudaOnHostTest {
   }
 
   @Test
-  void devicesAreToldApart() throws Exception {
+  void twoDevicesAreKeptApart() throws Exception {
     String out =
         FreshJvm.run(
             folder,

@@ -15,7 +15,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** CUDA fails under an optimizer. */
+/** CUDA fails while an optimizer uses it. */
 @CudaAvailable(onHostOnly = true)
 class CudaStepFailureTest {
   private static final int OUT_OF_MEMORY = 2;
@@ -50,7 +50,7 @@ class CudaStepFailureTest {
     arena.close();
   }
 
-  /** Whichever allocation fails, nothing is left allocated, and the parameter can be used. */
+  /** Whichever allocation fails, nothing stays allocated, and the parameter is still usable. */
   @Test
   void memoryThatRunsOutWhileTheOptimizerIsBuilt() {
     long before = device.freeMemory();
@@ -75,7 +75,7 @@ class CudaStepFailureTest {
     }
   }
 
-  /** The first launch of a step, or the second. */
+  /** Fails the first launch of a step, or the second. */
   @ParameterizedTest
   @ValueSource(longs = {1, 2})
   void aLaunchThatFailsBreaksTheOptimizerAndNothingElse(long after) {

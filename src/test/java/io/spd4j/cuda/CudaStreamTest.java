@@ -66,9 +66,9 @@ class CudaStreamTest {
     assertThat(dst.toArray(ValueLayout.JAVA_BYTE)).isEqualTo(random(SIZE));
   }
 
-  /** And what it was copied to can be read by other streams. */
+  /** After copy, the host memory can be freed and other streams can read the device memory. */
   @Test
-  void pageableMemoryIsTheCallersAgainAtOnce() {
+  void copiesOfPageableMemoryAreDoneAtOnce() {
     MemorySegment a = arena.allocate(SIZE);
     for (int round = 0; round < 20; round++) {
       for (int i = 0; i < 50; i++) {
@@ -112,7 +112,7 @@ class CudaStreamTest {
   }
 
   @Test
-  void nothingIsCopiedOrFilledToo() {
+  void emptySegmentsAreCopiedAndFilled() {
     MemorySegment empty = arena.allocate(0);
     stream.copy(host.allocate(0), empty);
     stream.copy(empty, arena.allocate(16).asSlice(16));
@@ -148,7 +148,7 @@ class CudaStreamTest {
         .withMessage("dst is null");
     assertThatIllegalArgumentException()
         .isThrownBy(() -> stream.fill(b, (byte) 1))
-        .withMessage("the segment is no device memory: use MemorySegment.fill");
+        .withMessage("the segment is not device memory: use MemorySegment.fill");
     assertThatIllegalArgumentException()
         .isThrownBy(() -> stream.fill(a.asReadOnly(), (byte) 1))
         .withMessage("the segment is read-only, but is written");
@@ -261,7 +261,7 @@ class CudaStreamTest {
   }
 
   @Test
-  void workOfOnesOwnIsEnqueued() {
+  void theCallersOwnWorkIsEnqueued() {
     MemorySegment a = arena.allocate(SIZE);
     MemorySegment b = pinned.allocate(SIZE);
     MemorySegment to = MemorySegment.ofAddress(b.address());
@@ -289,12 +289,12 @@ class CudaStreamTest {
                 }));
     assertThatIllegalArgumentException()
         .isThrownBy(() -> stream.enqueue("work", List.of(a, hostBytes()), () -> 0))
-        .withMessage("memory for work is neither of a DeviceArena nor of a PinnedArena");
+        .withMessage("memory for work lies in neither a DeviceArena nor a PinnedArena");
     arena.allocate(1); // nothing was left in use
   }
 
   @Test
-  void whatIsInUseIsNotClosed() {
+  void nothingIsClosedWhileInUse() {
     DeviceArena used = DeviceArena.open(device);
     MemorySegment a = used.allocate(16);
     stream.enqueue(
@@ -314,11 +314,11 @@ class CudaStreamTest {
   }
 
   @Test
-  void closedIsClosed() {
+  void aClosedStreamIsRefused() {
     CudaStream closed = CudaStream.create(device);
     MemorySegment a = arena.allocate(SIZE);
     closed.copy(pinned.allocateFrom(ValueLayout.JAVA_BYTE, random(SIZE)), a);
-    closed.close(); // what it was given is done all the same
+    closed.close(); // the work that it was given is done nevertheless
     closed.close();
     for (Runnable use :
         List.<Runnable>of(

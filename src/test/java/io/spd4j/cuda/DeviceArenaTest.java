@@ -63,9 +63,9 @@ class DeviceArenaTest {
     assertThat(read(segment)).isEqualTo(random(1001));
   }
 
-  /** Freed memory that is used again is not what it was. */
+  /** Memory that is freed and allocated again does not keep its contents. */
   @Test
-  void memoryThatIsUsedAgainIsZeroed() {
+  void reusedMemoryIsZeroed() {
     for (int i = 0; i < 3; i++) {
       try (DeviceArena again = DeviceArena.open(device)) {
         MemorySegment segment = again.allocate(5000, 4);
@@ -87,7 +87,7 @@ class DeviceArenaTest {
   }
 
   @Test
-  void emptySegmentsHaveAnAddressOfTheirOwn() {
+  void emptySegmentsHaveDistinctAddresses() {
     MemorySegment a = arena.allocate(0, 64);
     MemorySegment b = arena.allocate(0, 64);
     assertThat(a.byteSize()).isZero();
@@ -159,7 +159,7 @@ class DeviceArenaTest {
   }
 
   @Test
-  void isToldFromEveryOtherMemory(@TempDir Path folder) throws Exception {
+  void isDistinguishedFromAllOtherMemory(@TempDir Path folder) throws Exception {
     MemorySegment segment = arena.allocate(64, 4);
     assertThat(
             List.of(
@@ -193,13 +193,13 @@ class DeviceArenaTest {
           .noneMatch(DeviceArena::isDevice);
       assertThatIllegalArgumentException()
           .isThrownBy(() -> CudaDevice.of(confined.allocate(4)))
-          .withMessage("the segment is no device memory");
+          .withMessage("the segment is not device memory");
     }
     arena.close();
     assertThat(DeviceArena.isDevice(segment)).isFalse();
   }
 
-  /** As a tensor of another library, whose memory is not this arena's to free. */
+  /** Such as another library's tensor, whose memory this arena must not free. */
   @Test
   void memoryOfAnotherOwnerIsUsedAndNotFreed() {
     MemorySegment theirs = arena.allocate(4096, 4);
@@ -220,7 +220,7 @@ class DeviceArenaTest {
   }
 
   @Test
-  void whatIsNoDeviceMemoryIsNotWrapped() {
+  void onlyDeviceMemoryIsWrapped() {
     MemorySegment segment = arena.allocate(4096, 4);
     try (Arena host = Arena.ofConfined();
         PinnedArena pinned = PinnedArena.open(device)) {
@@ -230,7 +230,7 @@ class DeviceArenaTest {
       for (long address : addresses) {
         assertThatIllegalArgumentException()
             .isThrownBy(() -> arena.wrap(address, 16))
-            .withMessage("0x%x is no address in the memory of %s".formatted(address, device));
+            .withMessage("0x%x is not an address in the memory of %s".formatted(address, device));
       }
     }
     assertThatIllegalArgumentException().isThrownBy(() -> arena.wrap(segment.address(), 1L << 50));
@@ -241,7 +241,7 @@ class DeviceArenaTest {
 
   @ParameterizedTest
   @ValueSource(longs = {1L << 50, Long.MAX_VALUE})
-  void tooMuchIsOneException(long bytes) {
+  void tooLargeAnAllocationIsACudaException(long bytes) {
     for (long alignment : new long[] {4, 1 << 21}) {
       assertThatExceptionOfType(CudaException.class)
           .isThrownBy(() -> arena.allocate(bytes, alignment))
@@ -257,7 +257,7 @@ class DeviceArenaTest {
   }
 
   @Test
-  void closedIsClosed() {
+  void aClosedArenaIsRefused() {
     MemorySegment segment = arena.allocate(16, 4);
     assertThat(arena.scope().isAlive()).isTrue();
     arena.close();
@@ -271,7 +271,7 @@ class DeviceArenaTest {
         .withMessage("this DeviceArena is closed");
     assertThatIllegalStateException()
         .isThrownBy(arena::close)
-        .withMessage("this arena is closed already");
+        .withMessage("this arena is already closed");
     assertThatIllegalArgumentException().isThrownBy(() -> CudaDevice.of(segment));
     try (CudaStream stream = CudaStream.create(device);
         Arena host = Arena.ofConfined()) {
@@ -292,7 +292,7 @@ class DeviceArenaTest {
   }
 
   @Test
-  void oneOfTwoThreadsCloses() throws Exception {
+  void onlyOneOfTwoThreadsCloses() throws Exception {
     for (int round = 0; round < 20; round++) {
       DeviceArena victim = DeviceArena.open(device);
       victim.allocate(64, 4);
@@ -319,7 +319,7 @@ class DeviceArenaTest {
     }
   }
 
-  /** The wrapped memory's owner frees it at once, so all must have been read by then. */
+  /** The owner of wrapped memory may free it after close, so all reads must be done by then. */
   @Test
   void closingWaitsForTheDevice() {
     try (PinnedArena pinned = PinnedArena.open(device);
@@ -333,7 +333,7 @@ class DeviceArenaTest {
         host.fill((byte) 0);
         try (DeviceArena wrapping = DeviceArena.open(device)) {
           MemorySegment wrapped = wrapping.wrap(theirs.address(), size);
-          for (int i = 0; i < 50; i++) { // closing takes less
+          for (int i = 0; i < 50; i++) { // takes longer than closing
             stream.copy(wrapped.asSlice(0, size / 2), busy);
           }
           stream.copy(wrapped, host);

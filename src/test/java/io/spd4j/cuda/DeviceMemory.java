@@ -5,11 +5,11 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.SplittableRandom;
 
-/** What tests do with the bytes of device memory. */
+/** Reads and writes the bytes of device memory for tests. */
 final class DeviceMemory {
   private DeviceMemory() {}
 
-  /** Its bytes. */
+  /** Returns a copy of the segment's bytes. */
   static byte[] read(MemorySegment segment) {
     try (Arena arena = Arena.ofConfined();
         CudaStream stream = CudaStream.create(CudaDevice.of(segment))) {

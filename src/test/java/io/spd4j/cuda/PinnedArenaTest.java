@@ -55,7 +55,7 @@ class PinnedArenaTest {
   }
 
   @Test
-  void closedIsClosed() {
+  void aClosedArenaIsRefused() {
     PinnedArena arena = PinnedArena.open(device);
     MemorySegment segment = arena.allocate(4, 4);
     arena.close();
@@ -65,9 +65,9 @@ class PinnedArenaTest {
     assertThatIllegalStateException().isThrownBy(arena::close);
   }
 
-  /** C's qsort has the segment as an argument, and its comparator tries to close the arena. */
+  /** C's qsort gets the segment as an argument, and the comparator tries to close the arena. */
   @Test
-  void memoryThatACallOfOthersHoldsIsNotFreed() throws Throwable {
+  void memoryThatANativeCallUsesIsNotFreed() throws Throwable {
     PinnedArena arena = PinnedArena.open(device);
     MemorySegment segment = arena.allocateFrom(JAVA_INT, 2, 1);
     Linker linker = Linker.nativeLinker();
@@ -113,7 +113,7 @@ class PinnedArenaTest {
     return Integer.compare(a.reinterpret(4).get(JAVA_INT, 0), b.reinterpret(4).get(JAVA_INT, 0));
   }
 
-  /** The copy reaches the device, although the memory goes before anyone has waited for it. */
+  /** The copy is complete although nobody waited for it before the memory was freed. */
   @Test
   void closingWaitsForCopiesInFlight() {
     int size = 1 << 20;
@@ -122,7 +122,7 @@ class PinnedArenaTest {
       MemorySegment onDevice = arena.allocate(size, 4);
       for (int round = 0; round < 10; round++) {
         for (int i = 0; i < 50; i++) {
-          stream.fill(onDevice, (byte) 0); // closing takes less
+          stream.fill(onDevice, (byte) 0); // takes longer than closing
         }
         try (PinnedArena pinned = PinnedArena.open(device)) {
           MemorySegment host = pinned.allocate(size, 4);

@@ -10,7 +10,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.List;
 
-/** What has to be right with two devices; run in a JVM of its own, which is given them. */
+/** Checks what has to hold with two devices. Runs in a separate JVM, which is given them. */
 final class TwoDevices {
   private static final int SIZE = 1 << 20;
 
@@ -58,7 +58,7 @@ final class TwoDevices {
           .withMessage(refused);
       assertThatIllegalArgumentException()
           .isThrownBy(() -> arena.wrap(theirs.address(), SIZE))
-          .withMessageContaining("is no address in the memory of " + device);
+          .withMessageContaining("is not an address in the memory of " + device);
       assertThatIllegalArgumentException()
           .isThrownBy(() -> CudaStream.ofHandle(device, otherStream.handle()))
           .withMessage("the stream belongs to device %d, not to %s", other.ordinal(), device);
@@ -73,7 +73,7 @@ final class TwoDevices {
             .withMessage("the events are of different devices");
         assertThatIllegalArgumentException()
             .isThrownBy(() -> otherStream.launch(graph))
-            .withMessage("the graph is of %s, not of %s", device, other);
+            .withMessage("the graph belongs to %s, not to %s", device, other);
       }
       device.run(
           "asking",
@@ -105,7 +105,7 @@ final class TwoDevices {
           MemorySegment host = pinned.allocate(SIZE).fill(round);
           toFirst.copy(host, a);
           for (int i = 0; i < 100; i++) {
-            toSecond.fill(b, (byte) 0); // closing takes less
+            toSecond.fill(b, (byte) 0); // takes longer than closing
           }
           toSecond.copy(host, b);
         }
