@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes jextract/generated again from the headers. JEXTRACT names the jextract to use, CUDA_HOME the CUDA toolkit.
+# Generates jextract/generated from the headers. JEXTRACT names the jextract to use, CUDA_HOME the CUDA toolkit.
 set -eu
 cd "$(dirname "$0")/.."
 JEXTRACT=${JEXTRACT:-jextract}
@@ -7,7 +7,7 @@ if ! command -v "$JEXTRACT" > /dev/null; then
   echo "jextract not found: put it on the PATH or set JEXTRACT (jextract/README.md)" >&2
   exit 1
 fi
-# nvcc may be a link or a script, so it is asked which headers it takes.
+# nvcc may be a link or a script, so ask it which headers it uses.
 if [ -n "${CUDA_HOME:-}" ]; then
   CUDA_INCLUDE=$CUDA_HOME/include
 else

@@ -19,7 +19,7 @@ final class BoundFunctions {
   }
 
   /**
-   * Looks up every function, so that a missing one is noticed here and not in the middle of a step.
+   * Checks that every function exists, so that a missing one is noticed here and not in a step.
    *
    * @throws UnsatisfiedLinkError if the loaded libraries lack one
    */

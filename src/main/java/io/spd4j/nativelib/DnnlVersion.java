@@ -7,11 +7,11 @@ import java.lang.foreign.MemorySegment;
 import java.util.List;
 import java.util.Optional;
 
-/** Which libdnnl the bindings are for, and where it can be found. */
+/** The version of libdnnl that the bindings are for, and where libdnnl can be found. */
 final class DnnlVersion {
   private static final String CLASSIFIER = Platform.NAME.replace("aarch64", "arm64");
 
-  /** In the jar org.bytedeco:dnnl for Linux, beside the OpenMP runtime it is linked to. */
+  /** The jar org.bytedeco:dnnl for Linux, which also holds libdnnl's OpenMP runtime. */
   static final Bundle BUNDLE =
       new Bundle(
           "org/bytedeco/dnnl/" + CLASSIFIER,
@@ -20,14 +20,14 @@ final class DnnlVersion {
           " (put the jar org.bytedeco:dnnl:3.11-1.5.13:"
               + CLASSIFIER
               + " on the class path or start java with -Ddnnl.library.path=FILE, a libdnnl of"
-              + " version 3 built on OpenMP)");
+              + " version 3 built with OpenMP)");
 
   private static final int MAJOR = 3;
 
   private DnnlVersion() {}
 
   /**
-   * What differs, if anything.
+   * Returns what keeps the bindings from using the loaded library; empty if nothing does.
    *
    * @throws UnsatisfiedLinkError if a function is missing
    */
@@ -36,13 +36,13 @@ final class DnnlVersion {
     int major = dnnl_version_t.major(version);
     if (major != MAJOR) {
       return Optional.of(
-          "oneDNN %d.%d, these bindings need %d"
+          "oneDNN %d.%d, but these bindings need %d"
               .formatted(major, dnnl_version_t.minor(version), MAJOR));
     }
     try {
       dnnl_h.omp_set_num_threads$address();
     } catch (UnsatisfiedLinkError e) {
-      return Optional.of("it is not built on OpenMP, so that its threads cannot be counted");
+      return Optional.of("it is not built with OpenMP, so its number of threads cannot be set");
     }
     return Optional.empty();
   }

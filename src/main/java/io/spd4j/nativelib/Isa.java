@@ -12,15 +12,15 @@ import java.util.stream.IntStream;
  * An instruction set tier of libspd4j.
  *
  * @param tier the value of spd4j_isa
- * @param name what users know it as
+ * @param name the name that users see
  */
 public record Isa(int tier, String name) {
-  /** The best tier for this machine; only once the library is loaded. */
+  /** Returns the best tier for this machine. libspd4j must be loaded. */
   public static Isa best() {
     return of(spd4j_best_isa(), Platform.ARCH);
   }
 
-  /** Every tier that this machine can run, the best last. */
+  /** Returns every tier that this machine can run, the best last. libspd4j must be loaded. */
   public static List<Isa> all() {
     return IntStream.rangeClosed(0, spd4j_best_isa())
         .mapToObj(tier -> of(tier, Platform.ARCH))

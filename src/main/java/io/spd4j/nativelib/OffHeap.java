@@ -2,15 +2,15 @@ package io.spd4j.nativelib;
 
 import java.lang.foreign.MemorySegment;
 
-/** Whether a segment can be given to native code as an array. */
+/** Checks that a segment can be passed to native code as an array. */
 public final class OffHeap {
   private OffHeap() {}
 
   /**
-   * What is wrong with a segment, to be put behind its name; null if nothing is. Allocates nothing
-   * then.
+   * Returns what is wrong with a segment, to follow its name in a message; null if nothing is, and
+   * then nothing is allocated.
    *
-   * @param elementSize bytes of an element, a power of two
+   * @param elementSize the size of an element in bytes, a power of two
    */
   public static String fault(MemorySegment segment, int elementSize, boolean written) {
     if (!segment.isNative()) {

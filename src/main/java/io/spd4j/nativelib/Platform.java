@@ -2,9 +2,9 @@ package io.spd4j.nativelib;
 
 import java.util.Locale;
 
-/** What a native library is built for, named as the Makefile names it. */
+/** The platform that a native library is built for, named as in the Makefile. */
 public final class Platform {
-  /** The architecture: x86_64 or aarch64; another one as the JVM names it. */
+  /** The architecture: x86_64, aarch64 or the JVM's name of another one. */
   public static final String ARCH = arch(System.getProperty("os.arch"));
 
   /** {@code <os>-<arch>}, for example linux-x86_64. */

@@ -13,7 +13,7 @@ import java.lang.foreign.GroupLayout;
 import java.util.List;
 import java.util.Optional;
 
-/** Whether the loaded libspd4j and the generated bindings are of the same header. */
+/** Checks that the loaded libspd4j and the generated bindings come from the same header. */
 final class Spd4jAbi {
   private static final List<GroupLayout> STRUCTS =
       List.of(
@@ -27,15 +27,16 @@ final class Spd4jAbi {
   private Spd4jAbi() {}
 
   /**
-   * What differs, if anything.
+   * Returns what differs; empty if nothing does.
    *
    * @throws UnsatisfiedLinkError if a function is missing
    */
   static Optional<String> mismatch() {
-    // First, and alone: of another version nothing else is known, not even the signatures.
+    // First, because another version may differ in everything else, even in the signatures.
     int version = spd4j_h.spd4j_abi_version();
     if (version != SPD4J_ABI_VERSION()) {
-      return Optional.of("ABI version " + version + ", these bindings need " + SPD4J_ABI_VERSION());
+      return Optional.of(
+          "ABI version " + version + ", but these bindings need " + SPD4J_ABI_VERSION());
     }
     BoundFunctions.find(spd4j_h.class);
     return StructLayouts.mismatch(STRUCTS, spd4j_h::spd4j_layout);

@@ -19,8 +19,8 @@ import java.util.List;
 import java.util.Optional;
 
 /**
- * Whether the loaded libspd4j_cuda and the generated bindings are of the same header, and the CUDA
- * runtime in it of the bindings' major version.
+ * Checks that the loaded libspd4j_cuda and the generated bindings come from the same header, and
+ * that the library's CUDA runtime has the bindings' major version.
  */
 final class Spd4jCudaAbi {
   private static final List<GroupLayout> STRUCTS =
@@ -35,23 +35,23 @@ final class Spd4jCudaAbi {
   private Spd4jCudaAbi() {}
 
   /**
-   * What differs, if anything.
+   * Returns what differs; empty if nothing does.
    *
    * @throws UnsatisfiedLinkError if a function is missing
    */
   static Optional<String> mismatch() {
-    // First, and alone: of another version nothing else is known, not even the signatures.
+    // First, because another version may differ in everything else, even in the signatures.
     int version = spd4j_cuda_h.spd4j_cuda_abi_version();
     if (version != SPD4J_CUDA_ABI_VERSION()) {
       return Optional.of(
-          "ABI version " + version + ", these bindings need " + SPD4J_CUDA_ABI_VERSION());
+          "ABI version " + version + ", but these bindings need " + SPD4J_CUDA_ABI_VERSION());
     }
     BoundFunctions.find(spd4j_cuda_h.class);
     BoundFunctions.find(cudart_h.class);
     int runtime = runtimeMajor();
     if (runtime != major(CUDART_VERSION())) {
       return Optional.of(
-          "CUDA runtime " + runtime + ", these bindings need " + major(CUDART_VERSION()));
+          "CUDA runtime " + runtime + ", but these bindings need " + major(CUDART_VERSION()));
     }
     return StructLayouts.mismatch(STRUCTS, spd4j_cuda_h::spd4j_cuda_layout);
   }

@@ -11,12 +11,12 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 
-/** Holds the structs of generated bindings against those that a library was compiled with. */
+/** Compares the structs of generated bindings with those that a library was compiled with. */
 final class StructLayouts {
   /** A size or an offset that both sides must agree on. */
   private record Value(String name, long bytes) {}
 
-  /** As spd4j_layout: writes up to capacity values, returns how many there are. */
+  /** A library's spd4j_layout: writes up to capacity values and returns how many there are. */
   interface Export {
     long layout(MemorySegment values, long capacity);
   }
@@ -24,9 +24,9 @@ final class StructLayouts {
   private StructLayouts() {}
 
   /**
-   * What differs, if anything.
+   * Returns what differs; empty if nothing does.
    *
-   * @param structs in the order in which the library exports them
+   * @param structs the structs in the order in which the library exports them
    */
   static Optional<String> mismatch(List<GroupLayout> structs, Export export) {
     List<Value> bindings = new ArrayList<>();
@@ -35,13 +35,14 @@ final class StructLayouts {
       MemorySegment library = arena.allocate(ValueLayout.JAVA_LONG, bindings.size());
       long count = export.layout(library, bindings.size());
       if (count != bindings.size()) {
-        return Optional.of(count + " sizes and offsets, these bindings need " + bindings.size());
+        return Optional.of(
+            count + " sizes and offsets, but these bindings need " + bindings.size());
       }
       for (int i = 0; i < bindings.size(); i++) {
         Value need = bindings.get(i);
         long bytes = library.getAtIndex(ValueLayout.JAVA_LONG, i);
         if (bytes != need.bytes) {
-          return Optional.of(need.name + " " + bytes + ", these bindings need " + need.bytes);
+          return Optional.of(need.name + " " + bytes + ", but these bindings need " + need.bytes);
         }
       }
     }

@@ -19,7 +19,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
-/** Where libdnnl comes from, and what is said where it does not. */
+/** Where libdnnl is loaded from, and the reason that is given if it is not loaded. */
 class DnnlTest {
   private static final String FILE = System.mapLibraryName("dnnl");
   private static final String FOLDER = DnnlVersion.BUNDLE.folder();
@@ -29,7 +29,7 @@ class DnnlTest {
 
   @TempDir Path folder;
 
-  /** The jar that has libdnnl; there is one for the platform that this is tested on. */
+  /** Returns the jar that holds libdnnl for the platform that the tests run on. */
   private static Path jar() throws Exception {
     URL library = DnnlTest.class.getClassLoader().getResource(BUNDLED);
     assumeTrue(
@@ -40,7 +40,7 @@ class DnnlTest {
     return Path.of(jar.toURI());
   }
 
-  /** A new class loader; properties: their names and values in turn. */
+  /** Reports from a new class loader; properties holds names and values in turn. */
   private static Outcome oneDnn(List<Path> classPath, String... properties) throws Exception {
     Map<String, String> all = new HashMap<>(Map.of("report.onednn", "true"));
     for (int i = 0; i < properties.length; i += 2) {
@@ -129,7 +129,7 @@ class DnnlTest {
         .contains(
             " org.bytedeco:dnnl:3.11-1.5.13:" + FOLDER.substring(FOLDER.lastIndexOf('/') + 1),
             " on the class path or start java with -Ddnnl.library.path=FILE, a libdnnl of version 3"
-                + " built on OpenMP); no dnnl in java.library.path")
+                + " built with OpenMP); no dnnl in java.library.path")
         .doesNotContain("\n");
     Places.assumeBuilt();
     assertThat(Outcome.inNewLoader(Places.CLASSES, Map.of()).loaded()).isTrue();
@@ -159,9 +159,9 @@ class DnnlTest {
 
   @ParameterizedTest
   @CsvSource({
-    "2, omp_set_num_threads, 'oneDNN 2.7, these bindings need 3'",
-    "4, omp_set_num_threads, 'oneDNN 4.7, these bindings need 3'",
-    "3, nothing, 'it is not built on OpenMP, so that its threads cannot be counted'"
+    "2, omp_set_num_threads, 'oneDNN 2.7, but these bindings need 3'",
+    "4, omp_set_num_threads, 'oneDNN 4.7, but these bindings need 3'",
+    "3, nothing, 'it is not built with OpenMP, so its number of threads cannot be set'"
   })
   void anotherLibraryIsRefused(int major, String function, String reason) throws Exception {
     refused(

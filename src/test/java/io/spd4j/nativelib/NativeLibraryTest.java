@@ -141,7 +141,7 @@ class NativeLibraryTest {
                 + " execution; no spd4j in java.library.path");
   }
 
-  /** A JVM with a file system of these options as its tmpdir, in a mount namespace of its own. */
+  /** Runs a JVM whose tmpdir is a file system with these options, in a new mount namespace. */
   private Outcome mounted(String options) throws IOException, InterruptedException {
     String mount = "mount -t tmpfs -o " + options + " tmpfs \"$0\" && exec \"$@\"";
     List<String> prefix = List.of("unshare", "-rm", "sh", "-c", mount, folder.toString());

@@ -10,7 +10,7 @@ import java.util.Optional;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** What is said where there is no library to load; needs no native build. */
+/** The reason that is given if there is no library to load. Needs no native build. */
 class NoNativeLibraryTest {
   @TempDir Path folder;
 

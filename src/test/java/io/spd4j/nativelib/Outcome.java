@@ -14,13 +14,13 @@ import java.util.Properties;
 import java.util.concurrent.TimeUnit;
 
 /**
- * A Report as it was read from another class loader or JVM.
+ * A Report that was read from another class loader or JVM.
  *
- * @param used what could be done with the library: its ISA, or what OneDnn.open gave
+ * @param used what using the library gave: its ISA, or OneDnn's operation or message
  */
 record Outcome(boolean loaded, String used, String reason) {
 
-  // A library is loaded as long as its class loader can be reached.
+  // A library stays loaded as long as its class loader is reachable.
   private static final List<ClassLoader> LOADERS = new ArrayList<>();
 
   private static Outcome parse(String report) {
@@ -28,7 +28,7 @@ record Outcome(boolean loaded, String used, String reason) {
     return new Outcome(Boolean.parseBoolean(lines[0]), lines[1], lines[2].strip());
   }
 
-  /** The report of a new class loader in this JVM, made while the properties are set. */
+  /** Returns the report of a new class loader in this JVM, made while the properties are set. */
   static Outcome inNewLoader(Path classes, Map<String, String> properties)
       throws IOException, ReflectiveOperationException {
     return inNewLoader(List.of(classes), properties);
@@ -53,12 +53,12 @@ record Outcome(boolean loaded, String used, String reason) {
     }
   }
 
-  /** The report of a new JVM. */
+  /** Returns the report of a new JVM. */
   static Outcome inNewJvm(List<String> java) throws IOException, InterruptedException {
     return of(start(List.of(), java));
   }
 
-  /** The same, on the class path. */
+  /** Returns the report of a new JVM that has the classes on its class path. */
   static Outcome onClassPath(Path classes, String... flags)
       throws IOException, InterruptedException {
     return inNewJvm(classPath(classes, flags));

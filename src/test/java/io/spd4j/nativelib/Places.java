@@ -12,7 +12,7 @@ import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 
-/** Where the classes and the built library are, and libraries that are not the right one. */
+/** Where the classes and the built library are. Also builds wrong libraries. */
 final class Places {
   static final Path CLASSES = of(NativeLibrary.class);
   static final Path TEST_CLASSES = of(Places.class);
@@ -28,7 +28,7 @@ final class Places {
     }
   }
 
-  /** Asks for any build at all: a wrong name of it must fail the tests, not skip them. */
+  /** Skips a test only if nothing was built: a wrong name must fail it, not skip it. */
   static void assumeBuilt() {
     assumeTrue(
         Files.isDirectory(CLASSES.resolve("META-INF/native")),
@@ -41,7 +41,7 @@ final class Places {
     }
   }
 
-  /** A folder of this system in which nothing can be executed. */
+  /** Returns a folder of this system in which nothing can be executed. */
   static Optional<Path> noexec() throws IOException {
     Path table = Path.of("/proc/mounts");
     if (!Files.exists(table)) {
@@ -57,7 +57,7 @@ final class Places {
     }
   }
 
-  /** A copy of the classes, without any bundled library. */
+  /** Copies the classes without any bundled library. */
   static Path classesAlone(Path folder) throws IOException {
     Path copy = folder.resolve("classes");
     try (Stream<Path> files = Files.walk(CLASSES)) {
@@ -71,7 +71,7 @@ final class Places {
     return copy;
   }
 
-  /** A library made of the given C. */
+  /** Compiles the given C to a library. */
   static Path compile(Path folder, String source) throws IOException, InterruptedException {
     Path c = Files.writeString(folder.resolve("source.c"), source);
     Path library = folder.resolve(FILE);

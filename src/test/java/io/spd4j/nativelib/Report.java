@@ -4,8 +4,8 @@ import io.spd4j.onednn.OneDnn;
 import java.io.IOException;
 
 /**
- * What NativeLibrary.spd4j() says, or with -Dreport.cuda=true NativeLibrary.cuda(), or with
- * -Dreport.onednn=true OneDnn, in a JVM or a class loader of its own.
+ * Reports what NativeLibrary.spd4j() returns in a separate JVM or class loader; with
+ * -Dreport.cuda=true NativeLibrary.cuda(), with -Dreport.onednn=true OneDnn.
  */
 public final class Report {
   private Report() {}

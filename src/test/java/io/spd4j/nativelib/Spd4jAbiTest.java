@@ -82,7 +82,7 @@ class Spd4jAbiTest {
     int need = spd4j_h.SPD4J_ABI_VERSION();
     refused(
         "int spd4j_abi_version(void) { return " + (need + 1) + "; }",
-        "ABI version " + (need + 1) + ", these bindings need " + need);
+        "ABI version " + (need + 1) + ", but these bindings need " + need);
   }
 
   @Test
@@ -102,7 +102,7 @@ class Spd4jAbiTest {
     values[0] = 8;
     refused(
         library(values),
-        "size of spd4j_tensor 8, these bindings need " + spd4j_tensor.layout().byteSize());
+        "size of spd4j_tensor 8, but these bindings need " + spd4j_tensor.layout().byteSize());
   }
 
   @Test
@@ -111,7 +111,7 @@ class Spd4jAbiTest {
     long need = values[values.length - 2]++;
     refused(
         library(values),
-        "offset of spd4j_table.tensor_count " + (need + 1) + ", these bindings need " + need);
+        "offset of spd4j_table.tensor_count " + (need + 1) + ", but these bindings need " + need);
   }
 
   @Test
@@ -119,7 +119,7 @@ class Spd4jAbiTest {
     int need = library().length;
     refused(
         library(Arrays.copyOf(library(), need + 1)),
-        (need + 1) + " sizes and offsets, these bindings need " + need);
+        (need + 1) + " sizes and offsets, but these bindings need " + need);
   }
 
   private static long[] library() {
@@ -131,7 +131,7 @@ class Spd4jAbiTest {
     }
   }
 
-  /** The C source of a library of this ABI version with the given layout. */
+  /** Returns the C source of a library of this ABI version with the given layout. */
   private static String library(long[] layout) {
     return """
     #include <stdint.h>

@@ -28,9 +28,9 @@ class Spd4jCudaAbiTest {
 
   @TempDir Path folder;
 
-  /** Neither a GPU nor a driver is needed for that. */
+  /** This needs neither a GPU nor a driver. */
   @Test
-  void theBundledLibraryIsThatOfTheBindings() throws Exception {
+  void theBundledLibraryFitsTheBindings() throws Exception {
     String bundled = "META-INF/native/" + Platform.NAME + "/" + FILE;
     assumeTrue(Files.exists(Places.CLASSES.resolve(bundled)), "no nvcc was found");
     Outcome outcome = Outcome.inNewLoader(Places.CLASSES, Map.of("report.cuda", "true"));
@@ -60,7 +60,7 @@ class Spd4jCudaAbiTest {
     int need = spd4j_cuda_h.SPD4J_CUDA_ABI_VERSION();
     refused(
         "int spd4j_cuda_abi_version(void) { return " + (need + 1) + "; }",
-        "ABI version " + (need + 1) + ", these bindings need " + need);
+        "ABI version " + (need + 1) + ", but these bindings need " + need);
   }
 
   @Test
@@ -79,7 +79,7 @@ class Spd4jCudaAbiTest {
   @Test
   void anotherCudaRuntimeIsRefused() throws Exception {
     int need = cudart_h.CUDART_VERSION() / 1000;
-    refused(library(12090), "CUDA runtime 12, these bindings need " + need);
+    refused(library(12090), "CUDA runtime 12, but these bindings need " + need);
   }
 
   @Test
@@ -94,14 +94,15 @@ class Spd4jCudaAbiTest {
                 spd4j_cuda_run.layout())
             .mapToLong(struct -> 1 + struct.memberLayouts().size())
             .sum();
-    refused(library(cudart_h.CUDART_VERSION()), "0 sizes and offsets, these bindings need " + need);
+    refused(
+        library(cudart_h.CUDART_VERSION()), "0 sizes and offsets, but these bindings need " + need);
   }
 
   private static List<String> names() {
     return Stream.of(spd4j_cuda_h.class, cudart_h.class).flatMap(BoundFunctions::names).toList();
   }
 
-  /** The functions of the lists that jextract makes the bindings from. */
+  /** Returns the functions in the lists that jextract makes the bindings from. */
   private static List<String> listed(String... lists) throws IOException {
     List<String> functions = new ArrayList<>();
     for (String list : lists) {
@@ -114,7 +115,7 @@ class Spd4jCudaAbiTest {
     return functions;
   }
 
-  /** The C source of a library of this ABI version that knows no structs. */
+  /** Returns the C source of a library of this ABI version that knows no structs. */
   private static String library(int runtime) {
     String others =
         names().stream()
