@@ -1,10 +1,10 @@
 package io.spd4j.onednn;
 
-/** Arguments that an operation is made with. */
+/** Checks of the arguments that an operation is made with. */
 final class Check {
   private Check() {}
 
-  /** Of a dimension: with larger ones oneDNN divides by zero and ends the process. */
+  /** Checks a dimension: with a larger one oneDNN divides by zero and crashes the process. */
   static long size(String name, long value) {
     if (value < 1 || value > Integer.MAX_VALUE) {
       throw new IllegalArgumentException(

@@ -8,11 +8,11 @@ import io.spd4j.generated.dnnl.dnnl_h;
 import java.lang.foreign.MemorySegment;
 
 /**
- * Converts each element to another type: FLOAT32, BFLOAT16 or FLOAT16. It rounds to nearest, ties
- * to even. BFLOAT16 to FLOAT16 and back are refused, since oneDNN has them on some processors only:
- * convert to FLOAT32 in between. A zero may lose its sign, and what is subnormal in float32 may
- * become 0. The gradient of a conversion is the conversion back. Made by {@link OneDnn#conversion};
- * confined to its thread.
+ * An elementwise conversion of FLOAT32, BFLOAT16 or FLOAT16 to one of these types, except between
+ * BFLOAT16 and FLOAT16: oneDNN supports that on some processors only, so convert to FLOAT32 in
+ * between. Rounds to nearest, ties to even. A zero may lose its sign, and a value that is subnormal
+ * in float32 may become 0. The gradient of a conversion is the conversion back. Made by {@link
+ * OneDnn#conversion}; confined to its OneDnn's thread.
  */
 public final class Conversion {
   private final Engine engine;

@@ -8,11 +8,11 @@ import java.util.ArrayDeque;
 import java.util.Deque;
 
 /**
- * oneDNN's engine and stream, the scratch memory that all primitives share, and what is to be
- * destroyed in the end. Confined to the thread that made it.
+ * oneDNN's engine and stream, the scratch memory that all primitives share, and all handles to
+ * destroy at the end. Confined to the thread that made it.
  */
 final class Engine implements AutoCloseable {
-  /** A cache line, and the widest vector. */
+  /** The size in bytes of a cache line and of the widest vector. */
   private static final long ALIGNMENT = 64;
 
   private final Arena arena = Arena.ofConfined();
@@ -42,24 +42,24 @@ final class Engine implements AutoCloseable {
     }
   }
 
-  /** A destructor of oneDNN's. */
+  /** One of oneDNN's destructors. */
   interface Destroyer {
     int destroy(MemorySegment handle);
   }
 
-  /** The handle that a call left in {@link #out}; it is destroyed on close, the newest first. */
+  /** Returns the handle that a call wrote to {@link #out}; closing destroys the newest first. */
   MemorySegment owned(Destroyer destroyer) {
     MemorySegment handle = result();
     destroyers.push(() -> destroyer.destroy(handle));
     return handle;
   }
 
-  /** Where oneDNN's constructors write their handle. */
+  /** Returns where oneDNN's constructors write their handle. */
   MemorySegment out() {
     return out;
   }
 
-  /** The handle that was written to {@link #out}. */
+  /** Returns the handle that was written to {@link #out}. */
   MemorySegment result() {
     return out.get(ValueLayout.ADDRESS, 0);
   }
@@ -77,7 +77,7 @@ final class Engine implements AutoCloseable {
   }
 
   /**
-   * Comes before every use.
+   * Checks that the calling thread can use the engine now.
    *
    * @throws WrongThreadException if this is not the thread that made the engine
    * @throws IllegalStateException if the engine is closed
@@ -91,12 +91,12 @@ final class Engine implements AutoCloseable {
     }
   }
 
-  /** The thread count is a setting of the calling thread, which other code may have changed. */
+  /** Sets the calling thread's OpenMP thread count, because other code may have changed it. */
   void useThreads() {
     dnnl_h.omp_set_num_threads(threads);
   }
 
-  /** Scratch memory of at least as many bytes; what was there before is freed if it is smaller. */
+  /** Makes the scratch memory at least this large, replacing it if it is smaller. */
   void reserveScratch(long bytes) {
     if (bytes > scratch.byteSize()) {
       Arena larger = Arena.ofConfined();
@@ -118,9 +118,9 @@ final class Engine implements AutoCloseable {
   }
 
   /**
-   * Destroys everything.
+   * Destroys everything. A second call does nothing.
    *
-   * @throws WrongThreadException if this is another thread; nothing is destroyed
+   * @throws WrongThreadException if another thread made the engine; then nothing is destroyed
    */
   @Override
   public void close() {

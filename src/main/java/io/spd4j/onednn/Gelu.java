@@ -10,7 +10,7 @@ import java.lang.foreign.MemorySegment;
 
 /**
  * The Gaussian error linear unit (Hendrycks, Gimpel 2016), exact: dst = src·½·(1 + erf(src/√2)).
- * Made by {@link OneDnn#gelu}; confined to its thread.
+ * Made by {@link OneDnn#gelu}; confined to its OneDnn's thread.
  */
 public final class Gelu {
   private final Engine engine;
@@ -25,7 +25,7 @@ public final class Gelu {
     vector = Layout.rowMajor(Check.size("numel", numel));
   }
 
-  /** dst may be src, where no backward pass follows: that one needs src. */
+  /** Computes dst = GELU(src). dst may be src, unless a backward pass follows: it needs src. */
   public void forward(MemorySegment src, MemorySegment dst) {
     if (forward == null) {
       forward = forward();
@@ -56,9 +56,9 @@ public final class Gelu {
   }
 
   /**
-   * srcGrad = dstGrad·GELU′(src); it may be dstGrad.
+   * Computes srcGrad = dstGrad·GELU′(src). srcGrad may be dstGrad.
    *
-   * @param src as in the forward pass
+   * @param src the forward pass's input
    */
   public void backward(MemorySegment src, MemorySegment dstGrad, MemorySegment srcGrad) {
     if (backward == null) {

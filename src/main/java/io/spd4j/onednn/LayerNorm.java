@@ -17,7 +17,7 @@ import java.lang.foreign.MemorySegment;
 /**
  * Layer normalization (Ba, Kiros, Hinton 2016) of each row: dst = (src − mean) / √(variance + ε) ·
  * scale + shift, with src and dst [rows, features], scale and shift [features], mean and (biased)
- * variance [rows]. Made by {@link OneDnn#layerNorm}; confined to its thread.
+ * variance [rows]. Made by {@link OneDnn#layerNorm}; confined to its OneDnn's thread.
  */
 public final class LayerNorm {
   private final Engine engine;
@@ -41,7 +41,7 @@ public final class LayerNorm {
     this.rows = Layout.rowMajor(rows);
   }
 
-  /** Normalizes, and leaves mean and variance for the backward pass. */
+  /** Normalizes src, and writes mean and variance for the backward pass. */
   public void forward(
       MemorySegment src,
       MemorySegment scale,
@@ -91,9 +91,9 @@ public final class LayerNorm {
   }
 
   /**
-   * The gradients of src, scale and shift; all are overwritten.
+   * Computes the gradients of src, scale and shift, overwriting all three.
    *
-   * @param src as in the forward pass
+   * @param src the forward pass's input
    * @param mean from the forward pass
    * @param variance from the forward pass
    */

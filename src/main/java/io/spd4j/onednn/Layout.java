@@ -7,14 +7,14 @@ import java.util.List;
 import java.util.stream.IntStream;
 
 /**
- * Where the elements of a float32 array with several dimensions lie: the sizes of the dimensions
- * and, for each, how many elements apart its neighbours are. Views such as a transposed one differ
- * in nothing else, so nothing is copied.
+ * Where the elements of a multidimensional float32 array lie: the size of each dimension and its
+ * stride, the number of elements from one neighbour to the next. Views, such as a transposed one,
+ * differ only in their layout, so nothing is copied.
  *
  * <p>Immutable.
  */
 public final class Layout {
-  /** The most dimensions. */
+  /** The largest number of dimensions. */
   public static final int MAX_RANK = 6;
 
   private final List<Long> sizes;
@@ -26,16 +26,16 @@ public final class Layout {
   }
 
   /**
-   * Elements one after the other, the last dimension's closest together.
+   * Returns the layout of elements without gaps, the last dimension's next to each other.
    *
-   * @param sizes 1 to 2³¹ − 1 each, at most {@value #MAX_RANK} of them
+   * @param sizes 1 to {@value #MAX_RANK} sizes, each 1 to 2³¹ − 1
    * @throws IllegalArgumentException if a size is out of range, there are none or too many, or
    *     their product overflows
    */
   public static Layout rowMajor(long... sizes) {
     if (sizes.length == 0 || sizes.length > MAX_RANK) {
       throw new IllegalArgumentException(
-          sizes.length + " dimensions, there must be 1 to " + MAX_RANK);
+          "a layout must have 1 to " + MAX_RANK + " dimensions, not " + sizes.length);
     }
     List<Long> strides = new ArrayList<>();
     List<Long> list = new ArrayList<>();
@@ -58,8 +58,8 @@ public final class Layout {
   }
 
   /**
-   * The same elements with the dimensions in another order: dimension i of the result is dimension
-   * order[i] of this one.
+   * Returns a layout of the same elements with the dimensions in another order: dimension i of the
+   * result is dimension order[i] of this one.
    *
    * @throws IllegalArgumentException if order does not name each dimension once
    */
@@ -78,9 +78,9 @@ public final class Layout {
   }
 
   /**
-   * The same elements with the last two dimensions exchanged.
+   * Returns a layout of the same elements with the last two dimensions exchanged.
    *
-   * @throws IllegalArgumentException if there is but one
+   * @throws IllegalArgumentException if there is only one dimension
    */
   public Layout transpose() {
     int rank = rank();
@@ -96,27 +96,27 @@ public final class Layout {
     return permute(order);
   }
 
-  /** How many dimensions there are. */
+  /** Returns the number of dimensions. */
   public int rank() {
     return sizes.size();
   }
 
-  /** The sizes of the dimensions. */
+  /** Returns the sizes of the dimensions. */
   public List<Long> sizes() {
     return sizes;
   }
 
-  /** A dimension's size. */
+  /** Returns the size of a dimension. */
   public long size(int dimension) {
     return sizes.get(dimension);
   }
 
-  /** Elements from one to the next in each dimension. */
+  /** Returns each dimension's stride: the number of elements from one neighbour to the next. */
   public List<Long> strides() {
     return strides;
   }
 
-  /** The number of elements. */
+  /** Returns the number of elements. */
   public long numel() {
     return sizes.stream().reduce(1L, (a, b) -> a * b);
   }
@@ -131,7 +131,7 @@ public final class Layout {
     return 31 * sizes.hashCode() + strides.hashCode();
   }
 
-  /** The sizes, as in 16x12x64x32. */
+  /** Returns the sizes, such as 16x12x64x32. */
   @Override
   public String toString() {
     return String.join("x", sizes.stream().map(Object::toString).toList());

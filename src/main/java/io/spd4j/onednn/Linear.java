@@ -9,12 +9,12 @@ import static io.spd4j.generated.dnnl.dnnl_h.DNNL_ARG_WEIGHTS;
 import java.lang.foreign.MemorySegment;
 
 /**
- * A linear layer: dst = src·weightᵀ + bias, with src [rows, in], weight [out, in] as PyTorch keeps
- * it, bias [out] and dst [rows, out], all float32 and row-major. Made by {@link OneDnn#linear};
- * confined to its thread.
+ * A linear layer: dst = src·weightᵀ + bias, with src [rows, in], weight [out, in] as in PyTorch,
+ * bias [out] and dst [rows, out], all float32 and row-major. Made by {@link OneDnn#linear};
+ * confined to its OneDnn's thread.
  */
 public final class Linear {
-  /** What follows the product. */
+  /** What is done to the product. */
   private enum Then {
     NOTHING,
     GELU,
@@ -32,7 +32,7 @@ public final class Linear {
   private final Primitive[] backwardSource = new Primitive[2];
   private final Primitive[] backwardWeights = new Primitive[2];
 
-  /** The sum of dstGrad's rows; null: not asked for yet. */
+  /** Sums dstGrad's rows; null until it is needed. */
   private Reduction biasSum;
 
   Linear(Engine engine, long rows, long in, long out) {
@@ -45,9 +45,9 @@ public final class Linear {
   }
 
   /**
-   * dst = src·weightᵀ + bias.
+   * Computes dst = src·weightᵀ + bias.
    *
-   * @param bias null: none
+   * @param bias null for none
    */
   public void forward(
       MemorySegment src, MemorySegment weight, MemorySegment bias, MemorySegment dst) {
@@ -55,10 +55,10 @@ public final class Linear {
   }
 
   /**
-   * dst = GELU(src·weightᵀ + bias) in one pass; for inference, since a backward pass needs what
-   * goes into the GELU.
+   * Computes dst = GELU(src·weightᵀ + bias) in one pass. This is for inference: a backward pass
+   * needs the GELU's input, which is not kept.
    *
-   * @param bias null: none
+   * @param bias null for none
    */
   public void forwardGelu(
       MemorySegment src, MemorySegment weight, MemorySegment bias, MemorySegment dst) {
@@ -66,9 +66,9 @@ public final class Linear {
   }
 
   /**
-   * dst += src·weightᵀ + bias: an adapter.
+   * Computes dst += src·weightᵀ + bias, as for an adapter.
    *
-   * @param bias null: none
+   * @param bias null for none
    */
   public void forwardAdd(
       MemorySegment src, MemorySegment weight, MemorySegment bias, MemorySegment dst) {
@@ -76,10 +76,10 @@ public final class Linear {
   }
 
   /**
-   * dst = src·weightᵀ + bias + addend: a residual connection that keeps what it adds.
+   * Computes dst = src·weightᵀ + bias + addend, a residual connection that keeps the addend.
    *
-   * @param bias null: none
-   * @param addend as dst
+   * @param bias null for none
+   * @param addend [rows, out]
    */
   public void forwardAdd(
       MemorySegment src,
@@ -120,12 +120,12 @@ public final class Linear {
     }
   }
 
-  /** srcGrad = dstGrad·weight. */
+  /** Computes srcGrad = dstGrad·weight. */
   public void backwardSource(MemorySegment dstGrad, MemorySegment weight, MemorySegment srcGrad) {
     backwardSource(false, dstGrad, weight, srcGrad);
   }
 
-  /** srcGrad += dstGrad·weight: where src went several ways. */
+  /** Computes srcGrad += dstGrad·weight, for a src that several operations read. */
   public void backwardSourceAdd(
       MemorySegment dstGrad, MemorySegment weight, MemorySegment srcGrad) {
     backwardSource(true, dstGrad, weight, srcGrad);
@@ -155,9 +155,9 @@ public final class Linear {
   }
 
   /**
-   * weightGrad = dstGradᵀ·src and biasGrad = the sum of dstGrad's rows; both are overwritten.
+   * Computes weightGrad = dstGradᵀ·src and biasGrad = the sum of dstGrad's rows, overwriting both.
    *
-   * @param biasGrad null: there is no bias
+   * @param biasGrad null if there is no bias
    */
   public void backwardWeights(
       MemorySegment src, MemorySegment dstGrad, MemorySegment weightGrad, MemorySegment biasGrad) {
@@ -183,7 +183,7 @@ public final class Linear {
       MemorySegment d = recipe.reads("dstGrad", DNNL_ARG_SRC(), dst.transpose());
       MemorySegment w = recipe.writes("weightGrad", DNNL_ARG_DST(), weight);
       if (biased) {
-        // Not the product's: oneDNN ignores it, but it is checked before anything is written.
+        // The product does not use it and oneDNN ignores it: it is checked before any write.
         recipe.writes("biasGrad", DNNL_ARG_DIFF_BIAS(), Layout.rowMajor(bias.numel()));
       }
       recipe.flops(flops());

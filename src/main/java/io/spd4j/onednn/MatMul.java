@@ -8,8 +8,9 @@ import java.lang.foreign.MemorySegment;
 
 /**
  * A batch of matrix products, c = scale·a·b (+ addend), with a [batch…, m, k], b [batch…, k, n] and
- * c [batch…, m, n] in any {@link Layout}: transposed matrices and heads that lie side by side are
- * read and written where they are. Made by {@link OneDnn#matMul}; confined to its thread.
+ * c [batch…, m, n] in any {@link Layout}: transposed matrices and attention heads that lie side by
+ * side are read and written in place. Made by {@link OneDnn#matMul}; confined to its OneDnn's
+ * thread.
  */
 public final class MatMul {
   private final Engine engine;
@@ -53,7 +54,7 @@ public final class MatMul {
   }
 
   /**
-   * c = scale·a·b.
+   * Computes c = scale·a·b.
    *
    * @throws IllegalStateException if this product was made with an addend
    */
@@ -66,7 +67,7 @@ public final class MatMul {
   }
 
   /**
-   * c = scale·a·b + addend.
+   * Computes c = scale·a·b + addend.
    *
    * @throws IllegalStateException if this product was made without an addend
    */
@@ -86,8 +87,8 @@ public final class MatMul {
   }
 
   /**
-   * aGrad = scale·cGrad·bᵀ. The addend's gradient is cGrad, summed over the dimensions in which the
-   * addend has size 1.
+   * Computes aGrad = scale·cGrad·bᵀ. The addend's gradient is cGrad, summed over the dimensions in
+   * which the addend has size 1.
    */
   public void backwardA(MemorySegment cGrad, MemorySegment b, MemorySegment aGrad) {
     if (backwardA == null) {
@@ -97,7 +98,7 @@ public final class MatMul {
     backwardA.bind(0, cGrad).bind(1, b).bind(2, aGrad).run();
   }
 
-  /** bGrad = scale·aᵀ·cGrad. */
+  /** Computes bGrad = scale·aᵀ·cGrad. */
   public void backwardB(MemorySegment a, MemorySegment cGrad, MemorySegment bGrad) {
     if (backwardB == null) {
       backwardB =
@@ -116,7 +117,7 @@ public final class MatMul {
       Layout result,
       Layout added) {
     String shape = " " + left + " by " + right;
-    // Of results whose columns lie together oneDNN has only a plain loop: cᵀ = bᵀ·aᵀ is the same.
+    // oneDNN writes a column-major result in a plain loop, so compute cᵀ = bᵀ·aᵀ instead.
     boolean flip = result.strides().getLast() > result.strides().get(result.rank() - 2);
     try (Recipe recipe = new Recipe(engine, what + shape)) {
       MemorySegment l =

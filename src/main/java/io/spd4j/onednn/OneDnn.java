@@ -12,16 +12,16 @@ import java.util.Map;
 import java.util.function.Supplier;
 
 /**
- * oneDNN's operations on the CPU, forward and backward. Asked for an operation of the same shape
- * again, it gives the same object: its primitives (compiled for the shape when they are first used)
- * and the scratch memory, which all share, are kept until {@link #close}. So keep the number of
- * shapes small: a trainer rounds its sequence lengths up.
+ * oneDNN's operations on the CPU, forward and backward. Asking again for an operation of the same
+ * shape returns the same object. Its primitives, which are compiled for the shape when first used,
+ * and the scratch memory, which all operations share, are kept until {@link #close}. So keep the
+ * number of shapes small: a trainer should round up its sequence lengths.
  *
- * <p>Confined to the thread that opened it, with everything it gives: others get a {@link
- * WrongThreadException}. Its threads are OpenMP's and belong to that thread, too.
+ * <p>Confined to the thread that opened it, as are its operations: other threads get a {@link
+ * WrongThreadException}. The worker threads are OpenMP's and belong to that thread too.
  */
 public final class OneDnn implements AutoCloseable {
-  /** OpenMP ends the process if it cannot start as many threads as it was told to. */
+  /** A limit, because OpenMP ends the process if it cannot start the threads asked for. */
   private static final int MAX_THREADS = 1024;
 
   private final Engine engine;
@@ -32,14 +32,14 @@ public final class OneDnn implements AutoCloseable {
   }
 
   /**
-   * Whether oneDNN can be used here, and why.
+   * Whether oneDNN can be used here, and the reason.
    *
    * @param available whether {@link OneDnn#open} works
-   * @param reason in one sentence, what was found, or what is missing and how to get it
+   * @param reason one sentence: what was found, or what is missing and how to get it
    */
   public record Availability(boolean available, String reason) {}
 
-  /** Looks for libdnnl, once. Thread-safe; throws nothing. */
+  /** Looks for libdnnl, at the first call only. Thread-safe; never throws. */
   public static Availability availability() {
     NativeLibrary library = NativeLibrary.dnnl();
     if (!library.loaded()) {
@@ -60,7 +60,7 @@ public final class OneDnn implements AutoCloseable {
   /**
    * Opens oneDNN for the calling thread.
    *
-   * @param threads that work on an operation, 1 to 1024, the caller's among them
+   * @param threads how many threads work on an operation, 1 to 1024, including the caller's
    * @throws IllegalArgumentException if threads is out of range
    * @throws IllegalStateException if oneDNN is not available; the message says why
    * @throws OneDnnException if oneDNN fails
@@ -78,19 +78,19 @@ public final class OneDnn implements AutoCloseable {
   }
 
   /**
-   * A linear layer.
+   * Returns a linear layer.
    *
-   * @param rows of the input: all leading dimensions together
-   * @param in features of the input
-   * @param out features of the output
-   * @throws IllegalArgumentException if one is not 1 to 2³¹ − 1
+   * @param rows the rows of the input: all leading dimensions together
+   * @param in the features of the input
+   * @param out the features of the output
+   * @throws IllegalArgumentException if an argument is not 1 to 2³¹ − 1
    */
   public Linear linear(long rows, long in, long out) {
     return kept(List.of("linear", rows, in, out), () -> new Linear(engine, rows, in, out));
   }
 
   /**
-   * A batch of matrix products, c = a·b.
+   * Returns a batch of matrix products, c = a·b.
    *
    * @param a [batch…, m, k]
    * @param b [batch…, k, n]
@@ -102,14 +102,14 @@ public final class OneDnn implements AutoCloseable {
   }
 
   /**
-   * A batch of scaled matrix products with something added, c = scale·a·b + addend.
+   * Returns a batch of scaled matrix products with an addend, c = scale·a·b + addend.
    *
    * @param a [batch…, m, k]
    * @param b [batch…, k, n]
    * @param c [batch…, m, n]
    * @param scale finite
-   * @param addend as c, where each size can also be 1: the same values all along that dimension (an
-   *     attention mask); null: nothing is added
+   * @param addend has c's sizes, or 1 where the same values repeat along a dimension (an attention
+   *     mask); null adds nothing
    * @throws IllegalArgumentException if the sizes do not fit together
    */
   public MatMul matMul(Layout a, Layout b, Layout c, float scale, Layout addend) {
@@ -119,8 +119,8 @@ public final class OneDnn implements AutoCloseable {
   }
 
   /**
-   * Layer normalization over the features of each row. What is compiled grows with the features: it
-   * takes half a second for ten million.
+   * Returns a layer normalization over the features of each row. The compiled code grows with the
+   * number of features: compiling takes half a second for ten million.
    *
    * @param rows all leading dimensions together
    * @param features the normalized dimension
@@ -134,33 +134,33 @@ public final class OneDnn implements AutoCloseable {
   }
 
   /**
-   * Softmax over each row.
+   * Returns a softmax over each row.
    *
    * @param rows all leading dimensions together
    * @param columns the dimension whose values will add up to 1
-   * @throws IllegalArgumentException if one is not 1 to 2³¹ − 1
+   * @throws IllegalArgumentException if an argument is not 1 to 2³¹ − 1
    */
   public Softmax softmax(long rows, long columns) {
     return kept(List.of("softmax", rows, columns), () -> new Softmax(engine, rows, columns));
   }
 
   /**
-   * GELU of each element.
+   * Returns a GELU of each element.
    *
    * @param numel the number of elements, 1 to 2³¹ − 1
-   * @throws IllegalArgumentException if it is not 1 to 2³¹ − 1
+   * @throws IllegalArgumentException if numel is out of range
    */
   public Gelu gelu(long numel) {
     return kept(List.of("gelu", numel), () -> new Gelu(engine, numel));
   }
 
   /**
-   * The sum or the mean of each column or each row of a matrix.
+   * Returns the sum or the mean of each column or each row of a matrix.
    *
-   * @param kind what is computed
-   * @param rows of the matrix
-   * @param columns of the matrix
-   * @param axis what is reduced, as in NumPy: 0 for the rows (the result has a value for each
+   * @param kind sum or mean
+   * @param rows the rows of the matrix
+   * @param columns the columns of the matrix
+   * @param axis the reduced dimension, as in NumPy: 0 for the rows (the result has a value for each
    *     column), 1 for the columns
    * @throws IllegalArgumentException if an argument is out of range
    */
@@ -171,12 +171,12 @@ public final class OneDnn implements AutoCloseable {
   }
 
   /**
-   * A conversion of each element to another type.
+   * Returns a conversion of each element to another type.
    *
    * @param numel the number of elements, 1 to 2³¹ − 1
    * @param from FLOAT32, BFLOAT16 or FLOAT16
    * @param to FLOAT32, BFLOAT16 or FLOAT16
-   * @throws IllegalArgumentException if numel is out of range, a type is another one, or one is
+   * @throws IllegalArgumentException if numel is out of range, a type is none of these, or one is
    *     BFLOAT16 and the other FLOAT16: convert to FLOAT32 in between
    */
   public Conversion conversion(long numel, ElementType from, ElementType to) {
@@ -199,9 +199,9 @@ public final class OneDnn implements AutoCloseable {
 
   /**
    * Frees everything. Operations that are called later throw {@link IllegalStateException}. A
-   * second time does nothing.
+   * second call does nothing.
    *
-   * @throws WrongThreadException if another thread opened it; nothing is freed
+   * @throws WrongThreadException if another thread opened it; then nothing is freed
    */
   @Override
   public void close() {

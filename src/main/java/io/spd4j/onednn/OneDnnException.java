@@ -1,6 +1,6 @@
 package io.spd4j.onednn;
 
-/** oneDNN refused or failed; the message says what was asked for, with shapes and its status. */
+/** Thrown when oneDNN refuses or fails; the message gives the operation, shapes and status. */
 public final class OneDnnException extends RuntimeException {
   private static final long serialVersionUID = 1;
 
@@ -11,7 +11,7 @@ public final class OneDnnException extends RuntimeException {
     this.status = status;
   }
 
-  /** oneDNN's name of the status, such as {@code unimplemented} or {@code out_of_memory}. */
+  /** Returns the status as oneDNN names it: {@code unimplemented}, {@code out_of_memory}, ... */
   public String status() {
     return status;
   }

@@ -8,8 +8,8 @@ import jdk.jfr.Name;
 import jdk.jfr.StackTrace;
 
 /**
- * A run of an operation as Flight Recorder sees it. Each primitive keeps one and commits it again
- * and again: nothing is allocated, and without a recording its methods are empty.
+ * The Flight Recorder event for a run of an operation. Each primitive commits one event object
+ * again and again, so nothing is allocated. Without a recording the methods are empty.
  */
 @Name("io.spd4j.onednn.Operation")
 @Label("oneDNN Operation")
@@ -21,7 +21,7 @@ final class OperationEvent extends Event {
   private final String operation;
 
   @Label("Implementation")
-  @Description("The one of oneDNN's that ran")
+  @Description("Which of oneDNN's implementations ran")
   private final String implementation;
 
   @Label("Floating-Point Operations")

@@ -12,16 +12,16 @@ import java.util.Arrays;
 import java.util.List;
 
 /**
- * A primitive of oneDNN's with its arguments: {@link #bind} each, then {@link #run}. Allocates
- * nothing then.
+ * A oneDNN primitive with its arguments: {@link #bind} each, then {@link #run}. Neither allocates
+ * anything.
  */
 final class Primitive {
-  /** The most arguments of a primitive. */
+  /** The largest number of arguments of a primitive. */
   private static final int MAX_ARGUMENTS = 8;
 
   private static final MethodHandle EXECUTE = execute();
 
-  /** With the data's address as a number: it may be of an arena that was closed meanwhile. */
+  /** Takes the address as a number, since the segment's arena may have been closed meanwhile. */
   private static final MethodHandle SET_DATA_HANDLE =
       Linker.nativeLinker()
           .downcallHandle(
@@ -34,7 +34,7 @@ final class Primitive {
   private final MemorySegment primitive;
   private final MemorySegment table;
 
-  /** oneDNN's memory objects, the last one for the scratch memory, and where each points. */
+  /** oneDNN's memory objects, the scratch memory's last; addresses says where each points. */
   private final MemorySegment[] memories;
 
   private final long[] addresses;
@@ -70,9 +70,10 @@ final class Primitive {
   }
 
   /**
-   * FFM keeps an arena open during a call only for segments among its arguments, and a table of
-   * addresses is not one. So the segments go along behind the arguments that oneDNN knows: in C's
-   * calling conventions the caller cleans up, and a callee does not see what it does not expect.
+   * Returns the function's handle with room for the segments. FFM keeps an arena open during a call
+   * only if one of its segments is an argument, and a table of addresses is not a segment. So the
+   * segments follow the arguments that oneDNN knows: in C's calling conventions the caller cleans
+   * up, and a callee does not see arguments that it does not expect.
    */
   private static MethodHandle execute() {
     FunctionDescriptor function = dnnl_h.dnnl_primitive_execute$descriptor();
@@ -83,7 +84,7 @@ final class Primitive {
   }
 
   private void add(int i, int id, MemorySegment descriptor) {
-    // Without memory of its own: a null handle is DNNL_MEMORY_NONE.
+    // Without allocating memory for it: a null handle is DNNL_MEMORY_NONE.
     Engine.check(
         what,
         dnnl_h.dnnl_memory_create(engine.out(), descriptor, engine.handle(), MemorySegment.NULL));
@@ -94,7 +95,7 @@ final class Primitive {
   }
 
   /**
-   * Checks a segment and takes it as an argument of the next run.
+   * Checks a segment and makes it an argument of the next run.
    *
    * @param i the argument's place in the recipe
    */
@@ -114,7 +115,7 @@ final class Primitive {
     }
     if (segment.byteSize() < argument.bytes()) {
       throw new IllegalArgumentException(
-          "%s of %s has %d bytes, it takes %d"
+          "%s of %s has %d bytes, but needs %d"
               .formatted(argument.name(), what, segment.byteSize(), argument.bytes()));
     }
     bound[i] = segment;
@@ -122,7 +123,7 @@ final class Primitive {
   }
 
   /**
-   * Runs, and forgets the segments.
+   * Runs the primitive and forgets the segments.
    *
    * @throws IllegalArgumentException if an argument that is written overlaps another one
    * @throws IllegalStateException if an arena has been closed since its segment was bound

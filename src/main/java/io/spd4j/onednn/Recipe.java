@@ -9,12 +9,11 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * Collects what a primitive is made of: its arguments in the order in which {@link Primitive#bind}
- * numbers them, and what is done to the result on its way to memory. Frees the descriptors when it
- * is closed.
+ * Builds a primitive. Collects its arguments, in the order in which {@link Primitive#bind} numbers
+ * them, and what is done to the result before it is stored. Closing frees the descriptors.
  */
 final class Recipe implements AutoCloseable {
-  /** An argument; over names another that may be the same segment. */
+  /** An argument; over names another argument that may be the same segment, or is null. */
   record Argument(
       String name,
       int id,
@@ -24,20 +23,20 @@ final class Recipe implements AutoCloseable {
       boolean written,
       String over) {}
 
-  /** Makes oneDNN's primitive descriptor, into out. */
+  /** Writes a new oneDNN primitive descriptor to out; returns a status. */
   interface Creator {
     int create(MemorySegment out, MemorySegment attributes);
   }
 
-  /** The same for a backward pass, from its forward pass's descriptor. */
+  /** Writes a backward pass's new descriptor to out; the hint is its forward pass's descriptor. */
   interface BackwardCreator {
     int create(MemorySegment out, MemorySegment hint, MemorySegment attributes);
   }
 
   /**
-   * For float32 matrix products oneDNN offers these first. Its older one, which comes behind them,
-   * is faster: with AVX2 at everything, with AVX-512 by a tenth where neither the left matrix is
-   * transposed nor more than an addend follows.
+   * The implementations that oneDNN offers first for float32 matrix products. Its older one, which
+   * comes after them, is faster: with AVX2 always; with AVX-512 by a tenth if the left matrix is
+   * not transposed and no more than an addend follows.
    */
   static final String BRGEMM_AVX512 = "brg_matmul:avx512_core";
 
@@ -51,7 +50,7 @@ final class Recipe implements AutoCloseable {
   private long flops;
   private List<String> passedOver = List.of();
 
-  /** what: the operation with its shapes, for messages. */
+  /** Begins a recipe; what names the operation and its shapes in messages. */
   Recipe(Engine engine, String what) {
     this.engine = engine;
     this.what = what;
@@ -72,7 +71,7 @@ final class Recipe implements AutoCloseable {
     return argument(name, id, layout, ElementType.FLOAT32, true, null);
   }
 
-  /** An argument that is written and may be the same segment as another one. */
+  /** Adds an argument that is written and may be the same segment as the argument over. */
   MemorySegment writesOver(String name, int id, Layout layout, String over) {
     return argument(name, id, layout, ElementType.FLOAT32, true, over);
   }
@@ -94,7 +93,7 @@ final class Recipe implements AutoCloseable {
     }
   }
 
-  /** oneDNN's code of a type. name: the argument that has it, for messages. */
+  /** Returns oneDNN's code of a type; name is the argument of that type, for messages. */
   static int code(String name, ElementType type) {
     return switch (Check.notNull(name, type)) {
       case FLOAT32 -> dnnl_h.dnnl_f32();
@@ -111,12 +110,12 @@ final class Recipe implements AutoCloseable {
         ValueLayout.JAVA_LONG, values.stream().mapToLong(Long::longValue).toArray());
   }
 
-  /** Next, the result is multiplied. */
+  /** Multiplies the result as the next operation. */
   void scale(float factor) {
     eltwise(dnnl_h.dnnl_eltwise_linear(), factor);
   }
 
-  /** Next, the result goes through GELU. */
+  /** Applies GELU to the result as the next operation. */
   void gelu() {
     eltwise(dnnl_h.dnnl_eltwise_gelu_erf(), 0);
   }
@@ -126,7 +125,7 @@ final class Recipe implements AutoCloseable {
     postOpCount++;
   }
 
-  /** Next, an argument is added to the result; its dimensions are the result's or 1. */
+  /** Adds an argument to the result as the next operation; its sizes are the result's or 1. */
   void adds(String name, Layout layout) {
     int id = dnnl_h.DNNL_ARG_ATTR_MULTIPLE_POST_OP_BASE() * (postOpCount + 1);
     MemorySegment descriptor = reads(name, id | dnnl_h.DNNL_ARG_SRC_1(), layout);
@@ -134,28 +133,28 @@ final class Recipe implements AutoCloseable {
     postOpCount++;
   }
 
-  /** Next, what was in memory is added to the result. */
+  /** Adds what is in the result's memory to the result as the next operation. */
   void accumulates() {
     check(dnnl_h.dnnl_post_ops_append_sum(postOps, 1, 0, dnnl_h.dnnl_f32()));
     postOpCount++;
   }
 
-  /** How many multiplications and additions a matrix product takes, for Flight Recorder. */
+  /** Sets a matrix product's number of multiplications and additions, for Flight Recorder. */
   void flops(long count) {
     flops = count;
   }
 
-  /** Leaves out implementations of these names, if one other than plain loops remains. */
+  /** Passes over implementations of these names if one remains that is not a plain loop. */
   void passesOver(String... implementations) {
     passedOver = List.of(implementations);
   }
 
-  /** The primitive. */
+  /** Makes the primitive. */
   Primitive build(Creator creator) {
     return buildBackward(null, (out, hint, attributes) -> creator.create(out, attributes));
   }
 
-  /** The matrix product of two arguments plus a bias ({@link MemorySegment#NULL}: none). */
+  /** Makes the matrix product of two arguments plus a bias ({@link MemorySegment#NULL}: none). */
   Primitive buildProduct(
       MemorySegment left, MemorySegment right, MemorySegment bias, MemorySegment result) {
     return build((out, attributes) ->
@@ -164,9 +163,9 @@ final class Recipe implements AutoCloseable {
   }
 
   /**
-   * A primitive that is made with the descriptor of its forward pass as a hint.
+   * Makes a primitive with the descriptor of its forward pass as a hint.
    *
-   * @param forward null: it needs none
+   * @param forward null if no hint is needed
    */
   Primitive buildBackward(Creator forward, BackwardCreator backward) {
     MemorySegment attributes = MemorySegment.NULL;
@@ -196,7 +195,7 @@ final class Recipe implements AutoCloseable {
     }
   }
 
-  /** Goes on in oneDNN's list of implementations; false: there is nothing better on it. */
+  /** Advances in oneDNN's list of implementations; returns false if it has nothing better. */
   private boolean passOver(MemorySegment descriptor) {
     while (passedOver.contains(implementation(descriptor))) {
       if (dnnl_h.dnnl_primitive_desc_next_impl(descriptor) != dnnl_h.dnnl_success()) {

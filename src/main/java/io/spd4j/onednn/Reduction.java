@@ -10,10 +10,10 @@ import java.lang.foreign.ValueLayout;
 /**
  * The sum or the mean of a matrix [rows, columns] over its rows (axis 0, a value for each column)
  * or its columns (axis 1, a value for each row). Made by {@link OneDnn#reduction}; confined to its
- * thread.
+ * OneDnn's thread.
  *
- * <p>It is a product with a vector of ones (or 1/n): over rows oneDNN's own reduction is a plain
- * loop, two hundred times as slow.
+ * <p>Computed as a product with a vector of ones (or 1/n), because oneDNN's own reduction over rows
+ * is a plain loop, which takes two hundred times as long.
  */
 public final class Reduction {
   /** What is computed. */
@@ -64,7 +64,7 @@ public final class Reduction {
     forward.bind(0, src).bind(1, dst).bind(2, weights).run();
   }
 
-  /** Spreads the gradient of the result over the matrix; srcGrad is overwritten. */
+  /** Spreads the gradient of the result over the matrix, overwriting srcGrad. */
   public void backward(MemorySegment dstGrad, MemorySegment srcGrad) {
     if (backward == null) {
       backward = primitive("backward", "dstGrad", vector, "srcGrad", matrix, factor.transpose());

@@ -10,7 +10,7 @@ import java.lang.foreign.MemorySegment;
 
 /**
  * Softmax of each row: dst = exp(src − max) / Σ exp(src − max), [rows, columns]. Made by {@link
- * OneDnn#softmax}; confined to its thread.
+ * OneDnn#softmax}; confined to its OneDnn's thread.
  */
 public final class Softmax {
   private final Engine engine;
@@ -25,7 +25,7 @@ public final class Softmax {
     matrix = Layout.rowMajor(Check.size("rows", rows), Check.size("columns", columns));
   }
 
-  /** dst may be src. */
+  /** Computes the softmax of src. dst may be src. */
   public void forward(MemorySegment src, MemorySegment dst) {
     if (forward == null) {
       forward = forward();
@@ -55,7 +55,7 @@ public final class Softmax {
   }
 
   /**
-   * srcGrad = dst·(dstGrad − Σ dst·dstGrad); it may be dstGrad.
+   * Computes srcGrad = dst·(dstGrad − Σ dst·dstGrad). srcGrad may be dstGrad.
    *
    * @param dst the result of the forward pass
    */

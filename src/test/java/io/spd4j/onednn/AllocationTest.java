@@ -15,7 +15,7 @@ import org.junit.jupiter.api.io.TempDir;
 
 /** Once compiled, a call allocates nothing on the Java heap. */
 class AllocationTest {
-  /** Prints what allocates. */
+  /** Prints how many bytes each call allocates. */
   static final class Measured {
     private static final int WARM_UP = 6000;
     private static final int CALLS = 200;

@@ -30,7 +30,7 @@ final class Buffers {
   private final MemorySegment[] segments;
 
   /**
-   * @param shift elements behind the beginning of a cache line
+   * @param shift how many elements after the start of a cache line the arrays begin
    */
   Buffers(Arena arena, Case test, int shift) {
     this.test = test;
@@ -61,7 +61,7 @@ final class Buffers {
     return shift * argument.type().byteSize();
   }
 
-  /** The arguments; longer than they need to be. */
+  /** Returns the arguments, longer than they need to be. */
   MemorySegment[] segments() {
     return segments.clone();
   }
@@ -85,7 +85,7 @@ final class Buffers {
     }
   }
 
-  /** The bits of what is written. */
+  /** Returns the bits of the arguments that are written. */
   List<ByteBuffer> results() {
     List<ByteBuffer> results = new ArrayList<>();
     for (int i = 0; i < segments.length; i++) {
@@ -97,7 +97,7 @@ final class Buffers {
     return results;
   }
 
-  /** Nothing at all was written. */
+  /** Asserts that nothing at all was written. */
   void assertUntouched(String as) {
     for (int i = 0; i < segments.length; i++) {
       assertThat(wholes.get(i).toArray(JAVA_BYTE))
@@ -106,7 +106,7 @@ final class Buffers {
     }
   }
 
-  /** What had to be written was, as it had to be, and nothing else. */
+  /** Asserts that the expected values were written, and nothing else. */
   void assertResult() {
     for (int i = 0; i < segments.length; i++) {
       Argument argument = test.arguments().get(i);

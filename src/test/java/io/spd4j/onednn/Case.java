@@ -7,9 +7,9 @@ import java.util.List;
 import java.util.function.BiConsumer;
 import java.util.function.Function;
 
-/** A call of one method: its arguments in the method's order, and what has to come out. */
+/** A call of one method: its arguments in the method's order, with the expected results. */
 final class Case {
-  /** The method, of an operation that was made. */
+  /** A method of an operation that was made. */
   interface Call {
     void run(MemorySegment... arguments);
   }
@@ -17,9 +17,9 @@ final class Case {
   /**
    * An argument.
    *
-   * @param in null: it is not read
-   * @param expected null: it is not written
-   * @param tolerance for each expected element
+   * @param in its values; null if it is not read
+   * @param expected the result; null if it is not written
+   * @param tolerance of each expected element
    * @param over another argument that may be the same segment, or null
    */
   record Argument(
@@ -48,8 +48,8 @@ final class Case {
   private final List<Argument> arguments = new ArrayList<>();
 
   /**
-   * @param what the operation with its shape, as messages have it
-   * @param variant tells apart what messages do not
+   * @param what the operation with its shape, as in messages
+   * @param variant distinguishes cases that have the same messages
    */
   <T> Case(
       String what,
@@ -118,7 +118,7 @@ final class Case {
     return arguments;
   }
 
-  /** Where an argument stands. */
+  /** Returns an argument's index. */
   int indexOf(String name) {
     return arguments.stream().map(Argument::name).toList().indexOf(name);
   }

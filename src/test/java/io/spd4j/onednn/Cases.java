@@ -19,10 +19,10 @@ import java.util.stream.Stream;
 
 /** Calls of every method in every variant. */
 final class Cases {
-  /** Half the distance from 1 to the next float: what one rounding can be off by. */
+  /** Half the distance from 1 to the next float: the largest relative error of one rounding. */
   private static final double ROUNDING = 0x1p-24;
 
-  /** GELU's error as a share of its argument: that of erf, which is a polynomial. */
+  /** GELU's error as a share of its argument: the error of erf, which is a polynomial. */
   private static final double GELU = 8 * ROUNDING;
 
   private static final float EPSILON = 1e-5f;
@@ -32,7 +32,7 @@ final class Cases {
 
   private Cases() {}
 
-  /** Skips a test where the jar has no library; where it has one, that must work. */
+  /** Skips a test if the jar has no library for this platform; if it has one, it must work. */
   static void assumeOneDnn() {
     OneDnn.Availability availability = OneDnn.availability();
     if (Platform.NAME.equals("linux-x86_64")) {
@@ -41,12 +41,12 @@ final class Cases {
     assumeTrue(availability.available(), availability.reason());
   }
 
-  /** Each method in each variant, once. */
+  /** Returns each method in each variant, once. */
   static List<Case> ofEveryMethod() {
     return ofEveryMethod(3, 17, 5);
   }
 
-  /** The same where there is work for several threads. */
+  /** Returns each method in each variant, with enough work for several threads. */
   static List<Case> ofEveryMethodWithMoreWork() {
     return ofEveryMethod(130, 384, 65);
   }
@@ -67,13 +67,13 @@ final class Cases {
     return cases.cases;
   }
 
-  /** Those that can write where they read. */
+  /** Returns the cases that can write where they read. */
   static Stream<Case> inPlace() {
     return ofManyShapes().stream()
         .filter(test -> test.arguments().stream().anyMatch(argument -> argument.over() != null));
   }
 
-  /** Awkward shapes. */
+  /** Returns cases with awkward shapes. */
   static List<Case> ofManyShapes() {
     Cases c = new Cases();
     for (int[] m : new int[][] {{1, 1}, {1, 17}, {3, 1}, {17, 33}, {65, 129}}) {
@@ -101,7 +101,7 @@ final class Cases {
     return c.cases;
   }
 
-  /** A feed-forward layer of MiniLM's. */
+  /** Returns cases with the shapes of a MiniLM feed-forward layer. */
   static List<Case> large() {
     Cases c = new Cases();
     c.linear(128, 384, 1536);
@@ -119,7 +119,7 @@ final class Cases {
   }
 
   /**
-   * By how much a sum of k products may be off, as a share of their absolute sum: some roundings,
+   * Returns the tolerance of a sum of k products, as a share of their absolute sum: some roundings,
    * and k of random sign.
    */
   private static double ofProducts(long k) {
@@ -203,7 +203,7 @@ final class Cases {
     }
     double factor = ofProducts(in);
     double[] gelu = map(d, Reference::gelu);
-    // GELU rises by no more than 1.13 times as much, and has an error of its own.
+    // GELU's slope is at most 1.13, and GELU adds its own error.
     double[] geluMagnitude =
         plus(map(magnitude, m -> 1.13 * m), map(d, x -> Math.abs(x) * GELU / factor));
     Function<OneDnn, Linear> linear = dnn -> dnn.linear(rows, in, out);
@@ -249,7 +249,7 @@ final class Cases {
     }
   }
 
-  /** Row-major matrices and transposed ones; batches with addends of every kind. */
+  /** Adds row-major and transposed matrices, and batches with addends of every kind. */
   private void products(int m, int k, int n) {
     Layout a = Layout.rowMajor(m, k);
     Layout b = Layout.rowMajor(k, n);
@@ -271,7 +271,7 @@ final class Cases {
     }
   }
 
-  /** Heads that lie side by side: scores of queries and keys, and the values they weigh. */
+  /** Adds attention heads that lie side by side: scores of queries and keys; weighted values. */
   private void attention(long batch, long heads, long length, long size) {
     Layout side = Layout.rowMajor(batch, length, heads, size);
     Layout head = side.permute(0, 2, 1, 3);
@@ -368,7 +368,7 @@ final class Cases {
 
   private void layerNormBackward(
       int rows, int features, double[] src, double[] dstGrad, double[] scale) {
-    // Statistics as they are read: any float32 will do.
+    // Any float32 will do as statistics.
     double[] mean = map(Reference.means(features, src), x -> (float) x);
     double[] variance = map(Reference.variances(features, src), x -> (float) x);
     double[] normalized = Reference.normalized(src, mean, variance, EPSILON);
@@ -413,7 +413,7 @@ final class Cases {
             ofProducts(rows));
   }
 
-  /** Of rows that begin with a half that is masked. */
+  /** Adds softmax over rows whose first half is masked. */
   private void softmax(int rows, int columns) {
     double[] src = map(random(rows * columns), x -> (float) (10 * x));
     for (int i = 0; i < src.length; i++) {
@@ -500,7 +500,7 @@ final class Cases {
     }
   }
 
-  /** Of values that each type has: nothing is rounded. */
+  /** Adds conversions of values that each type can hold, so nothing is rounded. */
   private void conversion(int numel, ElementType from, ElementType to) {
     double[] values = map(random(numel), x -> Math.rint(x * 16) / 16);
     add(

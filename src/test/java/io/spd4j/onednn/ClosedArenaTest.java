@@ -16,7 +16,7 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** An arena that is closed by another thread while an operation reads or writes it. */
+/** Another thread closes an arena while an operation reads or writes its memory. */
 class ClosedArenaTest {
   /** Calls in one thread while another one closes an arena, again and again. */
   static final class Closing {
@@ -52,7 +52,7 @@ class ClosedArenaTest {
           calls, refusedCloses > 0, refusedCalls);
     }
 
-    /** A mapped file is gone at once; what malloc gave may stay readable. */
+    /** Returns mapped memory, which is gone at once when closed; malloc's may stay readable. */
     private static MemorySegment mapped(Arena arena) throws IOException {
       try (FileChannel file =
           FileChannel.open(
@@ -107,7 +107,7 @@ class ClosedArenaTest {
   }
 
   @Test
-  void isNoCrash(@TempDir Path folder) throws Exception {
+  void doesNotCrash(@TempDir Path folder) throws Exception {
     String out = FreshJvm.run(folder, List.of("-Xmx512m"), Closing.class);
     assertThat(out).contains("closes refused: true, calls refused: 30");
   }

@@ -18,7 +18,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
-/** Bit patterns. */
+/** Conversions of single bit patterns. */
 class ConversionTest {
   @BeforeAll
   static void available() {
@@ -72,7 +72,7 @@ class ConversionTest {
     "just above a tie of binary16, 3f801001, 3f80, 3c01",
   })
   void roundsToNearestAndTiesToEven(String what, String f32, String bf16, String f16) {
-    // Also where there are enough of them for the widest vector.
+    // Also with enough values to fill the widest vector.
     for (int n : new int[] {1, 37}) {
       int[] patterns = new int[n];
       Arrays.fill(patterns, Integer.parseUnsignedInt(f32, 16));
@@ -94,8 +94,8 @@ class ConversionTest {
   }
 
   /**
-   * Widening is exact, so each of the 65,536 patterns comes back; but a NaN as some NaN, a zero as
-   * some zero, and what is subnormal in float32, too, perhaps as zero.
+   * Widening is exact, so each of the 65,536 patterns comes back. A NaN may come back as any NaN, a
+   * zero as any zero, and a value that is subnormal in float32 also as zero.
    */
   @ParameterizedTest
   @CsvSource({"BFLOAT16", "FLOAT16"})

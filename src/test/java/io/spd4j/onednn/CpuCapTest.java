@@ -13,9 +13,9 @@ import java.lang.invoke.MethodHandle;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
 
-/** {@code make cpu-caps} has these tests run as on a lesser CPU: that this one passes for it. */
+/** Checks that oneDNN obeys the cap with which {@code make cpu-caps} imitates a lesser CPU. */
 class CpuCapTest {
-  /** dnnl_cpu_isa_t: an instruction set has the bits of those that it includes. */
+  /** dnnl_cpu_isa_t: an instruction set has the bits of all sets that it includes. */
   private static final Map<String, Integer> SETS =
       Map.of(
           "SSE41", 0x1,
@@ -25,18 +25,18 @@ class CpuCapTest {
           "DEFAULT", ~0);
 
   @Test
-  void isTheMostThatIsUsed() throws Throwable {
+  void oneDnnUsesNoMoreThanTheCap() throws Throwable {
     Cases.assumeOneDnn();
     String cap = System.getenv("ONEDNN_MAX_CPU_ISA");
     assumeTrue(cap != null, "no cap is set");
-    assumeTrue(Platform.ARCH.equals("x86_64"), "these sets are x86-64's");
+    assumeTrue(Platform.ARCH.equals("x86_64"), "these instruction sets are x86-64's");
     MemorySegment function =
         SymbolLookup.loaderLookup().find("dnnl_get_effective_cpu_isa").orElseThrow();
     MethodHandle effective =
         Linker.nativeLinker().downcallHandle(function, FunctionDescriptor.of(JAVA_INT));
     int used = (int) effective.invokeExact();
 
-    // oneDNN says nothing of a name that it does not know, and caps nothing.
+    // oneDNN silently ignores a name that it does not know, and caps nothing.
     assertThat(SETS).containsKey(cap);
     assertThat(used & ~SETS.get(cap)).isZero();
     String reached = used == SETS.get(cap) ? "" : ", all that this CPU has";

@@ -19,14 +19,14 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
 /**
- * What each backward pass gives is the derivative of the forward pass, as differences of its
- * definition in float64 approximate it; no formula of a gradient takes part.
+ * Each backward pass computes the derivative of its forward pass. The derivative is approximated by
+ * differences of the forward pass's definition in float64, without any formula for gradients.
  */
 class FiniteDifferenceTest {
-  /** Of the central difference: its error goes with the square, 1e-8, and rounding with 1e-12. */
+  /** The central difference's step: the error is about its square, 1e-8, and rounding 1e-12. */
   private static final double STEP = 1e-4;
 
-  /** A share of the largest element of a gradient: float32's error in these few terms. */
+  /** float32's error in these few terms, as a share of a gradient's largest element. */
   private static final double TOLERANCE = 2e-6;
 
   private final SplittableRandom random = new SplittableRandom(1);
@@ -67,9 +67,9 @@ class FiniteDifferenceTest {
   }
 
   /**
-   * @param forward the definition, of the inputs' values
-   * @param dstGrad the gradient that was sent back
-   * @param srcGrads what came for each input
+   * @param forward the definition, as a function of the inputs' values
+   * @param dstGrad the gradient that the backward pass got
+   * @param srcGrads the gradients that it computed, one for each input
    */
   private static void check(
       Function<double[][], double[]> forward,
@@ -243,9 +243,9 @@ class FiniteDifferenceTest {
         List.of(srcGrad));
   }
 
-  /** What the differences are taken of: erf of 1 and of 3 as in any table. */
+  /** Checks the reference's erf at 1 and 3 against tables. */
   @Test
-  void erfIsErf() {
+  void theReferencesErfIsRight() {
     assertThat(Reference.erf(1)).isEqualTo(0.8427007929497149, within(1e-15));
     assertThat(Reference.erf(-3)).isEqualTo(-0.9999779095030014, within(1e-15));
   }

@@ -90,7 +90,7 @@ class LayoutTest {
     assertThatIllegalArgumentException()
         .isThrownBy(() -> Layout.rowMajor(sizes))
         .withMessageMatching(
-            "[07] dimensions, there must be 1 to 6"
+            "a layout must have 1 to 6 dimensions, not [07]"
                 + "|size of dimension [01] must be 1 to 2147483647, not (0|-1|2147483648)"
                 + "|the product of the sizes \\[.*] overflows");
   }

@@ -26,7 +26,7 @@ import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** What is refused: the message names operation, shape and argument, and nothing is written. */
+/** Refused calls: the message names operation, shape and argument, and nothing is written. */
 class MisuseTest {
   private static final String OF_EVERY_METHOD = "io.spd4j.onednn.Cases#ofEveryMethod";
 
@@ -55,7 +55,7 @@ class MisuseTest {
     return test.arguments().get(i).name() + " of " + test.what();
   }
 
-  /** A call with another segment in one place. */
+  /** Asserts that a call with another segment as one argument is refused. */
   private void refused(
       Case test, int i, MemorySegment segment, Class<? extends Throwable> type, String fault) {
     Buffers buffers = new Buffers(arena, test, 0);
@@ -109,8 +109,8 @@ class MisuseTest {
           i,
           arena.allocate(bytes - size, 4),
           illegal,
-          "has %d bytes, it takes %d".formatted(bytes - size, bytes));
-      refused(test, i, MemorySegment.NULL, illegal, "has 0 bytes, it takes " + bytes);
+          "has %d bytes, but needs %d".formatted(bytes - size, bytes));
+      refused(test, i, MemorySegment.NULL, illegal, "has 0 bytes, but needs " + bytes);
       refused(
           test,
           i,
@@ -135,7 +135,7 @@ class MisuseTest {
     works(test);
   }
 
-  /** An argument that is written lies where another one does, or begins within it. */
+  /** A written argument begins where another one does, or within it. */
   @ParameterizedTest
   @MethodSource(OF_EVERY_METHOD)
   void segmentsThatOverlap(Case test) {
@@ -224,7 +224,7 @@ class MisuseTest {
     return arguments(message, call);
   }
 
-  /** Asks for what cannot be. */
+  /** Asks for an impossible operation. */
   interface ThrowingConsumer {
     void accept(OneDnn oneDnn);
   }
@@ -347,7 +347,7 @@ class MisuseTest {
     }
   }
 
-  /** No call of ours is known that oneDNN refuses on every processor, so a recipe is wrong here. */
+  /** Uses a wrong recipe: no public call is known that oneDNN refuses on every processor. */
   @Test
   void whatOneDnnRefusesLeavesNothingBehind() {
     for (int i = 0; i < 3; i++) {

@@ -15,7 +15,7 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** What Flight Recorder is told. */
+/** What Flight Recorder records. */
 class OperationEventTest {
   private static final String EVENT = "io.spd4j.onednn.Operation";
 
@@ -55,7 +55,7 @@ class OperationEventTest {
         Arena arena = Arena.ofConfined();
         OneDnn dnn = OneDnn.open(1)) {
       recording.enable(EVENT);
-      work(dnn, arena); // the events' class is loaded, and nothing records
+      work(dnn, arena); // loads the events' class; nothing is recorded
       recording.start();
       work(dnn, arena);
       recording.stop();
@@ -82,7 +82,7 @@ class OperationEventTest {
   }
 
   @Test
-  void stackTracesTellWhoAsked() throws Exception {
+  void stackTracesShowTheCaller() throws Exception {
     try (Recording recording = new Recording();
         Arena arena = Arena.ofConfined();
         OneDnn dnn = OneDnn.open(1)) {

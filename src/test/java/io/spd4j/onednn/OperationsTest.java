@@ -20,14 +20,14 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** What comes out of every method, and what it leaves alone. */
+/** What every method writes, and what it leaves alone. */
 class OperationsTest {
   @BeforeAll
   static void available() {
     Cases.assumeOneDnn();
   }
 
-  /** Runs a case over memory that begins somewhere in a cache line; returns what was written. */
+  /** Runs a case on memory that begins shift elements into a cache line; returns the results. */
   private static List<ByteBuffer> check(OneDnn oneDnn, Case test, int shift) {
     try (Arena arena = Arena.ofConfined()) {
       Buffers buffers = new Buffers(arena, test, shift);

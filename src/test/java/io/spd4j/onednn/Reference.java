@@ -16,7 +16,7 @@ final class Reference {
     return sum;
   }
 
-  /** c = scale·a·b, each where its layout says. */
+  /** Computes c = scale·a·b, with elements placed by their layouts. */
   static double[] matMul(
       Layout a, double[] aValues, Layout b, double[] bValues, Layout c, double scale) {
     int rank = c.rank();
@@ -40,7 +40,7 @@ final class Reference {
     return result;
   }
 
-  /** What an addend contributes to each element of c: dimensions of size 1 are repeated. */
+  /** Returns what an addend adds to each element of c: dimensions of size 1 are repeated. */
   static double[] broadcast(Layout addend, double[] values, Layout c) {
     double[] result = new double[(int) c.numel()];
     for (int i = 0; i < result.length; i++) {
@@ -71,7 +71,7 @@ final class Reference {
     return (int) offset;
   }
 
-  /** The sum over the rows (axis 0) or the columns (axis 1) of a row-major matrix. */
+  /** Returns the sums over the rows (axis 0) or the columns (axis 1) of a row-major matrix. */
   static double[] sum(int rows, int columns, double[] matrix, int axis) {
     double[] sums = new double[axis == 0 ? columns : rows];
     for (int i = 0; i < matrix.length; i++) {
@@ -92,7 +92,7 @@ final class Reference {
     return (1 + erf(x / Math.sqrt(2))) / 2;
   }
 
-  /** Abramowitz and Stegun 7.1.6: the terms have one sign, so nothing cancels. */
+  /** Uses Abramowitz and Stegun 7.1.6: all terms have the same sign, so nothing cancels. */
   static double erf(double x) {
     if (Math.abs(x) > 6) {
       return Math.signum(x);
@@ -143,7 +143,7 @@ final class Reference {
     return means(features, squares);
   }
 
-  /** (src − mean) / √(variance + ε) with the statistics that are given. */
+  /** Returns (src − mean) / √(variance + ε) with the given statistics. */
   static double[] normalized(double[] src, double[] means, double[] variances, double epsilon) {
     int features = src.length / means.length;
     double[] normalized = new double[src.length];
@@ -163,7 +163,7 @@ final class Reference {
   }
 
   /**
-   * The gradient of src.
+   * Returns the gradient of src.
    *
    * @param scaled the gradient of dst times scale
    */
