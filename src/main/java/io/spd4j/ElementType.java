@@ -4,11 +4,11 @@ import java.util.Arrays;
 import java.util.Optional;
 
 /**
- * Element types: all of the safetensors format, except those packed into less than a byte. The
+ * The element types of the safetensors format, except those packed into less than a byte. The
  * optimizer steps {@link #FLOAT32} only.
  */
 public enum ElementType {
-  // The ordinals of the types that a step knows are those of spd4j_type in spd4j.h.
+  // The ordinals of the types that a step supports are the values of spd4j_type in spd4j.h.
   /** IEEE 754 single precision, Java's float. */
   FLOAT32(4, "F32"),
   /** Brain float: the upper half of a {@link #FLOAT32}. */
@@ -23,7 +23,7 @@ public enum ElementType {
   FLOAT8_E5M2(1, "F8_E5M2"),
   /** {@link #FLOAT8_E4M3} without negative zero; bias 8. */
   FLOAT8_E4M3FNUZ(1, "F8_E4M3FNUZ"),
-  /** {@link #FLOAT8_E5M2} without infinities and negative zero; bias 16. */
+  /** {@link #FLOAT8_E5M2} without infinities or negative zero; bias 16. */
   FLOAT8_E5M2FNUZ(1, "F8_E5M2FNUZ"),
   /** 8-bit power of two, the scale of OCP microscaling formats. */
   FLOAT8_E8M0(1, "F8_E8M0"),

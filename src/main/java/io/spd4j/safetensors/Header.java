@@ -4,13 +4,13 @@ import io.spd4j.ElementType;
 import java.util.List;
 import java.util.Map;
 
-/** What the header of a file says: checked, and the entries in the order of their data. */
+/** The checked content of a file's header, with the entries in the order of their data. */
 record Header(Map<String, String> metadata, List<Entry> entries) {
   /** Bytes before the header: its size, an unsigned little-endian 64-bit number. */
   static final int PREFIX_SIZE = Long.BYTES;
 
   /**
-   * The format's own limit, in bytes: with it a file cannot make a reader allocate what it likes.
+   * The format's limit of the header's size in bytes, so that no file makes a reader allocate more.
    */
   static final int MAX_SIZE = 100_000_000;
 

@@ -26,19 +26,18 @@ import java.util.Map;
 import java.util.Set;
 
 /**
- * Parses and checks the JSON of a header. Strict: what the format does not describe is refused,
- * with the first fault as the message. It never descends into a value that should not be there, so
- * nesting costs nothing.
+ * A strict parser of a header's JSON. It refuses what the format does not describe and reports the
+ * first fault. It never descends into an unexpected value, so deep nesting costs nothing.
  */
 final class HeaderParser {
   private static final Set<String> PACKED_DTYPES = Set.of("F4", "F6_E2M3", "F6_E3M2");
 
   private static final JsonFactory JSON =
       JsonFactory.builder()
-          // Names are seen once, so a table of them is only memory that a file could fill.
+          // Each name is seen once: a table of names would only give a file memory to fill.
           .disable(JsonFactory.Feature.CANONICALIZE_FIELD_NAMES)
           .disable(JsonFactory.Feature.INTERN_FIELD_NAMES)
-          // The header's size is the limit. Jackson's own are lower than the format's.
+          // The header's size is the limit. Jackson's own limits are lower than the format's.
           .streamReadConstraints(
               StreamReadConstraints.builder()
                   .maxStringLength(Header.MAX_SIZE)
@@ -50,7 +49,7 @@ final class HeaderParser {
   private final JsonParser json;
   private final CharsetEncoder utf8 = StandardCharsets.UTF_8.newEncoder();
 
-  /** The tensor whose entry is being read, for messages; null outside of one. */
+  /** The tensor whose entry is being read, for messages; null outside an entry. */
   private String tensor;
 
   private HeaderParser(Path file, JsonParser json) {
@@ -59,15 +58,17 @@ final class HeaderParser {
   }
 
   /**
-   * @param file for messages
-   * @param header the header's bytes, with their padding
+   * Parses and checks a header.
+   *
+   * @param file the file, for messages
+   * @param header the header's bytes, including the padding
    * @param dataSize how many bytes the file has after the header
    */
   static Header parse(Path file, byte[] header, long dataSize) throws IOException {
     if (header.length == 0 || header[0] != '{') {
       throw new SafetensorsException(file, "the header does not start with '{'");
     }
-    // Decoded here because Jackson would guess UTF-16 and UTF-32 from the first bytes.
+    // Decoded here because Jackson would guess UTF-16 or UTF-32 from the first bytes.
     var text =
         new InputStreamReader(
             new ByteArrayInputStream(header), StandardCharsets.UTF_8.newDecoder());
@@ -106,7 +107,7 @@ final class HeaderParser {
     if (json.nextToken() != null) {
       throw fault("something follows the JSON object of the header");
     }
-    // By place, not by name; an empty tensor comes before the one that starts where it is.
+    // Sorted by place; an empty tensor comes before the one that starts at the same place.
     List<Entry> inOrder = new ArrayList<>(entries.values());
     inOrder.sort(Comparator.comparingLong(Entry::begin).thenComparingLong(Entry::end));
     checkCover(inOrder, dataSize);
@@ -178,7 +179,7 @@ final class HeaderParser {
     }
     if (needed != end - begin) {
       throw fault(
-          "%s of shape %s takes %d bytes, data_offsets [%d, %d] hold %d"
+          "%s of shape %s takes %d bytes, but data_offsets [%d, %d] hold %d"
               .formatted(dtype.safetensorsName(), shape, needed, begin, end, end - begin));
     }
     return new Entry(tensor, dtype, List.copyOf(shape), begin, end);
@@ -197,7 +198,7 @@ final class HeaderParser {
         .orElseThrow(() -> fault("unknown dtype " + quoted(name)));
   }
 
-  /** An array of at most {@code most} integers, each from 0 to 2^63-1. */
+  /** Reads an array of at most {@code most} integers, each from 0 to 2^63-1. */
   private List<Long> numbers(String field, int most) throws IOException {
     if (json.currentToken() != JsonToken.START_ARRAY) {
       throw fault(field + " is not an array");
@@ -221,27 +222,27 @@ final class HeaderParser {
     return numbers;
   }
 
-  /** Every byte after the header belongs to exactly one tensor. */
+  /** Checks that every byte after the header belongs to exactly one tensor. */
   private void checkCover(List<Entry> inOrder, long dataSize) throws SafetensorsException {
     long covered = 0;
     for (Entry entry : inOrder) {
       tensor = entry.name();
       if (entry.end() > dataSize) {
         throw fault(
-            "its data end at " + entry.end() + ", the file has " + dataSize + " bytes of data");
+            "its data end at " + entry.end() + ", but the file has " + dataSize + " bytes of data");
       }
       if (entry.begin() < covered) {
         throw fault(
             "its data begin at "
                 + entry.begin()
-                + " and overlap those before, which end at "
+                + " and overlap the preceding data, which end at "
                 + covered);
       }
       if (entry.begin() > covered) {
         throw fault(
             "its data begin at "
                 + entry.begin()
-                + ", with a hole after those before, which end at "
+                + ", with a gap after the preceding data, which end at "
                 + covered);
       }
       covered = entry.end();
@@ -249,14 +250,15 @@ final class HeaderParser {
     tensor = null;
     if (covered != dataSize) {
       throw fault(
-          "the tensors' data end at " + covered + ", the file has " + dataSize + " bytes of data");
+          "the tensors' data end at %d, but the file has %d bytes of data"
+              .formatted(covered, dataSize));
     }
   }
 
-  /** JSON can escape half of a surrogate pair, which no Unicode text holds. */
+  /** Checks for unpaired surrogates, which JSON can escape but no Unicode text holds. */
   private String unicode(String text) throws SafetensorsException {
     if (!utf8.canEncode(text)) {
-      throw fault("half of a surrogate pair in " + quoted(text));
+      throw fault("unpaired surrogate in " + quoted(text));
     }
     return text;
   }

@@ -4,8 +4,8 @@ import java.io.IOException;
 import java.nio.file.Path;
 
 /**
- * A file is not a valid safetensors file. The message says which file, which tensor where it is
- * about one, and what is wrong.
+ * Thrown when a file is not a valid safetensors file. The message names the file, the tensor if the
+ * fault concerns one, and the fault.
  */
 public final class SafetensorsException extends IOException {
   private static final long serialVersionUID = 1L;
@@ -20,7 +20,7 @@ public final class SafetensorsException extends IOException {
   }
 
   /**
-   * A name as it can go into a message: on one line, and not as long as a hostile file makes it.
+   * Returns a name fit for a message: on one line, and shortened if a hostile file made it long.
    */
   static String quoted(String name) {
     String start = name.length() <= LONGEST_NAME ? name : name.substring(0, LONGEST_NAME) + "...";

@@ -21,16 +21,15 @@ import java.util.SequencedMap;
 
 /**
  * A safetensors file, mapped into memory read-only. Tensors are slices of the mapping: nothing is
- * copied, files and tensors can be larger than 2 GiB, and pages are read when they are touched.
- * Pre-trained weights can so be used where they lie.
+ * copied, files and tensors can be larger than 2 GiB, and pages are read when they are touched. So
+ * pre-trained weights can be used in place.
  *
  * <p>The header is checked as the <a
- * href="https://github.com/huggingface/safetensors#format">format</a> asks, and more strictly than
- * by the reference implementation: duplicate keys and unknown fields are refused. The values are
- * not looked at.
+ * href="https://github.com/huggingface/safetensors#format">format</a> requires, and more strictly
+ * than by the reference implementation: duplicate keys and unknown fields are refused. The tensors'
+ * values are not checked.
  *
- * <p>Immutable and safe for use by several threads, as far as the arena lets them read the
- * segments.
+ * <p>Immutable and thread-safe; the arena decides which threads can read the segments.
  */
 public final class SafetensorsFile {
   private final Path file;
@@ -46,19 +45,19 @@ public final class SafetensorsFile {
 
   /**
    * Maps a file. The mapping lives as long as the arena; after that every access to a tensor's data
-   * throws {@link IllegalStateException}. Only the header is read onto the heap. The format limits
-   * it to 100 MB, which in a file made to do harm can take 1 GB once parsed; that of a usual model
-   * is well below 1 MB.
+   * throws {@link IllegalStateException}. Only the header is read onto the heap. A usual model's
+   * header is well below 1 MB. The format limits it to 100 MB, which in a malicious file can take 1
+   * GB once parsed.
    *
-   * <p>A file that is overwritten in place while it is mapped changes under its readers, and one
-   * that is truncated makes them fail with {@link InternalError}, or end the JVM with SIGBUS if
-   * native code reads it. {@link SafetensorsWriter} does neither: it replaces the file, and the
-   * mapping goes on to show the old one.
+   * <p>If a mapped file is overwritten in place, its readers see the change. If it is truncated,
+   * they fail with {@link InternalError}, or native code that reads it ends the JVM with SIGBUS.
+   * {@link SafetensorsWriter} does neither: it replaces the file, and the mapping still shows the
+   * old one.
    *
    * @param file the file
-   * @param arena what owns the mapping; one that is shared if several threads are to read it
-   * @return what the file holds
-   * @throws SafetensorsException if the file is not a valid safetensors file; nothing is then
+   * @param arena owns the mapping; use a shared arena if several threads are to read it
+   * @return the file's tensors and metadata
+   * @throws SafetensorsException if the file is not a valid safetensors file; then nothing is
    *     mapped
    * @throws IOException if the file cannot be read
    * @throws NullPointerException if an argument is null
@@ -84,7 +83,7 @@ public final class SafetensorsFile {
     }
   }
 
-  /** Trusts the length that the file says only where the file has as many bytes. */
+  /** Reads the header, trusting its stated length only if the file is that long. */
   private static byte[] readHeader(Path file, FileChannel channel, long fileSize)
       throws IOException {
     InputStream in = Channels.newInputStream(channel);
@@ -108,7 +107,7 @@ public final class SafetensorsFile {
   }
 
   /**
-   * The free-form strings of the header's {@code __metadata__}, in the order of the file.
+   * Returns the free-form strings of the header's {@code __metadata__}, in the order of the file.
    *
    * @return an unmodifiable map, empty if there are none
    */
@@ -117,7 +116,7 @@ public final class SafetensorsFile {
   }
 
   /**
-   * All tensors by name, in the order of their data in the file. Their data are read-only.
+   * Returns all tensors by name, in the order of their data in the file. Their data are read-only.
    *
    * @return an unmodifiable map
    */
@@ -126,7 +125,7 @@ public final class SafetensorsFile {
   }
 
   /**
-   * One tensor. Its data are read-only.
+   * Returns one tensor. Its data are read-only.
    *
    * @param name its name in the file
    * @return the tensor

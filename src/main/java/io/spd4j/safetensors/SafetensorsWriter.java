@@ -32,15 +32,15 @@ import java.util.UUID;
 /**
  * Writes <a href="https://github.com/huggingface/safetensors#format">safetensors</a> files.
  *
- * <p>Tensors with wider elements come first, and otherwise in the order given, so that every tensor
- * is aligned to its elements. The data start at a multiple of {@value #ALIGNMENT} bytes. Metadata
- * are sorted by key. The same tensors and metadata give the same bytes.
+ * <p>Tensors with wider elements come first; otherwise the given order is kept. So every tensor is
+ * aligned to its elements. The data start at a multiple of {@value #ALIGNMENT} bytes. Metadata are
+ * sorted by key. The same tensors and metadata give the same bytes.
  */
 public final class SafetensorsWriter {
-  /** Where the data start in the file, in bytes: a cache line, and the widest vector register. */
+  /** The data's alignment in the file, in bytes: a cache line, and the widest vector register. */
   static final int ALIGNMENT = 64;
 
-  /** Bytes at a time: a ByteBuffer ends at 2 GiB, and data on the heap are copied. */
+  /** Bytes written at a time: a ByteBuffer holds at most 2 GiB, and data on the heap are copied. */
   static final int CHUNK_SIZE = 8 << 20;
 
   private static final JsonFactory JSON = new JsonFactory();
@@ -48,25 +48,25 @@ public final class SafetensorsWriter {
   private SafetensorsWriter() {}
 
   /**
-   * Writes a file, or replaces it: the whole file appears at once, and after an exception the old
-   * one is as it was. It is written beside the target, forced to the disk and then moved. A
-   * symbolic link is replaced, not followed. Who has the old file mapped goes on to see the old
-   * one.
+   * Writes a file, or replaces it. The whole file appears at once, and after an exception the old
+   * file is unchanged: the new file is written to the same folder, forced to the disk and then
+   * moved. A symbolic link is replaced, not followed. Mappings of the old file still show the old
+   * file.
    *
-   * <p>Nobody may write to the tensors' data while this runs. Threads can write different files at
-   * the same time; of two that write the same one the later wins.
+   * <p>The tensors' data must not be written while this runs. Threads can write different files at
+   * the same time; if two write the same file, the later one wins.
    *
    * @param target the file; its folder must exist
-   * @param tensors what to write; each with a name of its own that is not empty and not {@code
+   * @param tensors the tensors to write; their names must be distinct, not empty and not {@code
    *     __metadata__}
    * @param metadata free-form strings, can be empty
    * @throws NullPointerException if an argument, a tensor, or a key or value of the metadata is
    *     null
-   * @throws IllegalArgumentException if a name is not allowed or comes twice, a text holds half of
-   *     a surrogate pair, or the header would be longer than the format's limit of 100 MB; nothing
-   *     is then written
-   * @throws IllegalStateException if the data of a tensor are closed
-   * @throws WrongThreadException if the data of a tensor are confined to another thread
+   * @throws IllegalArgumentException if a name is not allowed or appears twice, a string holds an
+   *     unpaired surrogate, or the header would be longer than the format's limit of 100 MB; then
+   *     nothing is written
+   * @throws IllegalStateException if the arena of a tensor's data is closed
+   * @throws WrongThreadException if a tensor's data are confined to another thread
    * @throws IOException if the file cannot be written
    */
   public static void write(Path target, Collection<Tensor> tensors, Map<String, String> metadata)
@@ -118,11 +118,11 @@ public final class SafetensorsWriter {
 
   private static void checkUnicode(CharsetEncoder utf8, String text) {
     if (!utf8.canEncode(text)) {
-      throw new IllegalArgumentException("half of a surrogate pair in " + quoted(text));
+      throw new IllegalArgumentException("unpaired surrogate in " + quoted(text));
     }
   }
 
-  /** The header with its length before it and its padding behind it. */
+  /** Returns the header, preceded by its length and followed by its padding. */
   private static ByteBuffer header(List<Tensor> inOrder, Map<String, String> metadata)
       throws IOException {
     ByteArrayOutputStream json = new ByteArrayOutputStream();
@@ -171,7 +171,7 @@ public final class SafetensorsWriter {
   private static void write(FileChannel channel, MemorySegment data) throws IOException {
     for (long at = 0; at < data.byteSize(); at += CHUNK_SIZE) {
       MemorySegment chunk = data.asSlice(at, Math.min(CHUNK_SIZE, data.byteSize() - at));
-      // Of the heap's arrays only byte[] can be seen as a ByteBuffer.
+      // Of heap arrays, only byte[] can be viewed as a ByteBuffer.
       writeFully(
           channel,
           chunk.isNative()

@@ -8,26 +8,25 @@ import java.lang.foreign.MemorySegment;
 import java.util.List;
 
 /**
- * A named tensor: what a safetensors file holds. The record itself is immutable; its data is the
+ * A named tensor, as in a safetensors file. The record itself is immutable; its data is the
  * caller's segment, not a copy, and has that segment's lifetime and thread confinement.
  *
  * @param name the tensor's name
  * @param dtype the type of its elements
  * @param shape the sizes of its dimensions, each at least 0, at most {@value #MAX_RANK} of them;
  *     empty for a scalar, which has one element; copied
- * @param data its elements, row-major and little-endian, and nothing else: as many bytes as the
- *     elements take
+ * @param data its elements, row-major and little-endian, in exactly as many bytes as they take
  */
 public record Tensor(String name, ElementType dtype, List<Long> shape, MemorySegment data) {
-  /** The most dimensions that a tensor can have, NumPy's limit. */
+  /** The largest number of dimensions of a tensor, NumPy's limit. */
   public static final int MAX_RANK = 64;
 
   /**
-   * Checks that the data have the size that the type and the shape ask for.
+   * Checks that the data have the size that the type and the shape require.
    *
    * @throws NullPointerException if an argument or a dimension is null
    * @throws IllegalArgumentException if there are too many dimensions, one is negative, their
-   *     product overflows, or the data has another size than the shape asks for
+   *     product overflows, or the data does not have the size that the type and the shape require
    */
   public Tensor {
     requireNonNull(name, "name");
@@ -55,31 +54,32 @@ public record Tensor(String name, ElementType dtype, List<Long> shape, MemorySeg
     }
     if (data.byteSize() != needed) {
       throw new IllegalArgumentException(
-          "tensor %s: %s of shape %s takes %d bytes, data has %d"
+          "tensor %s: %s of shape %s takes %d bytes, but data has %d"
               .formatted(quoted(name), dtype.safetensorsName(), shape, needed, data.byteSize()));
     }
   }
 
   /**
-   * The number of elements: the product of the dimensions, 1 for a scalar, 0 if a dimension is 0.
+   * Returns the number of elements: the product of the dimensions, 1 for a scalar, 0 if a dimension
+   * is 0.
    */
   public long numel() {
     return data.byteSize() / dtype.byteSize();
   }
 
   /**
-   * Whether the data are off-heap and start at a multiple of the element's size, so that the
-   * aligned layouts can read them, such as {@code ValueLayout.JAVA_FLOAT} for {@link
-   * ElementType#FLOAT32}. It is so in files of {@link SafetensorsWriter}. In others the header can
-   * have any length, and then it takes an unaligned layout or a copy.
+   * Returns whether the data are off-heap and start at a multiple of the element's size, so that
+   * the aligned layouts can read them, such as {@code ValueLayout.JAVA_FLOAT} for {@link
+   * ElementType#FLOAT32}. This holds in files of {@link SafetensorsWriter}. In other files the
+   * header can have any length; unaligned data need an unaligned layout or a copy.
    */
   public boolean isAligned() {
     return data.isNative() && data.address() % dtype.byteSize() == 0;
   }
 
   /**
-   * Throws ArithmeticException on overflow, also where a later dimension is 0, as the reference
-   * implementation does.
+   * Returns the size in bytes. Throws ArithmeticException on overflow, even if a later dimension is
+   * 0, as the reference implementation does.
    */
   static long byteSize(ElementType dtype, List<Long> shape) {
     long numel = 1;

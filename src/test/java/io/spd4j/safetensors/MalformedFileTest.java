@@ -131,11 +131,11 @@ class MalformedFileTest {
         arguments(
             one("\"F32\"", "[2]", "[0,4]"),
             4,
-            "tensor 'a': F32 of shape [2] takes 8 bytes, data_offsets [0, 4] hold 4"),
+            "tensor 'a': F32 of shape [2] takes 8 bytes, but data_offsets [0, 4] hold 4"),
         arguments(
             one("\"U8\"", "[9]", "[0,9]"),
             8,
-            "tensor 'a': its data end at 9, the file has 8 bytes of data"),
+            "tensor 'a': its data end at 9, but the file has 8 bytes of data"),
         arguments(
             one("\"U8\"", "[1]", "[9223372036854775806,9223372036854775807]"),
             1,
@@ -143,10 +143,10 @@ class MalformedFileTest {
         arguments(
             one("\"U8\"", "[4]", "[0,4]"),
             8,
-            "the tensors' data end at 4, the file has 8 bytes of data"),
-        arguments("{}", 1, "the tensors' data end at 0, the file has 1 bytes of data"),
-        arguments(one("\"U8\"", "[4]", "[4,8]"), 8, "tensor 'a': its data begin at 4, with a hole"),
-        arguments(two("[0,4]", "[5,9]"), 9, "tensor 'b': its data begin at 5, with a hole"),
+            "the tensors' data end at 4, but the file has 8 bytes of data"),
+        arguments("{}", 1, "the tensors' data end at 0, but the file has 1 bytes of data"),
+        arguments(one("\"U8\"", "[4]", "[4,8]"), 8, "tensor 'a': its data begin at 4, with a gap"),
+        arguments(two("[0,4]", "[5,9]"), 9, "tensor 'b': its data begin at 5, with a gap"),
         arguments(two("[0,4]", "[3,7]"), 7, "tensor 'b': its data begin at 3 and overlap"),
         arguments(two("[0,4]", "[0,4]"), 4, "tensor 'b': its data begin at 0 and overlap"),
         // Keys that come twice
@@ -197,7 +197,7 @@ class MalformedFileTest {
       {(byte) 0x80}, // continuation byte alone
       {(byte) 0xC3}, // cut off
       {(byte) 0xC0, (byte) 0xAF}, // overlong
-      {(byte) 0xED, (byte) 0xA0, (byte) 0x80}, // half of a surrogate pair
+      {(byte) 0xED, (byte) 0xA0, (byte) 0x80}, // unpaired surrogate
       {(byte) 0xF4, (byte) 0x90, (byte) 0x80, (byte) 0x80}, // beyond Unicode
     };
     for (byte[] text : wrong) {
@@ -253,7 +253,7 @@ class MalformedFileTest {
     assertRefused(Arrays.copyOf(valid, valid.length + 1), "the file has 33 bytes of data");
   }
 
-  /** Nothing but a SafetensorsException, whatever the bytes; what is accepted can be read. */
+  /** Whatever the bytes, only a SafetensorsException is thrown; accepted files can be read. */
   @Test
   void mutatedFilesAreRefusedOrRead() throws IOException {
     Random random = new Random(20240815);
@@ -264,7 +264,7 @@ class MalformedFileTest {
         accepted++;
       }
     }
-    // Flips in the data and inside of names are no faults.
+    // Changes in the data and inside names are not faults.
     assertThat(accepted).isBetween(rounds / 50, rounds / 2);
   }
 
@@ -322,7 +322,7 @@ class MalformedFileTest {
     }
   }
 
-  /** Whatever else is thrown fails the test. */
+  /** Any other exception fails the test. */
   private boolean isAccepted(byte[] bytes) throws IOException {
     Path path = RawFile.write(folder, bytes);
     try (Arena arena = Arena.ofConfined()) {

@@ -7,11 +7,11 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 
-/** Files put together by hand, so that they can be wrong. */
+/** Writes files byte by byte, so that they can be wrong. */
 final class RawFile {
   private RawFile() {}
 
-  /** The header's length, the header and as many bytes of data, which count up from 0. */
+  /** Returns the header's length, the header, and data bytes that count up from 0. */
   static byte[] bytes(byte[] header, int dataSize) {
     ByteBuffer file =
         ByteBuffer.allocate(Long.BYTES + header.length + dataSize).order(ByteOrder.LITTLE_ENDIAN);

@@ -37,7 +37,7 @@ class TensorTest {
   void dataMustHaveTheSizeOfTheShape() {
     assertThatIllegalArgumentException()
         .isThrownBy(() -> new Tensor("a.b", ElementType.FLOAT32, List.of(2L, 2L), bytes24))
-        .withMessage("tensor 'a.b': F32 of shape [2, 2] takes 16 bytes, data has 24");
+        .withMessage("tensor 'a.b': F32 of shape [2, 2] takes 16 bytes, but data has 24");
   }
 
   @Test
