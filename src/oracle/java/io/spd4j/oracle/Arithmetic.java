@@ -1,11 +1,11 @@
 package io.spd4j.oracle;
 
 /**
- * The operations of a run in float32, followed in float64, each with the bound of what its rounding
- * and those before it may have done.
+ * The operations of a float32 run, repeated in float64. Each result has a bound on the error that
+ * its own rounding and those before it may have caused.
  *
- * <p>Let the run have come to x̂ where float64 has x, and |x̂ − x| ≤ e(x). Then the exact result of
- * the run's next operation is at most p from float64's result z:
+ * <p>Let the run have x̂ where float64 has x, with |x̂ − x| ≤ e(x). Then the exact result of the
+ * run's next operation is at most p away from float64's result z:
  *
  * <pre>
  * x ± y    p = e(x) + e(y)
@@ -15,31 +15,31 @@ package io.spd4j.oracle;
  * x − s·(x−a)    p = |1−s|·e(x) + e(s)·D + 2u·(|s|+e(s))·D    D = |x−a| + e(x), a exact
  * </pre>
  *
- * The run rounds it to a relative u, so that
+ * The run rounds that result with a relative error of at most u, so that
  *
  * <pre>
  * e(z) = p + u·(|z| + p) + h
  * </pre>
  *
- * where h, half the smallest subnormal, is for what underflows. Adding 0 and multiplying by ±1
- * round nothing. x − s·(x−a) is three operations: the first two round to the 2u, and of e(x)
- * remains the part 1 − s, where the rules for each operation by itself would come to 1 + s.
+ * where h, half the smallest subnormal, covers underflow. Adding 0 and multiplying by ±1 round
+ * nothing. x − s·(x−a) is three operations. The roundings of the first two give the 2u. A fraction
+ * 1 − s of e(x) remains; the rules for each operation by itself would give 1 + s.
  *
  * @param u the unit roundoff, with room for the roundings of float64 itself
  * @param h half the smallest subnormal
  * @param max the largest finite number
  */
 record Arithmetic(double u, double h, double max) {
-  /** Float32; a thousandth of u is more than the roundings of float64 and of the bounds. */
+  /** Float32; the room in u, a thousandth, exceeds the roundings of float64 and of the bounds. */
   static final Arithmetic FLOAT32 = new Arithmetic(0x1.004p-24, 0x1p-150, Float.MAX_VALUE);
 
   /** Float32 that rounds up to twice where {@link #FLOAT32} rounds once. */
   static final Arithmetic TWICE = new Arithmetic(2 * FLOAT32.u, 2 * FLOAT32.h, Float.MAX_VALUE);
 
-  /** Float64: what the run and what the oracle rounds. */
+  /** Float64: the roundings of the run and of the oracle. */
   static final Arithmetic FLOAT64 = new Arithmetic(0x1.004p-52, 0, Double.MAX_VALUE);
 
-  /** z, where the run rounds what is at most p from it. */
+  /** Returns z with its bound, where the run rounds a number that is at most p away from z. */
   Bounded rounded(double z, double p) {
     double most = Math.abs(z) + p;
     if (most == 0) {
@@ -71,7 +71,7 @@ record Arithmetic(double u, double h, double max) {
     return Math.abs(x.value()) == 1 && x.error() == 0;
   }
 
-  /** x / y, where the run's y is not below least and float64's is above 0, or there is no bound. */
+  /** Returns x / y. The run's y must not be below least. There is no bound if y may be 0. */
   Bounded div(Bounded x, Bounded y, double least) {
     double z = x.value() / y.value();
     double p =
@@ -88,7 +88,7 @@ record Arithmetic(double u, double h, double max) {
     return rounded(root, p);
   }
 
-  /** x − s·(x−a): x pulled towards a. */
+  /** Returns x − s·(x−a): x pulled towards a. */
   Bounded pulled(Bounded x, Bounded s, double a) {
     if (s.most() == 0) {
       return x;
@@ -99,7 +99,7 @@ record Arithmetic(double u, double h, double max) {
     return rounded(x.value() - s.value() * deviation, p);
   }
 
-  /** A setting: computed in float64, where it is off by a relative error, and rounded once. */
+  /** Returns a setting that was computed in float64 with a relative error and then rounded once. */
   Bounded setting(double x, double relative) {
     return relative == 0 && x == (float) x ? Bounded.exact(x) : rounded(x, relative * Math.abs(x));
   }

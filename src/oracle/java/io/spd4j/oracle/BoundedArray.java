@@ -9,7 +9,7 @@ public final class BoundedArray {
   private final double[] values;
   private final double[] errors;
 
-  /** Zeros. */
+  /** Makes an array of zeros. */
   BoundedArray(int length) {
     values = new double[length];
     errors = new double[length];
@@ -24,7 +24,7 @@ public final class BoundedArray {
     errors[index] = x.error();
   }
 
-  /** The largest {@link Bounded#part} of floats that were computed for this array. */
+  /** Returns the largest {@link Bounded#part} of the floats that a run computed for this array. */
   public double part(MemorySegment computed) {
     double worst = 0;
     for (int i = 0; i < values.length; i++) {
@@ -33,7 +33,7 @@ public final class BoundedArray {
     return worst;
   }
 
-  /** The numbers that have no bound. */
+  /** Returns how many numbers have no bound. */
   public long unbounded() {
     return Arrays.stream(errors).filter(e -> !Double.isFinite(e)).count();
   }

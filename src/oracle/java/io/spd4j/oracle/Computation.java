@@ -1,9 +1,10 @@
 package io.spd4j.oracle;
 
-/** How a run computes that float64 is compared with. */
+/** How a run computes whose results are compared with float64. */
 public enum Computation {
   /**
-   * As native/NUMERICS.md says: float32, SPD's sums in lanes and blocks, its decision in float64.
+   * As native/NUMERICS.md says: in float32, with SPD's sums in lanes and blocks and its decision in
+   * float64.
    */
   CONTRACT(Arithmetic.FLOAT32, Arithmetic.FLOAT64) {
     @Override
@@ -18,9 +19,9 @@ public enum Computation {
   },
 
   /**
-   * By another program, in any precision from float32 up: the same equations in operations of its
-   * own, at most two for each of the contract's, with sums in any order, the decision in float32,
-   * too, and everything rounded to float32 when it was recorded.
+   * By another program, in float32 or a higher precision: the same equations, at most two
+   * operations for each of the contract's, sums in any order, the decision also in float32, and
+   * everything rounded to float32 when recorded.
    */
   RECORDED(Arithmetic.TWICE, Arithmetic.TWICE) {
     @Override
@@ -34,10 +35,10 @@ public enum Computation {
     }
   };
 
-  /** That of elements. */
+  /** The arithmetic of the elements. */
   final Arithmetic elements;
 
-  /** That of SPD's decision. */
+  /** The arithmetic of SPD's decision. */
   final Arithmetic decision;
 
   Computation(Arithmetic elements, Arithmetic decision) {
@@ -45,9 +46,9 @@ public enum Computation {
     this.decision = decision;
   }
 
-  /** A sum over a tensor's elements. */
+  /** Returns a new sum over a tensor's elements. */
   abstract Sum sum();
 
-  /** What a run goes on with that has left x in memory. */
+  /** Returns the number with which a run continues after it left x in memory. */
   abstract Bounded stored(double x);
 }

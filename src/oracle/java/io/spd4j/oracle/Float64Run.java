@@ -9,11 +9,11 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 
 /**
- * The steps of one tensor in float64, by the equations of native/NUMERICS.md, and with every number
- * the bound of how far a run in float32 may be from it: {@link Arithmetic} says how it follows.
+ * The steps of one tensor in float64, by the equations of native/NUMERICS.md. Every number comes
+ * with a bound on how far a run in float32 may be from it; {@link Arithmetic} derives the bounds.
  *
- * <p>{@link #goOnFrom} takes up what the run had after a step. The bound then is that of one step,
- * which no earlier step makes wider. Without it this is the float64 run from the beginning to the
+ * <p>{@link #goOnFrom} continues from what the run had after a step. The bounds are then those of
+ * one step, and no earlier step widens them. Without it, this is a float64 run from beginning to
  * end, and its bounds grow. Not thread-safe.
  */
 public final class Float64Run {
@@ -30,12 +30,12 @@ public final class Float64Run {
   private boolean selected;
 
   /**
-   * Begins at a tensor's first step.
+   * Begins before a tensor's first step.
    *
    * @param group the settings, read at each step
-   * @param computation how the run computes that this is compared with
-   * @param data the tensor's floats, of which this makes a copy
-   * @param anchor null: the origin
+   * @param computation how the compared run computes
+   * @param data the tensor's floats, which are copied
+   * @param anchor the anchor's floats, which are copied; null for the origin
    */
   public Float64Run(
       ParameterGroup group, Computation computation, MemorySegment data, MemorySegment anchor) {
@@ -61,8 +61,8 @@ public final class Float64Run {
   /**
    * Takes a step.
    *
-   * @param gradient floats
-   * @param selects what SPD decided in the run; counts where c is too close to 0 to tell
+   * @param gradient the gradient's floats
+   * @param selects what SPD decided in the compared run; used if c is too close to 0 to tell
    */
   public void step(MemorySegment gradient, double gradScale, boolean selects) {
     steps++;
@@ -125,12 +125,12 @@ public final class Float64Run {
     }
   }
 
-  /** Of β^t: its roundings in float64, and those of pow. */
+  /** Returns the relative error of β^t: its roundings in float64, and those of pow. */
   private double powerError() {
     return (2 * steps + 2) * 0x1p-53;
   }
 
-  /** Whether there is a decision. */
+  /** Returns whether SPD decides about the tensor. */
   public boolean isSpd() {
     return group.decay() instanceof SelectiveProjectionDecay;
   }
@@ -143,7 +143,7 @@ public final class Float64Run {
     return new Bounded(Math.max(x.value(), y.value()), Math.max(x.error(), y.error()));
   }
 
-  /** r, which is within [0, 1] whatever the bounds of the sums. */
+  /** Returns r, which is within [0, 1] whatever the bounds of the sums. */
   private Bounded ratio(Bounded devSq, Bounded newDevSq) {
     final Arithmetic d = computation.decision;
     final Bounded updated = d.sqrt(newDevSq);
@@ -158,7 +158,7 @@ public final class Float64Run {
     return new Bounded(value, Math.max(value - least, most - value));
   }
 
-  /** θ' = θ̃ − (λ·r)·(θ̃−θ0) */
+  /** Computes θ' = θ̃ − (λ·r)·(θ̃−θ0). */
   private void project(Bounded ratio) {
     final Bounded strength = computation.decision.mul(Bounded.exact(group.decay().lambda()), ratio);
     final Bounded shrink = f.rounded(strength.value(), strength.error());
@@ -168,9 +168,9 @@ public final class Float64Run {
   }
 
   /**
-   * Takes up what the run has in memory after a step, as floats.
+   * Continues from the floats that the compared run has in memory after a step.
    *
-   * @param maxExpAvgSq null: not known, or without AMSGrad
+   * @param maxExpAvgSq null if not known, or without AMSGrad
    */
   public void goOnFrom(
       MemorySegment param,
@@ -187,37 +187,37 @@ public final class Float64Run {
     }
   }
 
-  /** θ after the step. */
+  /** Returns θ after the step. */
   public BoundedArray param() {
     return param;
   }
 
-  /** m after the step. */
+  /** Returns m after the step. */
   public BoundedArray expAvg() {
     return expAvg;
   }
 
-  /** v after the step. */
+  /** Returns v after the step. */
   public BoundedArray expAvgSq() {
     return expAvgSq;
   }
 
-  /** v̂ after the step, also without AMSGrad. */
+  /** Returns v̂ after the step, even without AMSGrad. */
   public BoundedArray maxExpAvgSq() {
     return maxExpAvgSq;
   }
 
-  /** SPD's c in the step. */
+  /** Returns SPD's c in the step. */
   public Bounded condition() {
     return condition;
   }
 
-  /** Whether c is so close to 0 that a run in float32 may decide either way. */
+  /** Returns whether c is so close to 0 that a run in float32 may decide either way. */
   public boolean isClose() {
     return condition.error() != 0 && !(Math.abs(condition.value()) > condition.error());
   }
 
-  /** Whether SPD selected the tensor: by c or, where that is too close, as the run did. */
+  /** Returns whether SPD selected the tensor: by c or, if c is too close to 0, as the run did. */
   public boolean selected() {
     return selected;
   }

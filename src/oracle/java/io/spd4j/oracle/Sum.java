@@ -6,12 +6,12 @@ import java.util.Arrays;
 interface Sum {
   void add(Bounded x);
 
-  /** What has been added so far. To be called once, at the end. */
+  /** Returns the sum. Call it once, at the end. */
   Bounded total();
 
   /**
-   * Float32 lanes over blocks, then float64: the additions of native/NUMERICS.md one by one. In
-   * float64 the order is another; it rounds too little to matter.
+   * Float32 lanes over blocks, then float64: the additions of native/NUMERICS.md one by one. Only
+   * the order of the float64 additions differs; their roundings are too small to matter.
    */
   final class InBlocks implements Sum {
     private static final int LANES = 64;
@@ -51,7 +51,7 @@ interface Sum {
     }
   }
 
-  /** Float32 in any order: n elements take n − 1 additions, each of at most Σ|x|. */
+  /** Float32 in any order: n elements take n − 1 additions, each with a result of at most Σ|x|. */
   final class InAnyOrder implements Sum {
     private double value;
     private double error;
