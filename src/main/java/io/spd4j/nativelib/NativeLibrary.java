@@ -20,8 +20,8 @@ import java.util.function.Supplier;
 import java.util.stream.Stream;
 
 /**
- * A native library that was looked for: where {@code -D<name>.library.path=FILE} says, else among
- * the resources of the class path and the module path, else in {@code java.library.path}.
+ * The result of looking for a native library: where {@code -D<name>.library.path=FILE} says, else
+ * among the resources of the class path and the module path, else in {@code java.library.path}.
  *
  * @param loaded whether its functions can be called
  * @param reason one sentence for users: where it came from, or why it was not loaded
@@ -30,22 +30,22 @@ public record NativeLibrary(boolean loaded, String reason) {
 
   private static final String TMPDIR = "spd4j.tmpdir";
 
-  /** The module name of the jar of natives for this platform, as in pom.xml. */
+  /** The module name of the jar with this platform's native libraries, as in pom.xml. */
   private static final String NATIVES = "io.spd4j.natives." + Platform.NAME.replace('-', '.');
 
   private static final Bundle NO_BUNDLE = new Bundle("", "", List.of(), "");
 
   /**
-   * Where among the resources a library can be.
+   * A place among the resources where a library can be.
    *
-   * @param folder with / between its parts
-   * @param file the library
-   * @param companions other files of that folder which the library looks for beside it; one that is
-   *     missing is left to the system
-   * @param advice follows the statement that it is missing: how to get it
+   * @param folder the folder, with / between its parts
+   * @param file the library's file name
+   * @param companions other files in the folder that the library needs beside it; the system
+   *     provides those that are missing
+   * @param advice how to get the library, to follow the message that it is missing
    */
   record Bundle(String folder, String file, List<String> companions, String advice) {
-    /** Where our own build puts a library. */
+    /** Returns the place where this project's build puts a library. */
     static Bundle own(String name) {
       return own(name, "");
     }
@@ -59,7 +59,7 @@ public record NativeLibrary(boolean loaded, String reason) {
       return folder + "/" + file;
     }
 
-    /** META-INF cannot be a package, nor can a name with a hyphen: no module encapsulates them. */
+    /** Opens a file, or returns null. Modules cannot hide folders that are not package names. */
     InputStream open(String file) throws IOException {
       InputStream own = NativeLibrary.class.getResourceAsStream("/" + resource(file));
       InputStream found =
@@ -69,7 +69,7 @@ public record NativeLibrary(boolean loaded, String reason) {
       return found != null ? found : openOnModulePath(resource(file));
     }
 
-    /** No module requires the jar of natives, so the JVM does not load it from the module path. */
+    /** Searches the module path: no module requires the jar of natives, so the JVM skips it. */
     private static InputStream openOnModulePath(String resource) throws IOException {
       Path[] path =
           Stream.of(System.getProperty("jdk.module.path", "").split(File.pathSeparator))
@@ -117,32 +117,32 @@ public record NativeLibrary(boolean loaded, String reason) {
         load("dnnl", List.of(Bundle.own("dnnl"), DnnlVersion.BUNDLE), DnnlVersion::mismatch);
   }
 
-  /** Loads libspd4j, the first time it is called. Never throws. */
+  /** Loads libspd4j at the first call. Never throws. */
   public static NativeLibrary spd4j() {
     return Spd4j.LIBRARY;
   }
 
   /**
-   * Loads libspd4j_cuda and the CUDA runtime in it, the first time it is called. Never throws. It
-   * can be loaded where there is neither a GPU nor a driver.
+   * Loads libspd4j_cuda and the CUDA runtime in it at the first call. Never throws. Loading needs
+   * neither a GPU nor a driver.
    */
   public static NativeLibrary cuda() {
     return Cuda.LIBRARY;
   }
 
-  /** Loads libdnnl, the first time it is called. Never throws. */
+  /** Loads libdnnl at the first call. Never throws. */
   public static NativeLibrary dnnl() {
     return Dnnl.LIBRARY;
   }
 
   /**
    * Loads a library into this class's loader, where generated bindings look for symbols. Never
-   * throws. Callers keep the result: each call loads again.
+   * throws. Callers must keep the result, because each call loads again.
    *
    * @param name as for {@link System#loadLibrary}
-   * @param bundles the resources that can hold it, tried in order
-   * @param mismatch says what is wrong with the library once it is loaded; a missing symbol it may
-   *     leave to the bindings' exception
+   * @param bundles the places that can hold it, tried in order
+   * @param mismatch returns what is wrong with the loaded library; may throw the bindings'
+   *     exception for a missing symbol
    */
   static NativeLibrary load(
       String name, List<Bundle> bundles, Supplier<Optional<String>> mismatch) {
@@ -167,7 +167,7 @@ public record NativeLibrary(boolean loaded, String reason) {
     }
   }
 
-  /** Loads the first that can be: were it the wrong one, its symbols would still hide the next. */
+  /** Loads the first that can be loaded: even if it is wrong, its symbols would hide the next. */
   private static String find(String name, List<Bundle> bundles) {
     String property = name + ".library.path";
     String path = System.getProperty(property);
@@ -226,9 +226,9 @@ public record NativeLibrary(boolean loaded, String reason) {
   }
 
   /**
-   * Loads a copy from a folder that is new, its owner's alone and gone at once: other processes, an
-   * old version left behind and hostile files in a shared folder do not matter, and another class
-   * loader can have a copy of its own.
+   * Loads a copy from a new folder that only its owner can access, then deletes the folder. So
+   * other processes, leftover old versions and hostile files in a shared folder do not matter, and
+   * each class loader can load its own copy.
    */
   private static void loadCopy(InputStream content, String file, Bundle bundle) {
     String tmpdir = System.getProperty(TMPDIR, System.getProperty("java.io.tmpdir"));
@@ -263,7 +263,7 @@ public record NativeLibrary(boolean loaded, String reason) {
     try {
       System.load(copy.toString());
     } catch (UnsatisfiedLinkError e) {
-      // The linker's message depends on the locale; a noexec mount takes the permission from all.
+      // The linker's message depends on the locale, so test: a noexec mount denies execution.
       copy.toFile().setExecutable(true);
       if (Files.isExecutable(copy)) {
         throw e;
@@ -285,7 +285,7 @@ public record NativeLibrary(boolean loaded, String reason) {
       }
       Files.delete(folder);
     } catch (IOException inUse) {
-      folder.toFile().deleteOnExit(); // the last one named goes first
+      folder.toFile().deleteOnExit(); // deletion is in reverse order
       copies.forEach(copy -> copy.toFile().deleteOnExit());
     }
   }
@@ -294,7 +294,7 @@ public record NativeLibrary(boolean loaded, String reason) {
     return "start java with -D" + TMPDIR + "=FOLDER, a folder that " + one;
   }
 
-  /** What to say where a restricted method throws an {@link IllegalCallerException}. */
+  /** Returns the message for an {@link IllegalCallerException} of a restricted method. */
   public static String denied() {
     Module module = NativeLibrary.class.getModule();
     return "native access is denied: start java with --enable-native-access="

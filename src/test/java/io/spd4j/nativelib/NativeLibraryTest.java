@@ -80,7 +80,7 @@ class NativeLibraryTest {
   }
 
   @Test
-  void processesThatExtractAtTheSameTimeDoNotMeet() throws Exception {
+  void processesThatExtractAtTheSameTimeDoNotInterfere() throws Exception {
     Path old = Files.writeString(folder.resolve(Places.FILE), "left behind");
     List<String> java =
         new ArrayList<>(Outcome.classPath(Places.CLASSES, ALLOWED, "-Dspd4j.tmpdir=" + folder));
@@ -165,9 +165,9 @@ class NativeLibraryTest {
     assertThat(outcome.reason()).isEqualTo(FROM_BUNDLED);
   }
 
-  /** As a release has it: a module that no other requires holds the library. */
+  /** As in a release, a module that no other module requires holds the library. */
   @Test
-  void loadsFromTheJarOfNativesOnTheModulePath() throws Exception {
+  void loadsFromANativesJarOnTheModulePath() throws Exception {
     Path jar = folder.resolve("natives.jar");
     Manifest manifest = new Manifest();
     manifest.getMainAttributes().put(Attributes.Name.MANIFEST_VERSION, "1.0");
