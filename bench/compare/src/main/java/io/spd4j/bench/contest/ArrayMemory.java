@@ -25,6 +25,9 @@ public final class ArrayMemory implements AutoCloseable {
   private final CudaStream stream;
   private final Arena arena;
 
+  /** What the host writes before it is copied; null until it is needed. */
+  private MemorySegment piece;
+
   /**
    * @param backend null: the library's choice for the host's memory
    * @throws IllegalStateException if it is CUDA and there is no device; the message says why
@@ -75,13 +78,13 @@ public final class ArrayMemory implements AutoCloseable {
       values.accept(0L, array);
       return;
     }
-    try (Arena host = Arena.ofShared()) {
-      MemorySegment piece = host.allocate(Math.min(PIECE, array.byteSize()), ALIGNMENT);
-      for (long at = 0; at < array.byteSize(); at += PIECE) {
-        MemorySegment part = piece.asSlice(0, Math.min(PIECE, array.byteSize() - at));
-        values.accept(at, part);
-        write(part, array.asSlice(at, part.byteSize()));
-      }
+    if (piece == null) {
+      piece = Arena.ofAuto().allocate(PIECE, ALIGNMENT);
+    }
+    for (long at = 0; at < array.byteSize(); at += PIECE) {
+      MemorySegment part = piece.asSlice(0, Math.min(PIECE, array.byteSize() - at));
+      values.accept(at, part);
+      write(part, array.asSlice(at, part.byteSize()));
     }
   }
 
