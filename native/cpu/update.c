@@ -22,7 +22,8 @@ SPD4J_FOLD(fold, float)
 
 SPD4J_INLINE void prefetch_array(const float *array) {
   const uintptr_t from = (uintptr_t)array + AHEAD * sizeof(float);
-  for (uintptr_t at = 0; at < SPD4J_LANES * sizeof(float); at += CACHE_LINE) __builtin_prefetch((const void *)(from + at));
+  for (uintptr_t at = from; at < from + SPD4J_LANES * sizeof(float); at += CACHE_LINE)
+    __builtin_prefetch((const void *)at);
 }
 
 /* Prefetches a row of each array that a step reads. */
@@ -36,7 +37,8 @@ SPD4J_INLINE void prefetch(bool anchored, bool amsgrad, const spd4j_arrays *a) {
 }
 
 /* Steps up to LANES elements; element l adds to lane l of each sum. */
-SPD4J_INLINE void row(int32_t rule, bool anchored, bool amsgrad, spd4j_arrays a, spd4j_scalars k, int64_t n, lanes sums) {
+SPD4J_INLINE void row(int32_t rule, bool anchored, bool amsgrad, spd4j_arrays a, spd4j_scalars k, int64_t n,
+                      lanes sums) {
   prefetch(anchored, amsgrad, &a);
   SPD4J_INDEPENDENT
   for (int64_t l = 0; l < n; l++) {

@@ -364,19 +364,21 @@ spd4j_cuda_group group_of(int rule, bool maximize = false) {
   return {0.01, 0.9, 0.999, 1e-8, 0.3, rule, maximize};
 }
 
-/* A group for each of the first `rules` rules, then the same groups with maximize. SPD is the last rule. */
-std::vector<spd4j_cuda_group> groups_of(int rules) {
+/* A group for each rule, or for each that does not decide, and each group with maximize, too. */
+std::vector<spd4j_cuda_group> groups_of(bool deciding = true) {
   std::vector<spd4j_cuda_group> groups;
-  for (int i = 0; i < 2 * rules; i++) groups.push_back(group_of(i % rules, i >= rules));
+  for (int rule = 0; rule < ROWS; rule++)
+    for (int maximize = 0; maximize < 2; maximize++)
+      if (deciding || !spd4j_rule_decides(rule)) groups.push_back(group_of(rule, maximize));
   return groups;
 }
 
-/* Random tensors of all kinds in the groups of groups_of(rules); some are not stepped. */
-std::vector<tensor_spec> mixed(size_t count, int rules, uint64_t random) {
+/* Random tensors of all kinds in these groups; some are not stepped. */
+std::vector<tensor_spec> mixed(size_t count, const std::vector<spd4j_cuda_group> &groups, uint64_t random) {
   std::vector<tensor_spec> specs;
   for (size_t i = 0; i < count; i++) {
     const uint64_t r = next_random(&random);
-    const int64_t group = (int64_t)((r >> 8 & 0xffff) % (uint64_t)(2 * rules + 1)) - 1;
+    const int64_t group = (int64_t)((r >> 8 & 0xffff) % (groups.size() + 1)) - 1;
     specs.push_back({sizes[r % SIZES], group, (r >> 32 & 1) != 0, (r >> 33 & 1) != 0});
   }
   return specs;
@@ -405,7 +407,7 @@ void every_rule_option_size_and_alignment() {
 
 void rules_mixed_over_many_steps() {
   for (uint64_t seed = 1; seed <= 3; seed++) {
-    trial t = trial_new(mixed(40, ROWS, seed), groups_of(ROWS), UNALIGNED, seed);
+    trial t = trial_new(mixed(40, groups_of(), seed), groups_of(), UNALIGNED, seed);
     for (int i = 0; i < 25; i++) {
       set_gradients(t, seed * 100 + (uint64_t)i);
       set_lr(t, 0.02 / (i + 1));
@@ -419,9 +421,9 @@ void rules_mixed_over_many_steps() {
 
 /* More tensors than a thread block has threads, and more blocks than a warp has in flight. */
 void many_tensors_and_a_large_one() {
-  std::vector<tensor_spec> specs = {{270 * B + 5, 3, true, false}};
+  std::vector<tensor_spec> specs = {{270 * B + 5, 2 * SPD4J_RULE_SPD, true, false}};
   for (int64_t i = 0; i < 600; i++) specs.push_back({i % 3, i % (2 * ROWS), i % 4 == 0, i % 5 == 0});
-  trial t = trial_new(specs, groups_of(ROWS), ALIGNED, 5);
+  trial t = trial_new(specs, groups_of(), ALIGNED, 5);
   step(t, 1, true, 0.5);
   compare(t, "many", false);
   trial_free(t);
@@ -444,7 +446,7 @@ void spd_selects_some() {
 }
 
 void only_the_run_is_stepped() {
-  trial t = trial_new(mixed(30, ROWS, 21), groups_of(ROWS), GRAD, 21);
+  trial t = trial_new(mixed(30, groups_of(), 21), groups_of(), GRAD, 21);
   static const int64_t runs[][2] = {{0, 7}, {7, 7}, {7, 8}, {12, 30}, {29, 30}};
   for (const int64_t *r : runs) {
     set_run(t, r[0], r[1]);
@@ -455,7 +457,8 @@ void only_the_run_is_stepped() {
 }
 
 void nothing_to_step() {
-  trial t = trial_new({{0, 3, true, true}, {0, 0, false, false}, {100, -1, true, false}}, groups_of(ROWS), ALIGNED, 1);
+  trial t = trial_new({{0, 2 * SPD4J_RULE_SPD, true, true}, {0, 0, false, false}, {100, -1, true, false}}, groups_of(),
+                      ALIGNED, 1);
   CHECK(t.run.item_count == 0 || t.run.spd, "items without blocks");
   step(t, 0.5, true, 2);
   compare(t, "empty", false);
@@ -464,9 +467,9 @@ void nothing_to_step() {
   trial_free(t);
 }
 
-void clip_and_skip(int rules) {
+void clip_and_skip(const std::vector<spd4j_cuda_group> &groups) {
   static const float bad[] = {INFINITY, -INFINITY, NAN};
-  trial t = trial_new(mixed(24, rules, 3), groups_of(rules), UNALIGNED, 33);
+  trial t = trial_new(mixed(24, groups, 3), groups, UNALIGNED, 33);
   step(t, 0.5, true, 1e-3);
   CHECK(t.control.grad_scale < 0.5, "clipped");
   compare(t, "clipped", false);
@@ -493,12 +496,12 @@ void clip_and_skip(int rules) {
 }
 
 void clipped_and_skipped() {
-  clip_and_skip(ROWS);
-  clip_and_skip(SPD4J_RULE_SPD);
+  clip_and_skip(groups_of());
+  clip_and_skip(groups_of(false));
 }
 
 void graph_replayed_while_lr_changes() {
-  trial t = trial_new(mixed(30, ROWS, 8), groups_of(ROWS), ALIGNED, 44);
+  trial t = trial_new(mixed(30, groups_of(), 8), groups_of(), ALIGNED, 44);
   CUDA(cudaStreamSynchronize(stream));
   cudaGraph_t graph;
   cudaGraphExec_t exec;

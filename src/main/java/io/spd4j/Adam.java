@@ -1,6 +1,5 @@
 package io.spd4j;
 
-import io.spd4j.cuda.CudaException;
 import io.spd4j.cuda.CudaStream;
 import io.spd4j.kernel.HostPlace;
 import io.spd4j.kernel.Kernels;
@@ -20,11 +19,10 @@ import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.Supplier;
 
 /**
- * Adam over off-heap float32 arrays, with a decay rule per parameter group: none, {@link
- * WeightDecay} (AdamW), {@link L2SP} or {@link SelectiveProjectionDecay}. A step reads each array
- * once, and a second time what SPD projects. On the CPU it allocates nothing, except that the JIT
- * may leave a Vector API vector on the heap. The result is the same to the bit on every backend, at
- * every vector width and with any number of threads (native/NUMERICS.md).
+ * Adam over off-heap float32 arrays, with a {@link DecayRule} per parameter group. A step reads
+ * each array once, and a second time what SPD projects. On the CPU it allocates nothing, except
+ * that the JIT may leave a Vector API vector on the heap. The result is the same to the bit on
+ * every backend, at every vector width and with any number of threads (native/NUMERICS.md).
  *
  * <p>Bad arguments, null among them, are refused before anything is written; the exception names
  * the parameter and the fault. Only one fault cannot be found in advance: if another thread closes
@@ -79,7 +77,7 @@ public final class Adam implements AutoCloseable {
     } catch (RuntimeException | Error e) {
       try {
         momentsArena.close();
-      } catch (CudaException lost) {
+      } catch (RuntimeException lost) {
         e.addSuppressed(lost);
       }
       throw e;
@@ -330,7 +328,8 @@ public final class Adam implements AutoCloseable {
    * untouched. Closing twice does nothing.
    *
    * @throws IllegalStateException if a step is under way
-   * @throws CudaException if CUDA or a step under way failed; the optimizer is closed all the same
+   * @throws io.spd4j.cuda.CudaException if CUDA or a step under way failed; the optimizer is closed
+   *     all the same
    */
   @Override
   public void close() {
@@ -349,17 +348,24 @@ public final class Adam implements AutoCloseable {
   private void closeOnce() {
     try {
       momentsArena.close();
-    } catch (CudaException lost) { // the arena is closed all the same
-      closed = true;
-      try {
-        stepper.close();
-      } catch (CudaException e) {
-        lost.addSuppressed(e);
+    } catch (RuntimeException e) {
+      closed =
+          !momentsArena.scope().isAlive(); // a device's arena is closed even if the device is lost
+      if (closed) {
+        closeStepper(e);
       }
-      throw lost;
+      throw e;
     }
     closed = true;
     stepper.close();
+  }
+
+  private void closeStepper(RuntimeException failure) {
+    try {
+      stepper.close();
+    } catch (RuntimeException e) {
+      failure.addSuppressed(e);
+    }
   }
 
   /** Replaces the gradient that the next step of a parameter reads; null for none. */
@@ -494,7 +500,7 @@ public final class Adam implements AutoCloseable {
      *     given, but the backend is not CUDA; or if {@code -Dspd4j.backend} names no backend
      * @throws IllegalStateException if the chosen backend is not available; the message says why
      * @throws OutOfMemoryError if there is no memory for the moments
-     * @throws CudaException if CUDA fails, for example for lack of device memory
+     * @throws io.spd4j.cuda.CudaException if CUDA fails, for example for lack of device memory
      */
     public Adam build() {
       return new Adam(this);

@@ -6,8 +6,8 @@ package io.spd4j;
  */
 public sealed interface DecayRule permits NoDecay, WeightDecay, L2SP, SelectiveProjectionDecay {
   /**
-   * Returns the rule's name in files, on command lines and among the kernels: {@code none}, {@code
-   * adamw}, {@code l2sp}, {@code l2sp-coupled} or {@code spd}.
+   * Returns the rule's name, by which the kernels find it: {@code none}, {@code adamw}, {@code
+   * l2sp}, {@code l2sp_coupled} or {@code spd}.
    */
   String id();
 

@@ -32,7 +32,7 @@ public record L2SP(double lambda, boolean coupled) implements DecayRule {
 
   @Override
   public String id() {
-    return coupled ? "l2sp-coupled" : "l2sp";
+    return coupled ? "l2sp_coupled" : "l2sp";
   }
 
   @Override

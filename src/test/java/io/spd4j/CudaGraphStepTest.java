@@ -114,6 +114,23 @@ class CudaGraphStepTest {
   }
 
   @Test
+  void settingsThatAreSetToWhatTheyAreNeedNoUpload() {
+    build(new SelectiveProjectionDecay(1), new L2SP(0.1));
+    both.step("a step", SideBySide.silent(Adam::step));
+    for (ParameterGroup group : cuda.groups()) {
+      group.lr(group.lr());
+      group.decay(group.decay().withLambda(group.decay().lambda()));
+      group.frozen(true);
+      group.frozen(false);
+    }
+    try (CudaGraph graph = stream.capture(cuda::step)) {
+      host.step();
+      stream.launch(graph);
+      both.assertSame("replay");
+    }
+  }
+
+  @Test
   void aClippedReplayIsSkippedWholeIfAGradientIsNotFinite() {
     build(new SelectiveProjectionDecay(1), new L2SP(0.1));
     try (CudaGraph graph = stream.capture(() -> cuda.clipAndStep(1))) {

@@ -3,6 +3,7 @@ package io.spd4j;
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.spd4j.kernel.Rule;
 import io.spd4j.oracle.Computation;
 import io.spd4j.oracle.Float64Run;
 import java.lang.foreign.MemorySegment;
@@ -74,6 +75,7 @@ class Float64OracleTest {
     assertThat(StepCase.RULES)
         .extracting(Object::getClass)
         .contains(DecayRule.class.getPermittedSubclasses());
+    assertThat(StepCase.RULES).extracting(rule -> Rule.of(rule.id())).contains(Rule.values());
   }
 
   /** Evenly distributed over the exponents. */

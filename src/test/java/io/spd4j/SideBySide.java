@@ -161,6 +161,7 @@ final class SideBySide implements AutoCloseable {
 
   /** The first element that differs, -1: none. Which NaN one is is not part of the contract. */
   private static long mismatch(MemorySegment a, MemorySegment b, ElementType type) {
+    assertThat(b.byteSize()).isEqualTo(a.byteSize());
     long at = a.mismatch(b);
     for (long i = at / type.byteSize(); at >= 0 && i < a.byteSize() / type.byteSize(); i++) {
       int x = Float.floatToIntBits(Tensors.get(a, type, i));

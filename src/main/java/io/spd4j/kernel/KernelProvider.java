@@ -1,8 +1,7 @@
 package io.spd4j.kernel;
 
 import io.spd4j.cuda.Cuda;
-import io.spd4j.generated.spd4j.spd4j_h;
-import io.spd4j.generated.spd4jcuda.spd4j_cuda_h;
+import io.spd4j.kernel.cuda.DevicePlace;
 import io.spd4j.nativelib.Isa;
 import io.spd4j.nativelib.NativeLibrary;
 import java.lang.System.Logger.Level;
@@ -112,7 +111,7 @@ public final class KernelProvider {
 
   private static Candidate cuda() {
     Cuda.Availability cuda = Cuda.availability();
-    Rule unknown = cuda.available() ? Rule.unknown(spd4j_cuda_h::spd4j_cuda_rule_name) : null;
+    Rule unknown = cuda.available() ? DevicePlace.unknownRule() : null;
     return unknown != null
         ? Candidate.missing(CUDA, doesNotKnow("libspd4j_cuda", unknown))
         : new Candidate(CUDA, cuda.available(), null, cuda.reason());
@@ -123,7 +122,7 @@ public final class KernelProvider {
     if (!library.loaded()) {
       return Candidate.missing("native", library.reason());
     }
-    Rule unknown = Rule.unknown(spd4j_h::spd4j_rule_name);
+    Rule unknown = NativeKernels.unknownRule();
     if (unknown != null) {
       return Candidate.missing("native", doesNotKnow("libspd4j", unknown));
     }

@@ -18,6 +18,11 @@ final class NativeKernels extends HeldKernels {
     this.isa = isa;
   }
 
+  /** Returns the first rule that libspd4j lacks or numbers differently; null if there is none. */
+  static Rule unknownRule() {
+    return Rule.unknown(spd4j_h::spd4j_rule_name);
+  }
+
   @Override
   public String name() {
     return "native";

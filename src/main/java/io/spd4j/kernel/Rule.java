@@ -25,7 +25,7 @@ public enum Rule {
    * @throws IllegalArgumentException if there is no such rule
    */
   public static Rule of(String id) {
-    return id.equals("none") ? ADAMW : valueOf(id.toUpperCase(Locale.ROOT).replace('-', '_'));
+    return id.equals("none") ? ADAMW : valueOf(id.toUpperCase(Locale.ROOT));
   }
 
   /**

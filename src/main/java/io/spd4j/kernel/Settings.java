@@ -1,8 +1,8 @@
 package io.spd4j.kernel;
 
 /**
- * The settings of a group of tensors. Immutable: each change makes a new record, so comparing
- * references tells whether anything changed.
+ * The settings of a group of tensors. Immutable: each change makes a new record, so the same
+ * reference means that nothing changed.
  *
  * @param rule the decay rule
  * @param lambda λ, the strength of the rule

@@ -26,6 +26,7 @@ import jdk.incubator.vector.VectorOperators;
 final class VectorTemplate {
   private static final VectorLoops.Kind KIND = kind();
   private static final Rule RULE = KIND.rule();
+  private static final boolean DECIDES = RULE.decides();
   private static final boolean ANCHORED = KIND.anchored();
   private static final boolean AMSGRAD = KIND.amsgrad();
   private static final boolean IN_REGISTERS = KIND.inRegisters();
@@ -111,7 +112,7 @@ final class VectorTemplate {
         updated = theta.sub(u);
       }
       store(updated, param + at);
-      if (RULE == Rule.SPD) { // calls no methods of ours: C2 inlines none into so big a method
+      if (DECIDES) { // calls no methods of ours: C2 inlines none into so big a method
         final FloatVector newDev = ANCHORED ? updated.sub(anchor) : updated;
         if (IN_REGISTERS) {
           final FloatVector dot = dot0.add(g.mul(dev));
@@ -143,7 +144,7 @@ final class VectorTemplate {
         }
       }
     }
-    if (RULE == Rule.SPD && IN_REGISTERS) {
+    if (DECIDES && IN_REGISTERS) {
       // The order of the additions is the same whichever vector comes first.
       final FloatVector dot = dot0.add(dot2).add(dot1.add(dot3));
       final FloatVector devSq = devSq0.add(devSq2).add(devSq1.add(devSq3));

@@ -33,7 +33,7 @@ class RuleTest {
   void idsOfPublicRulesFindTheirRule() {
     assertThat(Rule.of("none")).isEqualTo(Rule.ADAMW);
     assertThat(Rule.of("adamw")).isEqualTo(Rule.ADAMW);
-    assertThat(Rule.of("l2sp-coupled")).isEqualTo(Rule.L2SP_COUPLED);
+    assertThat(Rule.of("l2sp_coupled")).isEqualTo(Rule.L2SP_COUPLED);
     assertThatThrownBy(() -> Rule.of("sgd")).isInstanceOf(IllegalArgumentException.class);
   }
 }

@@ -164,19 +164,26 @@ final class CudaTables implements AutoCloseable {
   void refreshGroups() {
     for (int g = 0; g < written.length; g++) {
       Settings now = groups.get(g).get();
-      if (now != written[g]) {
-        written[g] = now;
-        MemorySegment row = spd4j_cuda_group.asSlice(hostGroups, g);
-        spd4j_cuda_group.lr(row, now.lr());
-        spd4j_cuda_group.beta1(row, now.beta1());
-        spd4j_cuda_group.beta2(row, now.beta2());
-        spd4j_cuda_group.eps(row, now.eps());
-        spd4j_cuda_group.lambda(row, now.lambda());
-        spd4j_cuda_group.rule(row, now.rule().ordinal());
-        spd4j_cuda_group.maximize(row, now.maximize() ? 1 : 0);
+      Settings row = written[g];
+      if (now == row) {
+        continue;
+      }
+      written[g] = now;
+      if (row == null || !row.equals(now.withFrozen(row.frozen()))) { // frozen is not in the row
+        write(now, spd4j_cuda_group.asSlice(hostGroups, g));
         changedGroups.add(g);
       }
     }
+  }
+
+  private static void write(Settings settings, MemorySegment row) {
+    spd4j_cuda_group.lr(row, settings.lr());
+    spd4j_cuda_group.beta1(row, settings.beta1());
+    spd4j_cuda_group.beta2(row, settings.beta2());
+    spd4j_cuda_group.eps(row, settings.eps());
+    spd4j_cuda_group.lambda(row, settings.lambda());
+    spd4j_cuda_group.rule(row, settings.rule().ordinal());
+    spd4j_cuda_group.maximize(row, settings.maximize() ? 1 : 0);
   }
 
   /** Returns whether there are rows to send. */

@@ -3,7 +3,9 @@ package io.spd4j.kernel.cuda;
 import io.spd4j.cuda.CudaDevice;
 import io.spd4j.cuda.CudaStream;
 import io.spd4j.cuda.DeviceArena;
+import io.spd4j.generated.spd4jcuda.spd4j_cuda_h;
 import io.spd4j.kernel.Place;
+import io.spd4j.kernel.Rule;
 import io.spd4j.kernel.Settings;
 import io.spd4j.kernel.SteppedTensor;
 import io.spd4j.kernel.Stepper;
@@ -19,6 +21,13 @@ import java.util.function.Supplier;
  * @param stream the stream that steps are enqueued onto
  */
 public record DevicePlace(CudaStream stream) implements Place {
+  /**
+   * Returns the first rule that libspd4j_cuda lacks or numbers differently; null if there is none.
+   */
+  public static Rule unknownRule() {
+    return Rule.unknown(spd4j_cuda_h::spd4j_cuda_rule_name);
+  }
+
   @Override
   public String backend() {
     return "cuda";
