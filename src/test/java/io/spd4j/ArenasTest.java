@@ -10,6 +10,7 @@ import static java.nio.channels.FileChannel.MapMode.READ_WRITE;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.spd4j.kernel.AllKernels;
+import io.spd4j.kernel.EachKernels;
 import io.spd4j.kernel.Kernels;
 import java.io.IOException;
 import java.lang.foreign.Arena;
@@ -21,22 +22,13 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.SplittableRandom;
 import java.util.function.UnaryOperator;
-import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.AutoClose;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
-import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.MethodSource;
 
 /** Wherever the arrays lie: the same bits; and whenever an arena is closed: no crash. */
 class ArenasTest {
-  private static final String KERNELS = "io.spd4j.Optimizers#kernels";
-
-  private final Arena arena = Arena.ofShared();
-
-  @AfterEach
-  void close() {
-    arena.close();
-  }
+  @AutoClose private final Arena arena = Arena.ofShared();
 
   private List<Parameter> tensors() {
     List<Parameter> tensors = new ArrayList<>();
@@ -92,8 +84,7 @@ class ArenasTest {
     return Tensors.copy(arena, segment);
   }
 
-  @ParameterizedTest
-  @MethodSource(KERNELS)
+  @EachKernels
   void anArenaForEachArray(Kernels kernels) {
     for (int threads : new int[] {1, 3}) {
       List<Arena> arenas = new ArrayList<>();
@@ -108,8 +99,7 @@ class ArenasTest {
     }
   }
 
-  @ParameterizedTest
-  @MethodSource(KERNELS)
+  @EachKernels
   void arenasOfEveryKind(Kernels kernels, @TempDir Path folder) {
     int[] count = new int[1];
     try (Arena confined = Arena.ofConfined();
@@ -138,16 +128,14 @@ class ArenasTest {
     }
   }
 
-  @ParameterizedTest
-  @MethodSource(KERNELS)
+  @EachKernels
   void confinedArenasAreSteppedByTheirOwner(Kernels kernels) {
     try (Arena confined = Arena.ofConfined()) {
       giveTheBitsOfOneArena(kernels, 4, segment -> copy(confined, segment));
     }
   }
 
-  @ParameterizedTest
-  @MethodSource(KERNELS)
+  @EachKernels
   void theGradientsOfAnAutomaticArenaLiveAsLongAsTheyAreUsed(Kernels kernels) {
     List<Parameter> tensors = tensors();
     List<Parameter> copies = twins(arena, tensors);

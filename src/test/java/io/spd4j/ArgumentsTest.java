@@ -1,13 +1,14 @@
 package io.spd4j;
 
+import static io.spd4j.Refusals.nullPointer;
 import static io.spd4j.Tensors.copy;
 import static io.spd4j.Tensors.floats;
 import static io.spd4j.Tensors.of;
 import static io.spd4j.Tensors.parameter;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
-import static org.assertj.core.api.Assertions.assertThatNullPointerException;
 
+import io.spd4j.kernel.EachKernels;
 import io.spd4j.kernel.Kernels;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -17,7 +18,7 @@ import java.util.List;
 import java.util.function.DoubleConsumer;
 import java.util.stream.Stream;
 import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
-import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.AutoClose;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -27,12 +28,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 /** What is wrong with an argument is said by name, before anything is written. */
 class ArgumentsTest {
-  private final Arena arena = Arena.ofShared();
-
-  @AfterEach
-  void close() {
-    arena.close();
-  }
+  @AutoClose private final Arena arena = Arena.ofShared();
 
   /** A parameter of four elements in which one array is replaced. */
   private Parameter with(ParameterArray array, MemorySegment replacement) {
@@ -47,7 +43,7 @@ class ArgumentsTest {
   }
 
   private static void isNull(ThrowingCallable call, String what) {
-    assertThatNullPointerException().isThrownBy(call).withMessage(what + " is null");
+    nullPointer(what + " is null", call);
   }
 
   /** The optimizer refuses, holds what it held, and still steps. */
@@ -162,8 +158,7 @@ class ArgumentsTest {
     }
   }
 
-  @ParameterizedTest
-  @MethodSource("io.spd4j.Optimizers#kernels")
+  @EachKernels
   void readOnlyGradientsAndAnchorsAreStepped(Kernels kernels) {
     Parameter writable = parameter(arena, "p", 1, 100);
     Parameter readOnly =

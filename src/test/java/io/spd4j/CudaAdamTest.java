@@ -3,6 +3,8 @@ package io.spd4j;
 import static io.spd4j.ParameterArray.DATA;
 import static io.spd4j.ParameterArray.EXP_AVG;
 import static io.spd4j.ParameterArray.EXP_AVG_SQ;
+import static io.spd4j.Refusals.illegalArgument;
+import static io.spd4j.Refusals.illegalState;
 import static io.spd4j.Tensors.random;
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 import static org.assertj.core.api.Assertions.assertThat;
@@ -85,21 +87,20 @@ class CudaAdamTest {
   @ParameterizedTest
   @EnumSource(mode = EnumSource.Mode.EXCLUDE, names = "CUDA")
   void theOtherBackendsRefuseDeviceMemory(Backend backend) {
-    assertThatIllegalArgumentException()
-        .isThrownBy(() -> Adam.builder().group(group(parameter("w"))).backend(backend).build())
-        .withMessage("data of w lies in device memory, which only the backend cuda steps");
+    illegalArgument(
+        "data of w lies in device memory, which only the backend cuda steps",
+        () -> Adam.builder().group(group(parameter("w"))).backend(backend).build());
   }
 
   @Test
   void cudaRefusesHostMemory() {
-    assertThatIllegalArgumentException()
-        .isThrownBy(() ->
+    illegalArgument(
+        "data of w lies in host memory: the backend cuda needs memory of a DeviceArena",
+        () ->
             Adam.builder()
                 .group(group(Parameter.of("w", host(1), host(2))))
                 .backend(Backend.CUDA)
-                .build())
-        .withMessage(
-            "data of w lies in host memory: the backend cuda needs memory of a DeviceArena");
+                .build());
   }
 
   @Test
@@ -135,9 +136,7 @@ class CudaAdamTest {
           .isThrownBy(() -> p.gradient(host(4)))
           .withMessageContaining("gradient of w lies in host memory");
       assertThat(p.gradient()).isEqualTo(before);
-      assertThatIllegalArgumentException()
-          .isThrownBy(() -> p.gradient(p.data()))
-          .withMessage("gradient of w overlaps data of w");
+      illegalArgument("gradient of w overlaps data of w", () -> p.gradient(p.data()));
       adam.step();
     }
     Parameter hostParameter = Parameter.of("w", host(1), host(2));
@@ -151,21 +150,20 @@ class CudaAdamTest {
 
   @Test
   void aStreamIsForCudaAlone() {
-    assertThatIllegalArgumentException()
-        .isThrownBy(() ->
+    illegalArgument(
+        "a stream is given, but the backend asked for is scalar",
+        () ->
             Adam.builder()
                 .group(group(Parameter.of("w", host(1), host(2))))
                 .backend(Backend.SCALAR)
                 .stream(onDevice.stream)
-                .build())
-        .withMessage("a stream is given, but the backend asked for is scalar");
-    assertThatIllegalArgumentException()
-        .isThrownBy(() ->
+                .build());
+    illegalArgument(
+        "a stream is given, but the parameters lie in host memory:"
+            + " allocate them from a DeviceArena",
+        () ->
             Adam.builder().group(group(Parameter.of("w", host(1), host(2)))).stream(onDevice.stream)
-                .build())
-        .withMessage(
-            "a stream is given, but the parameters lie in host memory:"
-                + " allocate them from a DeviceArena");
+                .build());
   }
 
   @Test
@@ -191,9 +189,7 @@ class CudaAdamTest {
       adam.step();
       byte[] before = onDevice.read(p.data());
       gone.close();
-      assertThatIllegalStateException()
-          .isThrownBy(adam::step)
-          .withMessage("gradient of v lies in an arena that is closed");
+      illegalState("gradient of v lies in an arena that is closed", adam::step);
       assertThatIllegalStateException().isThrownBy(() -> adam.stepClipped(1));
       assertThatIllegalStateException().isThrownBy(() -> adam.stepParameter(p));
       assertThat(Arrays.equals(onDevice.read(p.data()), before)).isTrue();
@@ -227,7 +223,7 @@ class CudaAdamTest {
     adam.close();
     assertThat(p.step()).isEqualTo(2);
     assertThat(adam.spdReport(p)).contains(report);
-    assertThatIllegalStateException().isThrownBy(adam::step).withMessage("the optimizer is closed");
+    illegalState("the optimizer is closed", adam::step);
   }
 
   @Test

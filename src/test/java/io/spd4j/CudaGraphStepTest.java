@@ -1,5 +1,6 @@
 package io.spd4j;
 
+import static io.spd4j.Refusals.illegalState;
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
@@ -157,11 +158,10 @@ class CudaGraphStepTest {
     build(new SelectiveProjectionDecay(1), new L2SP(0.1));
     both.nextGradients();
     both.change(0, group -> group.lr(0.5));
-    assertThatIllegalStateException()
-        .isThrownBy(() -> stream.capture(cuda::step))
-        .withMessage(
-            "settings, gradients or frozen groups have changed since the last step:"
-                + " call uploadSettings before the capture");
+    illegalState(
+        "settings, gradients or frozen groups have changed since the last step:"
+            + " call uploadSettings before the capture",
+        () -> stream.capture(cuda::step));
     cuda.uploadSettings();
     stream.capture(cuda::step).close();
     both.assertSame("nothing was done");
@@ -173,14 +173,13 @@ class CudaGraphStepTest {
     build(new SelectiveProjectionDecay(1), new L2SP(0.1));
     for (Runnable waiting :
         List.<Runnable>of(() -> cuda.stepClipped(1), () -> cuda.gradientNorm())) {
-      assertThatIllegalStateException()
-          .isThrownBy(() -> stream.capture(waiting))
-          .withMessage(
-              "the norm is not known in a capture: use clipAndStep, which does not return it");
+      illegalState(
+          "the norm is not known in a capture: use clipAndStep, which does not return it",
+          () -> stream.capture(waiting));
     }
-    assertThatIllegalStateException()
-        .isThrownBy(() -> stream.capture(() -> cuda.parameters().getFirst().step()))
-        .withMessage("step counts are not known in a capture: ask after a launch");
+    illegalState(
+        "step counts are not known in a capture: ask after a launch",
+        () -> stream.capture(() -> cuda.parameters().getFirst().step()));
     both.step("a step", SideBySide.silent(Adam::step));
   }
 

@@ -25,7 +25,7 @@ import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.SynchronousQueue;
 import java.util.concurrent.ThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
-import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.AutoClose;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
@@ -33,7 +33,7 @@ import org.junit.jupiter.api.Test;
 class ExecutorTest {
   private static final Duration LONG = Duration.ofSeconds(30);
 
-  private final Arena arena = Arena.ofShared();
+  @AutoClose private final Arena arena = Arena.ofShared();
   private final List<Parameter> tensors = new ArrayList<>();
   private final List<State> expected = new ArrayList<>();
 
@@ -44,11 +44,6 @@ class ExecutorTest {
     for (DecayRule rule : RULES) {
       expected.add(state(1, null, rule));
     }
-  }
-
-  @AfterEach
-  void close() {
-    arena.close();
   }
 
   private State state(int threads, Executor executor, DecayRule rule) {

@@ -11,28 +11,21 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
 
 import io.spd4j.kernel.AllKernels;
+import io.spd4j.kernel.EachKernels;
 import io.spd4j.kernel.Kernels;
 import java.lang.foreign.Arena;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.SplittableRandom;
 import java.util.stream.IntStream;
-import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.AutoClose;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** The global norm of the gradients, and the step that is clipped by it. */
 class GradientNormTest {
-  private static final String KERNELS = "io.spd4j.Optimizers#kernels";
-
-  private final Arena arena = Arena.ofShared();
-
-  @AfterEach
-  void close() {
-    arena.close();
-  }
+  @AutoClose private final Arena arena = Arena.ofShared();
 
   private List<Parameter> tensors() {
     List<Parameter> tensors = new ArrayList<>();
@@ -53,8 +46,7 @@ class GradientNormTest {
             .sum());
   }
 
-  @ParameterizedTest
-  @MethodSource(KERNELS)
+  @EachKernels
   void isTheRootOfTheSumOfSquares(Kernels kernels) {
     List<Parameter> tensors = tensors();
     try (Adam adam = adam(kernels, new NoDecay(), tensors)) {
@@ -82,8 +74,7 @@ class GradientNormTest {
     assertThat(norms).containsOnly(norms.getFirst());
   }
 
-  @ParameterizedTest
-  @MethodSource(KERNELS)
+  @EachKernels
   void anyNonFiniteGradientMakesItNonFinite(Kernels kernels) {
     List<Parameter> tensors = tensors();
     SplittableRandom random = new SplittableRandom(1);
@@ -104,8 +95,7 @@ class GradientNormTest {
     }
   }
 
-  @ParameterizedTest
-  @MethodSource(KERNELS)
+  @EachKernels
   void theLargestGradientsDoNotOverflowAndTheSmallestDoNotVanish(Kernels kernels) {
     for (float g : new float[] {Float.MAX_VALUE, -Float.MAX_VALUE, Float.MIN_VALUE}) {
       Parameter p = parameter(arena, "p", 1, 10_000);
@@ -119,8 +109,7 @@ class GradientNormTest {
     }
   }
 
-  @ParameterizedTest
-  @MethodSource(KERNELS)
+  @EachKernels
   void isOfWhatTheNextStepSteps(Kernels kernels) {
     List<Parameter> tensors = tensors();
     ParameterGroup first = group(new NoDecay(), tensors.subList(0, 4));
@@ -189,8 +178,7 @@ class GradientNormTest {
     }
   }
 
-  @ParameterizedTest
-  @MethodSource(KERNELS)
+  @EachKernels
   void isSkippedWholeWhenAGradientIsNotFinite(Kernels kernels) {
     for (DecayRule rule : RULES) {
       List<Parameter> tensors = tensors().subList(0, 5);

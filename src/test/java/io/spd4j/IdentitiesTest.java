@@ -4,15 +4,13 @@ import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static org.assertj.core.api.Assertions.assertThat;
 
-import io.spd4j.kernel.AllKernels;
+import io.spd4j.kernel.EachKernels;
 import io.spd4j.kernel.Kernels;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Objects;
 import java.util.stream.Stream;
-import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.MethodSource;
 
 /** Settings that must give the same bits, and those that differ by a rounding. */
 class IdentitiesTest {
@@ -24,10 +22,6 @@ class IdentitiesTest {
     ZEROS,
     START,
     OTHER
-  }
-
-  static Stream<Kernels> kernels() {
-    return AllKernels.list().stream();
   }
 
   private static int[][] run(Kernels kernels, DecayRule rule, double lr, Anchor anchor, int steps) {
@@ -60,8 +54,7 @@ class IdentitiesTest {
     }
   }
 
-  @ParameterizedTest
-  @MethodSource("kernels")
+  @EachKernels
   void noAnchorIsTheOrigin(Kernels kernels) {
     for (DecayRule rule : StepCase.RULES) {
       assertThat(run(kernels, rule, 0.01, Anchor.NONE, STEPS))
@@ -74,15 +67,13 @@ class IdentitiesTest {
    * θ − ηλ·θ and θ·(1−ηλ) round differently in general. Where ηλ is a power of two both products
    * are exact before the one rounding that both have, so there the bits are the same.
    */
-  @ParameterizedTest
-  @MethodSource("kernels")
+  @EachKernels
   void l2spAtTheOriginIsAdamwWhereTheRoundingsCoincide(Kernels kernels) {
     assertThat(run(kernels, new L2SP(0.25), 1.0 / 64, Anchor.NONE, STEPS))
         .isDeepEqualTo(run(kernels, new WeightDecay(0.25), 1.0 / 64, Anchor.NONE, STEPS));
   }
 
-  @ParameterizedTest
-  @MethodSource("kernels")
+  @EachKernels
   void l2spAtTheOriginIsAdamwButForRoundingsElsewhere(Kernels kernels) {
     int[][] l2sp = run(kernels, new L2SP(0.3), 0.01, Anchor.NONE, STEPS);
     int[][] adamw = run(kernels, new WeightDecay(0.3), 0.01, Anchor.NONE, STEPS);
@@ -96,8 +87,7 @@ class IdentitiesTest {
     }
   }
 
-  @ParameterizedTest
-  @MethodSource("kernels")
+  @EachKernels
   void strengthZeroIsAdam(Kernels kernels) {
     int[][] adam = run(kernels, new NoDecay(), 0.01, Anchor.OTHER, STEPS);
     for (DecayRule rule : StepCase.RULES) {
@@ -110,15 +100,13 @@ class IdentitiesTest {
     }
   }
 
-  @ParameterizedTest
-  @MethodSource("kernels")
+  @EachKernels
   void spdAtTheAnchorIsAdam(Kernels kernels) {
     assertThat(run(kernels, new SelectiveProjectionDecay(1), 0.01, Anchor.START, 1))
         .isDeepEqualTo(run(kernels, new NoDecay(), 0.01, Anchor.START, 1));
   }
 
-  @ParameterizedTest
-  @MethodSource("kernels")
+  @EachKernels
   void aTensorAloneIsSteppedAsAmongOthers(Kernels kernels) {
     int tensors = 30;
     int[][] together;

@@ -2,6 +2,7 @@ package io.spd4j;
 
 import static io.spd4j.Optimizers.adam;
 import static io.spd4j.Optimizers.group;
+import static io.spd4j.Refusals.illegalState;
 import static io.spd4j.Tensors.parameter;
 import static io.spd4j.Tensors.random;
 import static io.spd4j.Tensors.twins;
@@ -11,6 +12,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.spd4j.kernel.AllKernels;
 import io.spd4j.kernel.BlockTable;
+import io.spd4j.kernel.EachKernels;
 import io.spd4j.kernel.Kernels;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -20,20 +22,14 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
-import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.AutoClose;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
-import org.junit.jupiter.params.provider.MethodSource;
 
 /** Calls at the wrong time, or from the wrong thread. */
 class MisuseTest {
-  private final Arena arena = Arena.ofShared();
-
-  @AfterEach
-  void close() {
-    arena.close();
-  }
+  @AutoClose private final Arena arena = Arena.ofShared();
 
   /** One array of the second parameter lies in an arena of its own. */
   private Adam adamWith(Arena odd, ParameterArray array) {
@@ -169,7 +165,7 @@ class MisuseTest {
             () -> adam.stepParameter(p),
             () -> p.gradient(gradient),
             () -> p.gradient(null))) {
-      assertThatIllegalStateException().isThrownBy(call).withMessage("the optimizer is closed");
+      illegalState("the optimizer is closed", call);
     }
     assertThat(State.arrays(List.of(p))).isEqualTo(before);
     assertThat(p.step()).isEqualTo(1);
@@ -337,8 +333,7 @@ class MisuseTest {
     return thrown;
   }
 
-  @ParameterizedTest
-  @MethodSource("io.spd4j.Optimizers#kernels")
+  @EachKernels
   void nothingElseRunsDuringAStep(Kernels kernels) {
     List<Parameter> parameters = List.of(parameter(arena, "p", 1, 200_000));
     List<Parameter> copies = twins(arena, parameters);

@@ -9,7 +9,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
-import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.AutoClose;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
@@ -20,15 +20,10 @@ class OverlapTest {
   private static final ParameterArray[] ARRAYS = ParameterArray.values();
   private static final long BYTES = 64;
 
-  private final Arena arena = Arena.ofShared();
+  @AutoClose private final Arena arena = Arena.ofShared();
 
   /** Twelve arrays with room around each. */
   private final MemorySegment memory = arena.allocate(64 * BYTES, 64);
-
-  @AfterEach
-  void close() {
-    arena.close();
-  }
 
   private record Pair(ParameterArray first, ParameterArray second, boolean oneTensor) {
     boolean readOnly() {

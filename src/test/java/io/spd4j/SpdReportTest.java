@@ -8,25 +8,17 @@ import static io.spd4j.Tensors.selected;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
 
+import io.spd4j.kernel.EachKernels;
 import io.spd4j.kernel.Kernels;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
-import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.AutoClose;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.MethodSource;
 
 /** What SPD says that it did, against the arrays. */
 class SpdReportTest {
-  private static final String KERNELS = "io.spd4j.Optimizers#kernels";
-
-  private final Arena arena = Arena.ofShared();
-
-  @AfterEach
-  void close() {
-    arena.close();
-  }
+  @AutoClose private final Arena arena = Arena.ofShared();
 
   private static double norm(float[] theta, float[] anchor) {
     double sum = 0;
@@ -68,8 +60,7 @@ class SpdReportTest {
     }
   }
 
-  @ParameterizedTest
-  @MethodSource(KERNELS)
+  @EachKernels
   void tellsWhatHappened(Kernels kernels) {
     List<Parameter> tensors =
         List.of(
@@ -141,8 +132,7 @@ class SpdReportTest {
     }
   }
 
-  @ParameterizedTest
-  @MethodSource(KERNELS)
+  @EachKernels
   void atLambdaOneTheDeviationIsWhatItWas(Kernels kernels) {
     Parameter p = selected(arena, "p", 1, 9000);
     double before = deviation(p);
@@ -156,8 +146,7 @@ class SpdReportTest {
     }
   }
 
-  @ParameterizedTest
-  @MethodSource(KERNELS)
+  @EachKernels
   void beyondLambdaOneTheTensorMayCrossItsAnchor(Kernels kernels) {
     Parameter p = selected(arena, "p", 1, 9000);
     try (Adam adam = adam(kernels, new SelectiveProjectionDecay(2), List.of(p))) {
@@ -169,8 +158,7 @@ class SpdReportTest {
     }
   }
 
-  @ParameterizedTest
-  @MethodSource(KERNELS)
+  @EachKernels
   void atItsAnchorATensorIsNotSelected(Kernels kernels) {
     Parameter made = parameter(arena, "p", 1, 9000);
     made.data().copyFrom(made.anchor());
@@ -188,8 +176,7 @@ class SpdReportTest {
     }
   }
 
-  @ParameterizedTest
-  @MethodSource(KERNELS)
+  @EachKernels
   void withoutAGradientToDescendATensorIsNotSelected(Kernels kernels) {
     Parameter p = parameter(arena, "p", 1, 9000);
     p.gradient().fill((byte) 0);
@@ -205,8 +192,7 @@ class SpdReportTest {
   }
 
   /** With betas of 0, eps 0 and a gradient of 1 the update is lr, exactly. */
-  @ParameterizedTest
-  @MethodSource(KERNELS)
+  @EachKernels
   void aDeviationThatVanishesHasARatioOfZero(Kernels kernels) {
     MemorySegment data = of(arena, 0.5f, 0.5f, 0.5f);
     Parameter p = Parameter.of("p", data, of(arena, 1, 1, 1));
@@ -233,8 +219,7 @@ class SpdReportTest {
     }
   }
 
-  @ParameterizedTest
-  @MethodSource(KERNELS)
+  @EachKernels
   void atRestOnItsAnchorNothingIsSaidToMove(Kernels kernels) {
     Parameter p = Parameter.of("p", of(arena, 2, 3), of(arena, 0, 0), of(arena, 2, 3));
     try (Adam adam = adam(kernels, new SelectiveProjectionDecay(1), List.of(p))) {

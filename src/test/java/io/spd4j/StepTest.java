@@ -2,6 +2,7 @@ package io.spd4j;
 
 import static io.spd4j.Optimizers.adam;
 import static io.spd4j.Optimizers.group;
+import static io.spd4j.Refusals.illegalState;
 import static io.spd4j.StepCase.RULES;
 import static io.spd4j.Tensors.copy;
 import static io.spd4j.Tensors.floats;
@@ -12,33 +13,25 @@ import static io.spd4j.Tensors.twin;
 import static io.spd4j.Tensors.twins;
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.assertj.core.api.Assertions.assertThatIllegalStateException;
 
 import io.spd4j.kernel.AllKernels;
+import io.spd4j.kernel.EachKernels;
 import io.spd4j.kernel.Kernels;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.DoubleUnaryOperator;
-import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.AutoClose;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /**
  * What a step does with the parameters, whatever the rule: which, when, and with which gradient.
  */
 class StepTest {
-  private static final String KERNELS = "io.spd4j.Optimizers#kernels";
-
-  private final Arena arena = Arena.ofShared();
-
-  @AfterEach
-  void close() {
-    arena.close();
-  }
+  @AutoClose private final Arena arena = Arena.ofShared();
 
   /** Sizes around those of a lane row and of a block, none among them. */
   private List<Parameter> tensors() {
@@ -70,8 +63,7 @@ class StepTest {
     }
   }
 
-  @ParameterizedTest
-  @MethodSource(KERNELS)
+  @EachKernels
   void withoutAGradientNothingChanges(Kernels kernels) {
     for (DecayRule rule : RULES) {
       List<Parameter> tensors = twins(arena, tensors());
@@ -92,8 +84,7 @@ class StepTest {
     }
   }
 
-  @ParameterizedTest
-  @MethodSource(KERNELS)
+  @EachKernels
   void othersAreSteppedAsIfAlone(Kernels kernels) {
     for (DecayRule rule : RULES) {
       List<Parameter> tensors = tensors();
@@ -112,8 +103,7 @@ class StepTest {
     }
   }
 
-  @ParameterizedTest
-  @MethodSource(KERNELS)
+  @EachKernels
   void aFrozenGroupIsLeftAloneAndBeginsAtItsFirstStep(Kernels kernels) {
     for (DecayRule rule : RULES) {
       Parameter late = selected(arena, "late", 1, 5000);
@@ -155,8 +145,7 @@ class StepTest {
   }
 
   /** One group keeps SPD and is projected in every step; the other one's rule changes. */
-  @ParameterizedTest
-  @MethodSource(KERNELS)
+  @EachKernels
   void rateAndRuleCanBeChangedBetweenSteps(Kernels kernels) {
     DecayRule spd = new SelectiveProjectionDecay(0.7);
     List<DecayRule> sequence = new ArrayList<>(List.of(new WeightDecay(0.1), spd));
@@ -198,8 +187,7 @@ class StepTest {
     }
   }
 
-  @ParameterizedTest
-  @MethodSource(KERNELS)
+  @EachKernels
   void theGradientCanBeReplaced(Kernels kernels) {
     for (DecayRule rule : RULES) {
       Parameter p = parameter(arena, "p", 1, 5000);
@@ -228,8 +216,7 @@ class StepTest {
     }
   }
 
-  @ParameterizedTest
-  @MethodSource(KERNELS)
+  @EachKernels
   void oneByOneIsAllAtOnce(Kernels kernels) {
     for (DecayRule rule : RULES) {
       List<Parameter> tensors = tensors();
@@ -262,8 +249,7 @@ class StepTest {
     };
   }
 
-  @ParameterizedTest
-  @MethodSource(KERNELS)
+  @EachKernels
   void steppingSomeAheadKeepsEachCount(Kernels kernels) {
     for (DecayRule rule : RULES) {
       List<Parameter> tensors = tensors();
@@ -311,8 +297,7 @@ class StepTest {
     }
   }
 
-  @ParameterizedTest
-  @MethodSource(KERNELS)
+  @EachKernels
   void maximizeIsTheNegatedGradient(Kernels kernels) {
     for (DecayRule rule : RULES) {
       List<Parameter> tensors = tensors();
@@ -334,8 +319,7 @@ class StepTest {
     }
   }
 
-  @ParameterizedTest
-  @MethodSource(KERNELS)
+  @EachKernels
   void anEmptyOptimizerSteps(Kernels kernels) {
     try (Adam none = adam(kernels, 3);
         Adam empty = adam(kernels, 3, ParameterGroup.builder().build());
@@ -369,8 +353,7 @@ class StepTest {
     }
   }
 
-  @ParameterizedTest
-  @MethodSource(KERNELS)
+  @EachKernels
   void momentsThatAreBroughtAreUsedInPlace(Kernels kernels) {
     Parameter made = parameter(arena, "p", 1, 5000);
     MemorySegment m = arena.allocate(20_000, 4);
@@ -395,8 +378,7 @@ class StepTest {
     }
   }
 
-  @ParameterizedTest
-  @MethodSource(KERNELS)
+  @EachKernels
   void aCheckpointIsResumedToTheBit(Kernels kernels) {
     for (DecayRule rule : RULES) {
       for (boolean amsgrad : new boolean[] {false, true}) {
@@ -418,8 +400,7 @@ class StepTest {
     return ParameterGroup.builder().lr(0.1).decay(rule).amsgrad(amsgrad).parameters(all).build();
   }
 
-  @ParameterizedTest
-  @MethodSource(KERNELS)
+  @EachKernels
   void aParameterAloneIsNotSteppedOnAClosedGradient(Kernels kernels) {
     Parameter p = parameter(arena, "p", 5, 100);
     try (Adam adam = adam(kernels, new NoDecay(), List.of(p))) {
@@ -427,9 +408,7 @@ class StepTest {
       try (Arena gradients = Arena.ofShared()) {
         p.gradient(copy(gradients, p.gradient()));
       }
-      assertThatIllegalStateException()
-          .isThrownBy(() -> adam.stepParameter(p))
-          .withMessage("gradient of p lies in an arena that is closed");
+      illegalState("gradient of p lies in an arena that is closed", () -> adam.stepParameter(p));
     }
   }
 }

@@ -1,5 +1,6 @@
 package io.spd4j.cuda;
 
+import static io.spd4j.Refusals.illegalState;
 import static io.spd4j.cuda.DeviceMemory.random;
 import static io.spd4j.cuda.DeviceMemory.read;
 import static org.assertj.core.api.Assertions.assertThat;
@@ -87,9 +88,7 @@ class CudaGraphTest {
       assertThat(to.toArray(ValueLayout.JAVA_BYTE)).containsOnly(99);
     }
     graph.close();
-    assertThatIllegalStateException()
-        .isThrownBy(() -> stream.launch(graph))
-        .withMessage("this CudaGraph is closed");
+    illegalState("this CudaGraph is closed", () -> stream.launch(graph));
   }
 
   @Test
@@ -194,20 +193,16 @@ class CudaGraphTest {
                 .withMessageStartingWith(
                     "host memory can be copied in a capture only if it lies in a PinnedArena");
             assertThatIllegalStateException().isThrownBy(() -> stream.copy(a, pageable));
-            assertThatIllegalStateException()
-                .isThrownBy(arena::close)
-                .withMessage("an arena cannot be closed during a capture");
+            illegalState("an arena cannot be closed during a capture", arena::close);
             assertThatIllegalStateException().isThrownBy(pinned::close);
             assertThatIllegalStateException().isThrownBy(stream::close);
-            assertThatIllegalStateException()
-                .isThrownBy(() -> stream.capture(() -> {}))
-                .withMessage("the stream is already captured");
+            illegalState("the stream is already captured", () -> stream.capture(() -> {}));
             thereAndBack();
           })
           .close();
-      assertThatIllegalStateException()
-          .isThrownBy(() -> legacy.capture(() -> {}))
-          .withMessage("the legacy default stream cannot be captured: create a stream");
+      illegalState(
+          "the legacy default stream cannot be captured: create a stream",
+          () -> legacy.capture(() -> {}));
     }
     assertThat(stream.capturing()).isFalse();
   }
@@ -276,9 +271,7 @@ class CudaGraphTest {
       other.copy(result, a); // which is no longer captured
       other.synchronize();
       theirs.close();
-      assertThatIllegalStateException()
-          .isThrownBy(() -> stream.launch(graph))
-          .withMessage("this PinnedArena is closed");
+      illegalState("this PinnedArena is closed", () -> stream.launch(graph));
       graph.close();
     }
   }
@@ -287,9 +280,7 @@ class CudaGraphTest {
   void aGraphWhoseMemoryIsFreedIsNotLaunched() {
     try (CudaGraph graph = stream.capture(this::thereAndBack)) {
       arena.close();
-      assertThatIllegalStateException()
-          .isThrownBy(() -> stream.launch(graph))
-          .withMessage("this DeviceArena is closed");
+      illegalState("this DeviceArena is closed", () -> stream.launch(graph));
       stream.synchronize();
     }
   }
@@ -372,9 +363,7 @@ class CudaGraphTest {
       assertThat(stream.capturing()).isTrue();
       stream.fill(a, (byte) 8);
       assertThatIllegalStateException().isThrownBy(() -> stream.copy(from, a));
-      assertThatIllegalStateException()
-          .isThrownBy(() -> stream.capture(() -> {}))
-          .withMessage("the stream is already captured");
+      illegalState("the stream is already captured", () -> stream.capture(() -> {}));
       assertThat(cudart_h.cudaStreamEndCapture(handle, out)).isZero();
       assertThat(cudart_h.cudaGraphDestroy(out.get(ValueLayout.ADDRESS, 0))).isZero();
     }

@@ -1,8 +1,8 @@
 package io.spd4j.cuda;
 
+import static io.spd4j.Refusals.illegalState;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
-import static org.assertj.core.api.Assertions.assertThatIllegalStateException;
 import static org.assertj.core.api.Assertions.catchThrowableOfType;
 
 import io.spd4j.Adam;
@@ -85,9 +85,7 @@ class CudaStepFailureTest {
       assertThatExceptionOfType(CudaException.class)
           .isThrownBy(adam::step)
           .withMessageStartingWith("stepping failed: cudaErrorLaunchOutOfResources");
-      assertThatIllegalStateException()
-          .isThrownBy(adam::step)
-          .withMessage("an earlier step broke off half done");
+      illegalState("an earlier step broke off half done", adam::step);
       stream.synchronize();
       assertThat(DeviceMemory.read(parameter.data())).hasSize(BYTES);
     }
@@ -104,6 +102,6 @@ class CudaStepFailureTest {
     assertThatExceptionOfType(CudaException.class).isThrownBy(parameter::step);
     assertThatExceptionOfType(CudaException.class).isThrownBy(adam::close);
     adam.close();
-    assertThatIllegalStateException().isThrownBy(adam::step).withMessage("the optimizer is closed");
+    illegalState("the optimizer is closed", adam::step);
   }
 }

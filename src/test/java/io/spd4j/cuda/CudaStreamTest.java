@@ -1,11 +1,12 @@
 package io.spd4j.cuda;
 
+import static io.spd4j.Refusals.illegalArgument;
+import static io.spd4j.Refusals.illegalState;
+import static io.spd4j.Refusals.nullPointer;
 import static io.spd4j.cuda.DeviceMemory.random;
 import static io.spd4j.cuda.DeviceMemory.read;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
-import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
-import static org.assertj.core.api.Assertions.assertThatIllegalStateException;
 import static org.assertj.core.api.Assertions.assertThatNullPointerException;
 
 import io.spd4j.generated.cudart.cudart_h;
@@ -140,25 +141,17 @@ class CudaStreamTest {
     refused(b, a.asReadOnly(), "dst is read-only, but is written");
     refused(a, a, "src and dst overlap");
     refused(a.asSlice(0, 9), a.asSlice(7, 9), "src and dst overlap");
-    assertThatNullPointerException()
-        .isThrownBy(() -> stream.copy(null, a))
-        .withMessage("src is null");
-    assertThatNullPointerException()
-        .isThrownBy(() -> stream.copy(a, null))
-        .withMessage("dst is null");
-    assertThatIllegalArgumentException()
-        .isThrownBy(() -> stream.fill(b, (byte) 1))
-        .withMessage("the segment is not device memory: use MemorySegment.fill");
-    assertThatIllegalArgumentException()
-        .isThrownBy(() -> stream.fill(a.asReadOnly(), (byte) 1))
-        .withMessage("the segment is read-only, but is written");
+    nullPointer("src is null", () -> stream.copy(null, a));
+    nullPointer("dst is null", () -> stream.copy(a, null));
+    illegalArgument(
+        "the segment is not device memory: use MemorySegment.fill", () -> stream.fill(b, (byte) 1));
+    illegalArgument(
+        "the segment is read-only, but is written", () -> stream.fill(a.asReadOnly(), (byte) 1));
     assertThat(read(a)).containsOnly(0);
   }
 
   private void refused(MemorySegment src, MemorySegment dst, String message) {
-    assertThatIllegalArgumentException()
-        .isThrownBy(() -> stream.copy(src, dst))
-        .withMessage(message);
+    illegalArgument(message, () -> stream.copy(src, dst));
   }
 
   @Test
@@ -172,9 +165,7 @@ class CudaStreamTest {
     Arena other = Arena.ofConfined();
     MemorySegment gone = other.allocate(16);
     other.close();
-    assertThatIllegalStateException()
-        .isThrownBy(() -> stream.copy(gone, a))
-        .withMessage("src lies in an arena that is closed");
+    illegalState("src lies in an arena that is closed", () -> stream.copy(gone, a));
     stream.synchronize();
     assertThat(read(a)).containsOnly(0);
   }
@@ -228,9 +219,7 @@ class CudaStreamTest {
             () -> after.millisSince(before),
             after::synchronize,
             () -> stream.await(after))) {
-      assertThatIllegalStateException()
-          .isThrownBy(use::run)
-          .withMessage("this CudaEvent is closed");
+      illegalState("this CudaEvent is closed", use::run);
     }
     before.close();
   }
@@ -287,9 +276,9 @@ class CudaStreamTest {
                 () -> {
                   throw new ArithmeticException();
                 }));
-    assertThatIllegalArgumentException()
-        .isThrownBy(() -> stream.enqueue("work", List.of(a, hostBytes()), () -> 0))
-        .withMessage("memory for work lies in neither a DeviceArena nor a PinnedArena");
+    illegalArgument(
+        "memory for work lies in neither a DeviceArena nor a PinnedArena",
+        () -> stream.enqueue("work", List.of(a, hostBytes()), () -> 0));
     arena.allocate(1); // nothing was left in use
   }
 
@@ -301,12 +290,10 @@ class CudaStreamTest {
         "closing",
         List.of(a),
         () -> {
-          assertThatIllegalStateException()
-              .isThrownBy(used::close)
-              .withMessage("this DeviceArena is in use: close it when the call has returned");
-          assertThatIllegalStateException()
-              .isThrownBy(stream::close)
-              .withMessage("this CudaStream is in use: close it when the call has returned");
+          illegalState(
+              "this DeviceArena is in use: close it when the call has returned", used::close);
+          illegalState(
+              "this CudaStream is in use: close it when the call has returned", stream::close);
           return 0;
         });
     assertThat(read(a)).containsOnly(0);
@@ -328,9 +315,7 @@ class CudaStreamTest {
             () -> closed.fill(a, (byte) 1),
             () -> closed.copy(hostBytes(), a),
             () -> closed.capture(() -> {}))) {
-      assertThatIllegalStateException()
-          .isThrownBy(use::run)
-          .withMessage("this CudaStream is closed");
+      illegalState("this CudaStream is closed", use::run);
     }
     pinned.close();
     pinned = PinnedArena.open(device);

@@ -1,5 +1,8 @@
 package io.spd4j.cuda;
 
+import static io.spd4j.Refusals.illegalArgument;
+import static io.spd4j.Refusals.illegalState;
+import static io.spd4j.Refusals.nullPointer;
 import static io.spd4j.cuda.DeviceMemory.random;
 import static io.spd4j.cuda.DeviceMemory.read;
 import static io.spd4j.cuda.DeviceMemory.write;
@@ -7,8 +10,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatCode;
 import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
-import static org.assertj.core.api.Assertions.assertThatIllegalStateException;
-import static org.assertj.core.api.Assertions.assertThatNullPointerException;
 
 import io.spd4j.generated.cudart.cudart_h;
 import java.lang.foreign.Arena;
@@ -99,17 +100,13 @@ class DeviceArenaTest {
 
   @Test
   void argumentsAreChecked() {
-    assertThatIllegalArgumentException()
-        .isThrownBy(() -> arena.allocate(-1, 4))
-        .withMessage("byteSize must be 0 or more, not -1");
+    illegalArgument("byteSize must be 0 or more, not -1", () -> arena.allocate(-1, 4));
     for (long alignment : new long[] {0, 3, -4, Long.MIN_VALUE}) {
-      assertThatIllegalArgumentException()
-          .isThrownBy(() -> arena.allocate(4, alignment))
-          .withMessage("byteAlignment must be a power of two, not " + alignment);
+      illegalArgument(
+          "byteAlignment must be a power of two, not " + alignment,
+          () -> arena.allocate(4, alignment));
     }
-    assertThatNullPointerException()
-        .isThrownBy(() -> DeviceArena.open(null))
-        .withMessage("device is null");
+    nullPointer("device is null", () -> DeviceArena.open(null));
   }
 
   @Test
@@ -191,9 +188,8 @@ class DeviceArenaTest {
                   address.reinterpret(64),
                   address.reinterpret(64, confined, null)))
           .noneMatch(DeviceArena::isDevice);
-      assertThatIllegalArgumentException()
-          .isThrownBy(() -> CudaDevice.of(confined.allocate(4)))
-          .withMessage("the segment is not device memory");
+      illegalArgument(
+          "the segment is not device memory", () -> CudaDevice.of(confined.allocate(4)));
     }
     arena.close();
     assertThat(DeviceArena.isDevice(segment)).isFalse();
@@ -228,15 +224,13 @@ class DeviceArenaTest {
         0, 16, -1, Long.MIN_VALUE, host.allocate(64).address(), pinned.allocate(64).address()
       };
       for (long address : addresses) {
-        assertThatIllegalArgumentException()
-            .isThrownBy(() -> arena.wrap(address, 16))
-            .withMessage("0x%x is not an address in the memory of %s".formatted(address, device));
+        illegalArgument(
+            "0x%x is not an address in the memory of %s".formatted(address, device),
+            () -> arena.wrap(address, 16));
       }
     }
     assertThatIllegalArgumentException().isThrownBy(() -> arena.wrap(segment.address(), 1L << 50));
-    assertThatIllegalArgumentException()
-        .isThrownBy(() -> arena.wrap(segment.address(), -1))
-        .withMessage("bytes must be 0 or more, not -1");
+    illegalArgument("bytes must be 0 or more, not -1", () -> arena.wrap(segment.address(), -1));
   }
 
   @ParameterizedTest
@@ -263,31 +257,20 @@ class DeviceArenaTest {
     arena.close();
     assertThat(arena.scope().isAlive()).isFalse();
     assertThat(segment.scope().isAlive()).isFalse();
-    assertThatIllegalStateException()
-        .isThrownBy(() -> arena.allocate(16, 4))
-        .withMessage("this DeviceArena is closed");
-    assertThatIllegalStateException()
-        .isThrownBy(() -> arena.wrap(segment.address(), 16))
-        .withMessage("this DeviceArena is closed");
-    assertThatIllegalStateException()
-        .isThrownBy(arena::close)
-        .withMessage("this arena is already closed");
+    illegalState("this DeviceArena is closed", () -> arena.allocate(16, 4));
+    illegalState("this DeviceArena is closed", () -> arena.wrap(segment.address(), 16));
+    illegalState("this arena is already closed", arena::close);
     assertThatIllegalArgumentException().isThrownBy(() -> CudaDevice.of(segment));
     try (CudaStream stream = CudaStream.create(device);
         Arena host = Arena.ofConfined()) {
       MemorySegment bytes = host.allocate(16);
-      assertThatIllegalStateException()
-          .isThrownBy(() -> stream.copy(segment, bytes))
-          .withMessage("src lies in an arena that is closed");
-      assertThatIllegalStateException()
-          .isThrownBy(() -> stream.copy(bytes, segment))
-          .withMessage("dst lies in an arena that is closed");
-      assertThatIllegalStateException()
-          .isThrownBy(() -> stream.fill(segment, (byte) 0))
-          .withMessage("the segment lies in an arena that is closed");
-      assertThatIllegalStateException()
-          .isThrownBy(() -> stream.enqueue("stepping", List.of(segment), () -> 1))
-          .withMessage("memory for stepping lies in an arena that is closed");
+      illegalState("src lies in an arena that is closed", () -> stream.copy(segment, bytes));
+      illegalState("dst lies in an arena that is closed", () -> stream.copy(bytes, segment));
+      illegalState(
+          "the segment lies in an arena that is closed", () -> stream.fill(segment, (byte) 0));
+      illegalState(
+          "memory for stepping lies in an arena that is closed",
+          () -> stream.enqueue("stepping", List.of(segment), () -> 1));
     }
   }
 

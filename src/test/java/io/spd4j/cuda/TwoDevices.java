@@ -1,5 +1,6 @@
 package io.spd4j.cuda;
 
+import static io.spd4j.Refusals.illegalArgument;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
@@ -18,9 +19,7 @@ final class TwoDevices {
 
   public static void main(String[] args) {
     assertThat(Cuda.devices()).hasSize(2).containsExactly(CudaDevice.of(0), CudaDevice.of(1));
-    assertThatIllegalArgumentException()
-        .isThrownBy(() -> CudaDevice.of(2))
-        .withMessage("there is no device 2: the last one is 1");
+    illegalArgument("there is no device 2: the last one is 1", () -> CudaDevice.of(2));
     assertThatIllegalArgumentException().isThrownBy(() -> CudaDevice.of(-1));
     for (int current = 0; current < 2; current++) {
       assertThat(cudart_h.cudaSetDevice(current)).isZero();
@@ -47,15 +46,9 @@ final class TwoDevices {
       MemorySegment theirs = others.allocate(SIZE);
 
       String refused = "memory of %s cannot be used on %s".formatted(other, device);
-      assertThatIllegalArgumentException()
-          .isThrownBy(() -> stream.copy(segment, theirs))
-          .withMessage(refused);
-      assertThatIllegalArgumentException()
-          .isThrownBy(() -> stream.fill(theirs, (byte) 1))
-          .withMessage(refused);
-      assertThatIllegalArgumentException()
-          .isThrownBy(() -> stream.enqueue("work", List.of(segment, theirs), () -> 0))
-          .withMessage(refused);
+      illegalArgument(refused, () -> stream.copy(segment, theirs));
+      illegalArgument(refused, () -> stream.fill(theirs, (byte) 1));
+      illegalArgument(refused, () -> stream.enqueue("work", List.of(segment, theirs), () -> 0));
       assertThatIllegalArgumentException()
           .isThrownBy(() -> arena.wrap(theirs.address(), SIZE))
           .withMessageContaining("is not an address in the memory of " + device);
@@ -68,9 +61,7 @@ final class TwoDevices {
           CudaEvent otherEvent = otherStream.record();
           CudaGraph graph = stream.capture(() -> stream.fill(segment, (byte) 1))) {
         otherStream.await(event);
-        assertThatIllegalArgumentException()
-            .isThrownBy(() -> event.millisSince(otherEvent))
-            .withMessage("the events are of different devices");
+        illegalArgument("the events are of different devices", () -> event.millisSince(otherEvent));
         assertThatIllegalArgumentException()
             .isThrownBy(() -> otherStream.launch(graph))
             .withMessage("the graph belongs to %s, not to %s", device, other);

@@ -4,6 +4,7 @@ import io.spd4j.nativelib.Isa;
 import io.spd4j.nativelib.NativeLibrary;
 import java.util.ArrayList;
 import java.util.List;
+import org.junit.jupiter.api.Named;
 
 /** Every implementation that this machine can run, the C code in each of its tiers included. */
 public final class AllKernels {
@@ -18,5 +19,10 @@ public final class AllKernels {
       Isa.all().forEach(isa -> all.add(new NativeKernels(isa)));
     }
     return all;
+  }
+
+  /** Lists them with names for {@link EachKernels}. */
+  static List<Named<Kernels>> named() {
+    return list().stream().map(k -> Named.of(k.name() + " " + k.detail(), k)).toList();
   }
 }

@@ -13,10 +13,7 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.List;
 import java.util.Random;
-import java.util.stream.Stream;
 import org.junit.jupiter.api.io.TempDir;
-import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.MethodSource;
 
 /** Steps the last blocks of a tensor of more than 2^31 elements, in a sparse mapping. */
 class HugeTensorTest {
@@ -25,12 +22,7 @@ class HugeTensorTest {
 
   @TempDir Path folder;
 
-  static Stream<Kernels> kernels() {
-    return AllKernels.list().stream();
-  }
-
-  @ParameterizedTest
-  @MethodSource("kernels")
+  @EachKernels
   void lastBlocksAreSteppedAsInASmallTensor(Kernels kernels) throws IOException {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment[] huge = new MemorySegment[6];

@@ -9,9 +9,6 @@ import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
-import java.util.stream.Stream;
-import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.MethodSource;
 
 /** A tensor cut at block boundaries has the bits of the whole if its shards' sums add in order. */
 class ShardTest {
@@ -19,12 +16,7 @@ class ShardTest {
   private static final int NUMEL = 77 * BLOCK + 1234;
   private static final double LAMBDA = 0.8;
 
-  static Stream<Kernels> kernels() {
-    return AllKernels.list().stream();
-  }
-
-  @ParameterizedTest
-  @MethodSource("kernels")
+  @EachKernels
   void shardsGiveTheBitsOfTheWhole(Kernels kernels) {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment[] whole = arrays(arena);
@@ -53,8 +45,7 @@ class ShardTest {
   }
 
   /** If the kernels decide, the update projects as well and leaves nothing to project. */
-  @ParameterizedTest
-  @MethodSource("kernels")
+  @EachKernels
   void aTensorInsideARunIsProjectedOnce(Kernels kernels) {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment[] decided = arrays(arena);

@@ -1,5 +1,6 @@
 package io.spd4j.onednn;
 
+import static io.spd4j.Refusals.illegalArgument;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
 
@@ -39,9 +40,8 @@ class LayoutTest {
     assertThat(HEADS.transpose()).isEqualTo(HEADS.permute(0, 1, 3, 2));
     assertThat(HEADS.transpose().transpose()).isEqualTo(HEADS);
     assertThat(Layout.rowMajor(2, 3).transpose().strides()).containsExactly(1L, 3L);
-    assertThatIllegalArgumentException()
-        .isThrownBy(() -> Layout.rowMajor(3).transpose())
-        .withMessage("a layout of one dimension cannot be transposed");
+    illegalArgument(
+        "a layout of one dimension cannot be transposed", () -> Layout.rowMajor(3).transpose());
   }
 
   @Test

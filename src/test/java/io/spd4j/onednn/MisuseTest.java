@@ -1,10 +1,11 @@
 package io.spd4j.onednn;
 
+import static io.spd4j.Refusals.illegalArgument;
+import static io.spd4j.Refusals.illegalState;
+import static io.spd4j.Refusals.nullPointer;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatCode;
 import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
-import static org.assertj.core.api.Assertions.assertThatIllegalStateException;
-import static org.assertj.core.api.Assertions.assertThatNullPointerException;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.junit.jupiter.params.provider.Arguments.arguments;
 
@@ -211,7 +212,7 @@ class MisuseTest {
             () -> unused.run(buffers.segments()),
             () -> used.run(buffers.segments()),
             () -> test.of(oneDnn))) {
-      assertThatIllegalStateException().isThrownBy(call).withMessage("this OneDnn is closed");
+      illegalState("this OneDnn is closed", call);
     }
     buffers.assertUntouched("close");
   }
@@ -289,7 +290,7 @@ class MisuseTest {
   @ParameterizedTest
   @MethodSource
   void operationsThatCannotBe(String message, ThrowingConsumer call) {
-    assertThatIllegalArgumentException().isThrownBy(() -> call.accept(oneDnn)).withMessage(message);
+    illegalArgument(message, () -> call.accept(oneDnn));
     Cases.ofEveryMethod().forEach(this::works);
   }
 
@@ -299,12 +300,8 @@ class MisuseTest {
       names = {"FLOAT32", "BFLOAT16", "FLOAT16"})
   void otherTypesAreRefusedFirst(ElementType type) {
     String refusal = " must be FLOAT32, BFLOAT16 or FLOAT16, not " + type;
-    assertThatIllegalArgumentException()
-        .isThrownBy(() -> oneDnn.conversion(0, type, type))
-        .withMessage("from" + refusal);
-    assertThatIllegalArgumentException()
-        .isThrownBy(() -> oneDnn.conversion(0, ElementType.FLOAT32, type))
-        .withMessage("to" + refusal);
+    illegalArgument("from" + refusal, () -> oneDnn.conversion(0, type, type));
+    illegalArgument("to" + refusal, () -> oneDnn.conversion(0, ElementType.FLOAT32, type));
   }
 
   static Stream<Arguments> operationsOfNull() {
@@ -321,7 +318,7 @@ class MisuseTest {
   @MethodSource
   void operationsOfNull(String message, ThrowingConsumer call) {
     for (int i = 0; i < 2; i++) {
-      assertThatNullPointerException().isThrownBy(() -> call.accept(oneDnn)).withMessage(message);
+      nullPointer(message, () -> call.accept(oneDnn));
     }
   }
 
@@ -330,20 +327,16 @@ class MisuseTest {
     MemorySegment s = arena.allocate(1000, 4);
     MatMul plain = oneDnn.matMul(of(2, 3), of(3, 5), of(2, 5));
     MatMul masked = oneDnn.matMul(of(2, 3), of(3, 5), of(2, 5), 1, of(1, 5));
-    assertThatIllegalStateException()
-        .isThrownBy(() -> plain.forward(s, s, s, s))
-        .withMessage("the product 2x3 by 3x5 was made without an addend");
-    assertThatIllegalStateException()
-        .isThrownBy(() -> masked.forward(s, s, s))
-        .withMessage("the product 2x3 by 3x5 was made with an addend of 1x5");
+    illegalState(
+        "the product 2x3 by 3x5 was made without an addend", () -> plain.forward(s, s, s, s));
+    illegalState(
+        "the product 2x3 by 3x5 was made with an addend of 1x5", () -> masked.forward(s, s, s));
   }
 
   @Test
   void threads() {
     for (int threads : new int[] {0, -1, 1025, Integer.MAX_VALUE}) {
-      assertThatIllegalArgumentException()
-          .isThrownBy(() -> OneDnn.open(threads))
-          .withMessage("threads must be 1 to 1024, not " + threads);
+      illegalArgument("threads must be 1 to 1024, not " + threads, () -> OneDnn.open(threads));
     }
   }
 

@@ -1,9 +1,9 @@
 package io.spd4j.safetensors;
 
+import static io.spd4j.Refusals.nullPointer;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 import static org.assertj.core.api.Assertions.assertThatIllegalStateException;
-import static org.assertj.core.api.Assertions.assertThatNullPointerException;
 
 import io.spd4j.ElementType;
 import java.io.IOException;
@@ -116,17 +116,13 @@ class SafetensorsFileTest {
     assertThatExceptionOfType(NoSuchElementException.class)
         .isThrownBy(() -> file.tensor("head.weight"))
         .withMessage(path + ": no tensor 'head.weight'");
-    assertThatNullPointerException().isThrownBy(() -> file.tensor(null)).withMessage("name");
+    nullPointer("name", () -> file.tensor(null));
   }
 
   @Test
   void argumentsAreChecked() {
-    assertThatNullPointerException()
-        .isThrownBy(() -> SafetensorsFile.map(null, Arena.ofAuto()))
-        .withMessage("file");
-    assertThatNullPointerException()
-        .isThrownBy(() -> SafetensorsFile.map(folder, null))
-        .withMessage("arena");
+    nullPointer("file", () -> SafetensorsFile.map(null, Arena.ofAuto()));
+    nullPointer("arena", () -> SafetensorsFile.map(folder, null));
     assertThatExceptionOfType(NoSuchFileException.class)
         .isThrownBy(() -> SafetensorsFile.map(folder.resolve("missing"), Arena.ofAuto()));
   }

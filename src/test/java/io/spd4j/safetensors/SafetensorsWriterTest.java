@@ -1,10 +1,10 @@
 package io.spd4j.safetensors;
 
+import static io.spd4j.Refusals.nullPointer;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
 import static org.assertj.core.api.Assertions.assertThatIllegalStateException;
-import static org.assertj.core.api.Assertions.assertThatNullPointerException;
 
 import io.spd4j.ElementType;
 import java.io.IOException;
@@ -226,27 +226,18 @@ class SafetensorsWriterTest {
 
   @Test
   void nullIsNamed() {
-    assertThatNullPointerException()
-        .isThrownBy(() -> SafetensorsWriter.write(null, List.of(), Map.of()))
-        .withMessage("target");
-    assertThatNullPointerException()
-        .isThrownBy(() -> SafetensorsWriter.write(target, null, Map.of()))
-        .withMessage("tensors");
-    assertThatNullPointerException()
-        .isThrownBy(() -> SafetensorsWriter.write(target, List.of(), null))
-        .withMessage("metadata");
-    assertThatNullPointerException()
-        .isThrownBy(
-            () -> SafetensorsWriter.write(target, Arrays.asList(bytes("a", 1), null), Map.of()))
-        .withMessage("tensor of tensors");
-    assertThatNullPointerException()
-        .isThrownBy(
-            () -> SafetensorsWriter.write(target, List.of(), Collections.singletonMap(null, "v")))
-        .withMessage("key of metadata");
-    assertThatNullPointerException()
-        .isThrownBy(
-            () -> SafetensorsWriter.write(target, List.of(), Collections.singletonMap("k", null)))
-        .withMessage("value of metadata 'k'");
+    nullPointer("target", () -> SafetensorsWriter.write(null, List.of(), Map.of()));
+    nullPointer("tensors", () -> SafetensorsWriter.write(target, null, Map.of()));
+    nullPointer("metadata", () -> SafetensorsWriter.write(target, List.of(), null));
+    nullPointer(
+        "tensor of tensors",
+        () -> SafetensorsWriter.write(target, Arrays.asList(bytes("a", 1), null), Map.of()));
+    nullPointer(
+        "key of metadata",
+        () -> SafetensorsWriter.write(target, List.of(), Collections.singletonMap(null, "v")));
+    nullPointer(
+        "value of metadata 'k'",
+        () -> SafetensorsWriter.write(target, List.of(), Collections.singletonMap("k", null)));
     assertThat(target).doesNotExist();
   }
 

@@ -1,8 +1,9 @@
 package io.spd4j.safetensors;
 
+import static io.spd4j.Refusals.illegalArgument;
+import static io.spd4j.Refusals.nullPointer;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
-import static org.assertj.core.api.Assertions.assertThatNullPointerException;
 
 import io.spd4j.ElementType;
 import java.lang.foreign.Arena;
@@ -35,9 +36,9 @@ class TensorTest {
 
   @Test
   void dataMustHaveTheSizeOfTheShape() {
-    assertThatIllegalArgumentException()
-        .isThrownBy(() -> new Tensor("a.b", ElementType.FLOAT32, List.of(2L, 2L), bytes24))
-        .withMessage("tensor 'a.b': F32 of shape [2, 2] takes 16 bytes, but data has 24");
+    illegalArgument(
+        "tensor 'a.b': F32 of shape [2, 2] takes 16 bytes, but data has 24",
+        () -> new Tensor("a.b", ElementType.FLOAT32, List.of(2L, 2L), bytes24));
   }
 
   @Test
@@ -63,21 +64,13 @@ class TensorTest {
 
   @Test
   void nullIsNamed() {
-    assertThatNullPointerException()
-        .isThrownBy(() -> new Tensor(null, ElementType.UINT8, List.of(24L), bytes24))
-        .withMessage("name");
-    assertThatNullPointerException()
-        .isThrownBy(() -> new Tensor("a", null, List.of(24L), bytes24))
-        .withMessage("dtype");
-    assertThatNullPointerException()
-        .isThrownBy(() -> new Tensor("a", ElementType.UINT8, null, bytes24))
-        .withMessage("shape");
-    assertThatNullPointerException()
-        .isThrownBy(() -> new Tensor("a", ElementType.UINT8, Arrays.asList(24L, null), bytes24))
-        .withMessage("dimension of shape");
-    assertThatNullPointerException()
-        .isThrownBy(() -> new Tensor("a", ElementType.UINT8, List.of(24L), null))
-        .withMessage("data");
+    nullPointer("name", () -> new Tensor(null, ElementType.UINT8, List.of(24L), bytes24));
+    nullPointer("dtype", () -> new Tensor("a", null, List.of(24L), bytes24));
+    nullPointer("shape", () -> new Tensor("a", ElementType.UINT8, null, bytes24));
+    nullPointer(
+        "dimension of shape",
+        () -> new Tensor("a", ElementType.UINT8, Arrays.asList(24L, null), bytes24));
+    nullPointer("data", () -> new Tensor("a", ElementType.UINT8, List.of(24L), null));
   }
 
   @Test

@@ -1,0 +1,24 @@
+package io.spd4j;
+
+import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
+import static org.assertj.core.api.Assertions.assertThatIllegalStateException;
+import static org.assertj.core.api.Assertions.assertThatNullPointerException;
+
+import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
+
+/** Asserts that a call is refused, with exactly this message. */
+public final class Refusals {
+  private Refusals() {}
+
+  public static void illegalArgument(String message, ThrowingCallable call) {
+    assertThatIllegalArgumentException().isThrownBy(call).withMessage(message);
+  }
+
+  public static void illegalState(String message, ThrowingCallable call) {
+    assertThatIllegalStateException().isThrownBy(call).withMessage(message);
+  }
+
+  public static void nullPointer(String message, ThrowingCallable call) {
+    assertThatNullPointerException().isThrownBy(call).withMessage(message);
+  }
+}
