@@ -16,7 +16,7 @@ import java.util.function.ToDoubleFunction;
  * and have to come to the same bits.
  */
 final class SideBySide implements AutoCloseable {
-  private static final int[] THREADS = {1, 2, 3, 7};
+  private static final int[] THREADS = {1, 2, 3};
 
   final Tensors tensors;
   final Adam plain;

@@ -14,7 +14,6 @@ import java.util.List;
 import org.assertj.core.api.InstanceOfAssertFactories;
 import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -28,12 +27,7 @@ class CudaFailureTest {
   private static final int LAUNCH_FAILURE = 719;
 
   private final CudaDevice device = CudaDevice.of(0);
-  private long free;
-
-  @BeforeEach
-  void remember() {
-    free = device.freeMemory();
-  }
+  private final long free = device.freeMemory();
 
   @AfterEach
   void reset() {

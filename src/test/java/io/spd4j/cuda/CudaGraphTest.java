@@ -20,7 +20,6 @@ import java.util.concurrent.atomic.AtomicReference;
 import java.util.concurrent.locks.LockSupport;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
@@ -29,22 +28,12 @@ class CudaGraphTest {
   private static final int SIZE = 10_000;
 
   private final CudaDevice device = CudaDevice.of(0);
-  private DeviceArena arena;
-  private PinnedArena pinned;
-  private CudaStream stream;
-  private MemorySegment a;
-  private MemorySegment from;
-  private MemorySegment to;
-
-  @BeforeEach
-  void open() {
-    arena = DeviceArena.open(device);
-    pinned = PinnedArena.open(device);
-    stream = CudaStream.create(device);
-    a = arena.allocate(SIZE);
-    from = pinned.allocate(SIZE);
-    to = pinned.allocate(SIZE);
-  }
+  private final DeviceArena arena = DeviceArena.open(device);
+  private final PinnedArena pinned = PinnedArena.open(device);
+  private final CudaStream stream = CudaStream.create(device);
+  private final MemorySegment a = arena.allocate(SIZE);
+  private final MemorySegment from = pinned.allocate(SIZE);
+  private final MemorySegment to = pinned.allocate(SIZE);
 
   @AfterEach
   void close() {

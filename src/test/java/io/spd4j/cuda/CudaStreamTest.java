@@ -20,7 +20,6 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -29,18 +28,10 @@ class CudaStreamTest {
   private static final int SIZE = 10_000;
 
   private final CudaDevice device = CudaDevice.of(0);
-  private DeviceArena arena;
-  private PinnedArena pinned;
-  private Arena host;
-  private CudaStream stream;
-
-  @BeforeEach
-  void open() {
-    arena = DeviceArena.open(device);
-    pinned = PinnedArena.open(device);
-    host = Arena.ofConfined();
-    stream = CudaStream.create(device);
-  }
+  private final DeviceArena arena = DeviceArena.open(device);
+  private final Arena host = Arena.ofConfined();
+  private final CudaStream stream = CudaStream.create(device);
+  private PinnedArena pinned = PinnedArena.open(device);
 
   @AfterEach
   void close() {

@@ -29,7 +29,6 @@ import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.IntStream;
 import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -38,12 +37,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 @CudaAvailable
 class DeviceArenaTest {
   private final CudaDevice device = CudaDevice.of(0);
-  private DeviceArena arena;
-
-  @BeforeEach
-  void open() {
-    arena = DeviceArena.open(device);
-  }
+  private final DeviceArena arena = DeviceArena.open(device);
 
   @AfterEach
   void close() {

@@ -11,9 +11,8 @@ import java.util.List;
 import java.util.SplittableRandom;
 import java.util.function.Function;
 import java.util.stream.IntStream;
-import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.AutoClose;
 import org.junit.jupiter.api.BeforeAll;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -30,23 +29,12 @@ class FiniteDifferenceTest {
   private static final double TOLERANCE = 2e-6;
 
   private final SplittableRandom random = new SplittableRandom(1);
-  private final Arena arena = Arena.ofConfined();
-  private OneDnn oneDnn;
+  @AutoClose private final Arena arena = Arena.ofConfined();
+  @AutoClose private final OneDnn oneDnn = OneDnn.open(2);
 
   @BeforeAll
   static void available() {
     Cases.assumeOneDnn();
-  }
-
-  @BeforeEach
-  void open() {
-    oneDnn = OneDnn.open(2);
-  }
-
-  @AfterEach
-  void close() {
-    oneDnn.close();
-    arena.close();
   }
 
   private MemorySegment random(long n) {

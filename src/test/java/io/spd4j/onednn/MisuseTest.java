@@ -18,9 +18,8 @@ import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.stream.Stream;
 import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
-import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.AutoClose;
 import org.junit.jupiter.api.BeforeAll;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
@@ -31,25 +30,13 @@ import org.junit.jupiter.params.provider.MethodSource;
 class MisuseTest {
   private static final String OF_EVERY_METHOD = "io.spd4j.onednn.Cases#ofEveryMethod";
 
-  private final Arena arena = Arena.ofShared();
-  private Engine engine;
-  private OneDnn oneDnn;
+  @AutoClose private final Arena arena = Arena.ofShared();
+  private final Engine engine = new Engine(2);
+  @AutoClose private final OneDnn oneDnn = new OneDnn(engine);
 
   @BeforeAll
   static void available() {
     Cases.assumeOneDnn();
-  }
-
-  @BeforeEach
-  void open() {
-    engine = new Engine(2);
-    oneDnn = new OneDnn(engine);
-  }
-
-  @AfterEach
-  void close() {
-    oneDnn.close();
-    arena.close();
   }
 
   private static String what(Case test, int i) {

@@ -2,7 +2,6 @@ package io.spd4j.safetensors;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
-import static org.junit.jupiter.params.provider.Arguments.arguments;
 
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
@@ -14,12 +13,10 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.Random;
-import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.Arguments;
-import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.CsvSource;
 
 class MalformedFileTest {
   private static final String VALID =
@@ -34,149 +31,126 @@ class MalformedFileTest {
 
   @TempDir Path folder;
 
-  /** The header, the number of bytes after it, and what the message has to say. */
-  static Stream<Arguments> faults() {
-    return Stream.of(
-        // The text
-        arguments("", 0, "does not start with '{'"),
-        arguments(" {}", 0, "does not start with '{'"),
-        arguments("[]", 0, "does not start with '{'"),
-        arguments("{", 0, "not valid JSON"),
-        arguments("{}x", 0, "not valid JSON"),
-        arguments("{} {}", 0, "something follows"),
-        arguments("{}1", 0, "something follows"),
-        arguments("{}\0", 0, "not valid JSON"),
-        arguments("{'a':1}", 0, "not valid JSON"),
-        arguments("{} // comment", 0, "not valid JSON"),
-        arguments("{\"a\":NaN}", 0, "not valid JSON"),
-        arguments("{\"\\ud800\":{}}", 0, "surrogate"),
-        // An entry
-        arguments("{\"a\":1}", 0, "tensor 'a': its entry is not an object"),
-        arguments("{\"a\":[]}", 0, "tensor 'a': its entry is not an object"),
-        arguments("{\"a\":null}", 0, "tensor 'a': its entry is not an object"),
-        arguments("{\"a\":{}}", 0, "tensor 'a': dtype is missing"),
-        arguments(
-            "{\"a\":{\"dtype\":\"U8\",\"data_offsets\":[0,1]}}", 1, "tensor 'a': shape is missing"),
-        arguments(
-            "{\"a\":{\"dtype\":\"U8\",\"shape\":[1]}}", 1, "tensor 'a': data_offsets is missing"),
-        arguments(
-            "{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1],\"x\":0}}",
-            1,
-            "tensor 'a': unknown field 'x'"),
-        arguments("{\"a\":{\"DTYPE\":\"U8\"}}", 1, "tensor 'a': unknown field 'DTYPE'"),
-        // Types
-        arguments(one("8", "[1]", "[0,1]"), 1, "tensor 'a': dtype is not a string"),
-        arguments(one("null", "[1]", "[0,1]"), 1, "tensor 'a': dtype is not a string"),
-        arguments(one("\"F33\"", "[1]", "[0,1]"), 1, "tensor 'a': unknown dtype 'F33'"),
-        arguments(one("\"u8\"", "[1]", "[0,1]"), 1, "tensor 'a': unknown dtype 'u8'"),
-        arguments(one("\"F4\"", "[2]", "[0,1]"), 1, "tensor 'a': dtype F4 packs its elements"),
-        arguments(one("\"F6_E2M3\"", "[4]", "[0,3]"), 3, "dtype F6_E2M3 packs its elements"),
-        arguments(one("\"U8\"", "1", "[0,1]"), 1, "tensor 'a': shape is not an array"),
-        arguments(one("\"U8\"", "{}", "[0,1]"), 1, "tensor 'a': shape is not an array"),
-        arguments(
-            one("\"U8\"", "[1.0]", "[0,1]"),
-            1,
-            "tensor 'a': shape holds something that is not an integer"),
-        arguments(
-            one("\"U8\"", "[1e0]", "[0,1]"),
-            1,
-            "tensor 'a': shape holds something that is not an integer"),
-        arguments(
-            one("\"U8\"", "[\"1\"]", "[0,1]"),
-            1,
-            "tensor 'a': shape holds something that is not an integer"),
-        arguments(
-            one("\"U8\"", "[[1]]", "[0,1]"),
-            1,
-            "tensor 'a': shape holds something that is not an integer"),
-        arguments(
-            one("\"U8\"", "[null]", "[0,1]"),
-            1,
-            "tensor 'a': shape holds something that is not an integer"),
-        arguments(one("\"U8\"", "[01]", "[0,1]"), 1, "not valid JSON"),
-        // Dimensions
-        arguments(
-            one("\"U8\"", "[-1,-1]", "[0,1]"), 1, "tensor 'a': shape holds the negative number -1"),
-        arguments(
-            one("\"U8\"", "[18446744073709551616]", "[0,1]"),
-            1,
-            "tensor 'a': shape holds a number outside of 64 bits"),
-        arguments(
-            one("\"U8\"", "[" + "9".repeat(5000) + "]", "[0,1]"),
-            1,
-            "not valid JSON: Number value length"),
-        arguments(
-            one("\"U8\"", "[4294967296,4294967296]", "[0,1]"),
-            1,
-            "tensor 'a': the size of shape [4294967296, 4294967296] overflows"),
-        arguments(one("\"U8\"", "[4294967296,4294967296,0]", "[0,0]"), 0, "overflows"),
-        arguments(one("\"F32\"", "[4611686018427387904]", "[0,0]"), 0, "overflows"),
-        arguments(
-            one("\"U8\"", "[" + "1,".repeat(64) + "1]", "[0,1]"),
-            1,
-            "tensor 'a': shape has more than 64 numbers"),
-        // Places
-        arguments(
-            one("\"U8\"", "[1]", "[0]"), 1, "tensor 'a': data_offsets has 1 numbers instead of 2"),
-        arguments(
-            one("\"U8\"", "[1]", "[0,1,2]"), 1, "tensor 'a': data_offsets has more than 2 numbers"),
-        arguments(
-            one("\"U8\"", "[1]", "[-1,0]"),
-            1,
-            "tensor 'a': data_offsets holds the negative number -1"),
-        arguments(
-            one("\"U8\"", "[1]", "[1,0]"),
-            1,
-            "tensor 'a': data_offsets begin at 1, after their end at 0"),
-        arguments(
-            one("\"F32\"", "[2]", "[0,4]"),
-            4,
-            "tensor 'a': F32 of shape [2] takes 8 bytes, but data_offsets [0, 4] hold 4"),
-        arguments(
-            one("\"U8\"", "[9]", "[0,9]"),
-            8,
-            "tensor 'a': its data end at 9, but the file has 8 bytes of data"),
-        arguments(
-            one("\"U8\"", "[1]", "[9223372036854775806,9223372036854775807]"),
-            1,
-            "tensor 'a': its data end at 9223372036854775807"),
-        arguments(
-            one("\"U8\"", "[4]", "[0,4]"),
-            8,
-            "the tensors' data end at 4, but the file has 8 bytes of data"),
-        arguments("{}", 1, "the tensors' data end at 0, but the file has 1 bytes of data"),
-        arguments(one("\"U8\"", "[4]", "[4,8]"), 8, "tensor 'a': its data begin at 4, with a gap"),
-        arguments(two("[0,4]", "[5,9]"), 9, "tensor 'b': its data begin at 5, with a gap"),
-        arguments(two("[0,4]", "[3,7]"), 7, "tensor 'b': its data begin at 3 and overlap"),
-        arguments(two("[0,4]", "[0,4]"), 4, "tensor 'b': its data begin at 0 and overlap"),
-        // Keys that come twice
-        arguments(two("[0,4]", "[4,8]").replace("\"b\"", "\"a\""), 8, "tensor 'a': appears twice"),
-        arguments(
-            two("[0,4]", "[4,8]").replace("\"b\"", "\"\\u0061\""), 8, "tensor 'a': appears twice"),
-        arguments(
-            "{\"a\":{\"dtype\":\"U8\",\"dtype\":\"U8\"}}", 0, "tensor 'a': dtype appears twice"),
-        arguments("{\"a\":{\"shape\":[],\"shape\":[]}}", 0, "tensor 'a': shape appears twice"),
-        arguments(
-            "{\"a\":{\"data_offsets\":[0,0],\"data_offsets\":[0,0]}}",
-            0,
-            "tensor 'a': data_offsets appears twice"),
-        arguments("{\"__metadata__\":{},\"__metadata__\":{}}", 0, "__metadata__ appears twice"),
-        arguments(
-            "{\"__metadata__\":{\"k\":\"\",\"k\":\"\"}}", 0, "__metadata__ key 'k' appears twice"),
-        // Metadata
-        arguments("{\"__metadata__\":[]}", 0, "__metadata__ is not an object"),
-        arguments("{\"__metadata__\":null}", 0, "__metadata__ is not an object"),
-        arguments("{\"__metadata__\":{\"k\":1}}", 0, "__metadata__ key 'k' is not a string"),
-        arguments("{\"__metadata__\":{\"k\":null}}", 0, "__metadata__ key 'k' is not a string"),
-        arguments(
-            "{\"__metadata__\":{\"k\":{\"l\":\"m\"}}}", 0, "__metadata__ key 'k' is not a string"),
-        arguments("{\"__metadata__\":{\"k\":\"\\udc00\"}}", 0, "surrogate"));
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      quoteCharacter = '`',
+      textBlock =
+          """
+          # The text
+          ``              | does not start with '{'
+          ` {}`           | does not start with '{'
+          []              | does not start with '{'
+          {               | not valid JSON
+          {}x             | not valid JSON
+          {} {}           | something follows
+          {}1             | something follows
+          {'a':1}         | not valid JSON
+          {} // comment   | not valid JSON
+          {"a":NaN}       | not valid JSON
+          {"\\ud800":{}}  | surrogate
+          # An entry
+          {"a":1}         | tensor 'a': its entry is not an object
+          {"a":[]}        | tensor 'a': its entry is not an object
+          {"a":null}      | tensor 'a': its entry is not an object
+          {"a":{}}        | tensor 'a': dtype is missing
+          {"a":{"dtype":"U8","data_offsets":[0,1]}} | tensor 'a': shape is missing
+          {"a":{"dtype":"U8","shape":[1]}}          | tensor 'a': data_offsets is missing
+          {"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1],"x":0}} | tensor 'a': unknown field 'x'
+          {"a":{"DTYPE":"U8"}}                      | tensor 'a': unknown field 'DTYPE'
+          # Keys that come twice
+          {"a":{"dtype":"U8","dtype":"U8"}}                    | tensor 'a': dtype appears twice
+          {"a":{"shape":[],"shape":[]}}                        | tensor 'a': shape appears twice
+          {"a":{"data_offsets":[0,0],"data_offsets":[0,0]}}    | tensor 'a': data_offsets appears twice
+          {"__metadata__":{},"__metadata__":{}}                | __metadata__ appears twice
+          {"__metadata__":{"k":"","k":""}}                     | __metadata__ key 'k' appears twice
+          # Metadata
+          {"__metadata__":[]}               | __metadata__ is not an object
+          {"__metadata__":null}             | __metadata__ is not an object
+          {"__metadata__":{"k":1}}          | __metadata__ key 'k' is not a string
+          {"__metadata__":{"k":null}}       | __metadata__ key 'k' is not a string
+          {"__metadata__":{"k":{"l":"m"}}}  | __metadata__ key 'k' is not a string
+          {"__metadata__":{"k":"\\udc00"}}  | surrogate
+          """)
+  void aFaultIsNamed(String header, String message) throws IOException {
+    assertRefused(RawFile.bytes(header, 1), message);
+  }
+
+  /** Tensor a has this entry, and the file this many bytes of data. */
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      quoteCharacter = '`',
+      textBlock =
+          """
+          # Types
+          8         | [1]      | [0,1]   | 1 | dtype is not a string
+          null      | [1]      | [0,1]   | 1 | dtype is not a string
+          "F33"     | [1]      | [0,1]   | 1 | unknown dtype 'F33'
+          "u8"      | [1]      | [0,1]   | 1 | unknown dtype 'u8'
+          "F4"      | [2]      | [0,1]   | 1 | dtype F4 packs its elements
+          "F6_E2M3" | [4]      | [0,3]   | 3 | dtype F6_E2M3 packs its elements
+          "U8"      | 1        | [0,1]   | 1 | shape is not an array
+          "U8"      | {}       | [0,1]   | 1 | shape is not an array
+          "U8"      | [1.0]    | [0,1]   | 1 | shape holds something that is not an integer
+          "U8"      | [1e0]    | [0,1]   | 1 | shape holds something that is not an integer
+          "U8"      | ["1"]    | [0,1]   | 1 | shape holds something that is not an integer
+          "U8"      | [[1]]    | [0,1]   | 1 | shape holds something that is not an integer
+          "U8"      | [null]   | [0,1]   | 1 | shape holds something that is not an integer
+          # Dimensions
+          "U8"      | [-1,-1]  | [0,1]   | 1 | shape holds the negative number -1
+          "U8"      | [18446744073709551616]    | [0,1] | 1 | shape holds a number outside of 64 bits
+          "U8"      | [4294967296,4294967296]   | [0,1] | 1 | the size of shape [4294967296, 4294967296] overflows
+          "U8"      | [4294967296,4294967296,0] | [0,0] | 0 | the size of shape [4294967296, 4294967296, 0] overflows
+          "F32"     | [4611686018427387904]     | [0,0] | 0 | the size of shape [4611686018427387904] overflows
+          # Places
+          "U8"      | [1]      | [0]     | 1 | data_offsets has 1 numbers instead of 2
+          "U8"      | [1]      | [0,1,2] | 1 | data_offsets has more than 2 numbers
+          "U8"      | [1]      | [-1,0]  | 1 | data_offsets holds the negative number -1
+          "U8"      | [1]      | [1,0]   | 1 | data_offsets begin at 1, after their end at 0
+          "F32"     | [2]      | [0,4]   | 4 | F32 of shape [2] takes 8 bytes, but data_offsets [0, 4] hold 4
+          "U8"      | [9]      | [0,9]   | 8 | its data end at 9, but the file has 8 bytes of data
+          "U8"      | [1]      | [9223372036854775806,9223372036854775807] | 1 | its data end at 9223372036854775807
+          "U8"      | [4]      | [4,8]   | 8 | its data begin at 4, with a gap
+          """)
+  void aFaultOfAnEntryIsNamed(
+      String dtype, String shape, String offsets, int dataSize, String message) throws IOException {
+    assertRefused(RawFile.bytes(one(dtype, shape, offsets), dataSize), "tensor 'a': " + message);
   }
 
   @ParameterizedTest
-  @MethodSource("faults")
-  void aFaultIsNamed(String header, int dataSize, String message) throws IOException {
-    assertRefused(RawFile.bytes(header, dataSize), message);
+  @CsvSource({
+    "b, '[5,9]', 9, tensor 'b': its data begin at 5, with a gap",
+    "b, '[3,7]', 7, tensor 'b': its data begin at 3 and overlap",
+    "b, '[0,4]', 4, tensor 'b': its data begin at 0 and overlap",
+    "a, '[4,8]', 8, tensor 'a': appears twice",
+    "\\u0061, '[4,8]', 8, tensor 'a': appears twice"
+  })
+  void aFaultOfASecondTensorIsNamed(String name, String offsets, int dataSize, String message)
+      throws IOException {
+    String header =
+        """
+        {"a":{"dtype":"U8","shape":[4],"data_offsets":[0,4]},\
+        "%s":{"dtype":"U8","shape":[4],"data_offsets":%s}}\
+        """;
+    assertRefused(RawFile.bytes(header.formatted(name, offsets), dataSize), message);
+  }
+
+  @Test
+  void faultsOfTheWholeAreNamed() throws IOException {
+    assertRefused(RawFile.bytes("{}\0", 0), "not valid JSON");
+    assertRefused(RawFile.bytes(one("\"U8\"", "[01]", "[0,1]"), 1), "not valid JSON");
+    assertRefused(
+        RawFile.bytes(one("\"U8\"", "[" + "9".repeat(5000) + "]", "[0,1]"), 1),
+        "not valid JSON: Number value length");
+    assertRefused(
+        RawFile.bytes(one("\"U8\"", "[" + "1,".repeat(64) + "1]", "[0,1]"), 1),
+        "tensor 'a': shape has more than 64 numbers");
+    assertRefused(
+        RawFile.bytes(one("\"U8\"", "[4]", "[0,4]"), 8),
+        "the tensors' data end at 4, but the file has 8 bytes of data");
+    assertRefused(
+        RawFile.bytes("{}", 1), "the tensors' data end at 0, but the file has 1 bytes of data");
   }
 
   @Test
@@ -349,13 +323,5 @@ class MalformedFileTest {
   private static String one(String dtype, String shape, String offsets) {
     return "{\"a\":{\"dtype\":%s,\"shape\":%s,\"data_offsets\":%s}}"
         .formatted(dtype, shape, offsets);
-  }
-
-  private static String two(String offsetsOfA, String offsetsOfB) {
-    return """
-    {"a":{"dtype":"U8","shape":[4],"data_offsets":%s},\
-    "b":{"dtype":"U8","shape":[4],"data_offsets":%s}}\
-    """
-        .formatted(offsetsOfA, offsetsOfB);
   }
 }
