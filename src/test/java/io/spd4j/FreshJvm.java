@@ -9,9 +9,16 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
+import javax.tools.ToolProvider;
 
 /** Another JVM: for what it must not do, and for what has to be the first thing that it does. */
 public final class FreshJvm {
+  /** The flag that denies native access. Before JDK 24, allowing one module denies the others. */
+  public static final String DENIED =
+      Runtime.version().feature() < 24
+          ? "--enable-native-access=java.base"
+          : "--illegal-native-access=deny";
+
   private FreshJvm() {}
 
   /** Runs a main class on this class path; returns what it printed once it has exited with 0. */
@@ -37,5 +44,10 @@ public final class FreshJvm {
     assertThat(process.exitValue()).as(out).isZero();
     assertThat(folder.toFile().list((f, name) -> name.startsWith("hs_err"))).isEmpty();
     return out;
+  }
+
+  /** Runs javac. */
+  static void compile(String... arguments) {
+    assertThat(ToolProvider.getSystemJavaCompiler().run(null, null, null, arguments)).isZero();
   }
 }

@@ -13,7 +13,6 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
-import javax.tools.ToolProvider;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -70,19 +69,9 @@ class PackagedJarIT {
     Files.writeString(source.resolve("App.java"), APP);
     Files.writeString(
         folder.resolve("src/module-info.java"), "module app { requires io.spd4j; exports app; }");
-    int status =
-        ToolProvider.getSystemJavaCompiler()
-            .run(
-                null,
-                null,
-                null,
-                "-p",
-                jar + File.pathSeparator + jackson,
-                "-d",
-                app.toString(),
-                source.resolve("App.java").toString(),
-                folder.resolve("src/module-info.java").toString());
-    assertThat(status).isZero();
+    String modules = path(jar, jackson);
+    String info = folder.resolve("src/module-info.java").toString();
+    FreshJvm.compile("-p", modules, "-d", "" + app, "" + source.resolve("App.java"), info);
   }
 
   private String onClassPath(String... flags) throws Exception {
@@ -144,12 +133,10 @@ class PackagedJarIT {
 
   @Test
   void stepsInPlainJavaWhereNativeAccessIsDenied() throws Exception {
-    String denied =
-        Runtime.version().feature() < 24
-            ? "--enable-native-access=java.base"
-            : "--illegal-native-access=deny";
-    assertThat(onClassPath(denied)).contains("--enable-native-access").endsWith("SCALAR -0.5");
-    assertThat(onModulePath(denied, VECTOR))
+    assertThat(onClassPath(FreshJvm.DENIED))
+        .contains("--enable-native-access")
+        .endsWith("SCALAR -0.5");
+    assertThat(onModulePath(FreshJvm.DENIED, VECTOR))
         .contains("vector: arrays are used by their addresses, but native access is denied")
         .contains("--enable-native-access=io.spd4j")
         .endsWith("SCALAR -0.5");

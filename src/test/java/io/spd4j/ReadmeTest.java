@@ -8,7 +8,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
-import javax.tools.ToolProvider;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -24,20 +23,8 @@ class ReadmeTest {
     assertThat(block.find()).isTrue();
     Path source = Files.writeString(folder.resolve("Example.java"), block.group(1));
     String classPath = System.getProperty("java.class.path");
-    int status =
-        ToolProvider.getSystemJavaCompiler()
-            .run(
-                null,
-                null,
-                null,
-                "-Xlint:all,-path",
-                "-Werror",
-                "-cp",
-                classPath,
-                "-d",
-                folder.toString(),
-                source.toString());
-    assertThat(status).isZero();
+    FreshJvm.compile(
+        "-Xlint:all,-path", "-Werror", "-cp", classPath, "-d", "" + folder, "" + source);
     URL[] urls = {folder.toUri().toURL()};
     try (URLClassLoader loader = new URLClassLoader(urls, getClass().getClassLoader())) {
       Class<?> example = loader.loadClass("Example");

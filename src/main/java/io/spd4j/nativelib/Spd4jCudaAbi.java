@@ -23,7 +23,7 @@ import java.util.Optional;
  * that the library's CUDA runtime has the bindings' major version.
  */
 final class Spd4jCudaAbi {
-  private static final List<GroupLayout> STRUCTS =
+  static final List<GroupLayout> STRUCTS =
       List.of(
           spd4j_cuda_group.layout(),
           spd4j_cuda_state.layout(),

@@ -9,6 +9,7 @@ import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
+import java.util.stream.Stream;
 
 /** A tensor cut at block boundaries has the bits of the whole if its shards' sums add in order. */
 class ShardTest {
@@ -21,26 +22,18 @@ class ShardTest {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment[] whole = arrays(arena);
       MemorySegment[] cut = arrays(arena);
-      float shrink =
-          step(
-              kernels,
-              arena,
-              List.of(
-                  new SteppedTensor(0, 0, whole[0], whole[1], whole[2], whole[3], whole[4], null)));
+      float shrink = step(kernels, arena, List.of(tensor(whole)));
       assertThat(shrink).isPositive();
       List<SteppedTensor> shards = new ArrayList<>();
       long[] bounds = {0, 7 * BLOCK, 8 * BLOCK, 50 * BLOCK, NUMEL};
       for (int s = 0; s + 1 < bounds.length; s++) {
-        MemorySegment[] part = new MemorySegment[cut.length];
-        for (int a = 0; a < part.length; a++) {
-          part[a] = cut[a].asSlice(bounds[s] * 4, (bounds[s + 1] - bounds[s]) * 4);
-        }
-        shards.add(new SteppedTensor(0, 0, part[0], part[1], part[2], part[3], part[4], null));
+        long begin = bounds[s] * 4;
+        long bytes = bounds[s + 1] * 4 - begin;
+        shards.add(
+            tensor(Stream.of(cut).map(a -> a.asSlice(begin, bytes)).toArray(MemorySegment[]::new)));
       }
       assertThat(step(kernels, arena, shards)).isEqualTo(shrink);
-      for (int a = 0; a < whole.length; a++) {
-        assertThat(cut[a].toArray(JAVA_INT)).isEqualTo(whole[a].toArray(JAVA_INT));
-      }
+      assertSame(cut, whole);
     }
   }
 
@@ -50,45 +43,45 @@ class ShardTest {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment[] decided = arrays(arena);
       MemorySegment[] whole = arrays(arena);
-      float shrink =
-          step(
-              kernels,
-              arena,
-              List.of(
-                  new SteppedTensor(0, 0, whole[0], whole[1], whole[2], whole[3], whole[4], null)));
-      SteppedTensor a =
-          new SteppedTensor(0, 0, decided[0], decided[1], decided[2], decided[3], decided[4], null);
-      try (BlockTable table = new BlockTable(List.of(a))) {
+      float shrink = step(kernels, arena, List.of(tensor(whole)));
+      try (BlockTable table = table(tensor(decided))) {
         SpdDecisions decisions = new SpdDecisions(table);
         table.decisions(decisions);
-        table
-            .scalars(0)
-            .set(new Settings(Rule.SPD, LAMBDA, 0.01, 0.9, 0.99, 1e-8, false, false), 1, 1);
-        table.scalarsOf(0, 0);
-        table.holds(Holds.of(table, 0, 1));
         kernels.update(table, 0, table.blockCount());
         kernels.project(table, 0, table.blockCount());
         assertThat(decisions.of(0).shrink()).isEqualTo(shrink);
         assertThat(decisions.of(0).checked()).isEqualTo(1);
       }
-      for (int i = 0; i < whole.length; i++) {
-        assertThat(decided[i].toArray(JAVA_INT)).isEqualTo(whole[i].toArray(JAVA_INT));
-      }
+      assertSame(decided, whole);
+    }
+  }
+
+  private static SteppedTensor tensor(MemorySegment[] a) {
+    return new SteppedTensor(0, 0, a[0], a[1], a[2], a[3], a[4], null);
+  }
+
+  private static BlockTable table(SteppedTensor tensor) {
+    BlockTable table = new BlockTable(List.of(tensor));
+    Settings spd = new Settings(Rule.SPD, LAMBDA, 0.01, 0.9, 0.99, 1e-8, false, false);
+    table.scalars(0).set(spd, 1, 1);
+    table.scalarsOf(0, 0);
+    table.holds(Holds.of(table, 0, 1));
+    return table;
+  }
+
+  private static void assertSame(MemorySegment[] arrays, MemorySegment[] expected) {
+    for (int a = 0; a < arrays.length; a++) {
+      assertThat(arrays[a].toArray(JAVA_INT)).isEqualTo(expected[a].toArray(JAVA_INT));
     }
   }
 
   /** Steps a tensor whose shards have a table each, as on several machines; returns λ·r. */
   private static float step(Kernels kernels, Arena arena, List<SteppedTensor> shards) {
-    List<BlockTable> tables = shards.stream().map(shard -> new BlockTable(List.of(shard))).toList();
+    List<BlockTable> tables = shards.stream().map(ShardTest::table).toList();
     long blocks = tables.stream().mapToLong(BlockTable::blockCount).sum();
     MemorySegment sums = arena.allocate(blocks * TableLayout.SUMS.byteSize(), 8);
     long at = 0;
     for (BlockTable table : tables) {
-      table
-          .scalars(0)
-          .set(new Settings(Rule.SPD, LAMBDA, 0.01, 0.9, 0.99, 1e-8, false, false), 1, 1);
-      table.scalarsOf(0, 0);
-      table.holds(Holds.of(table, 0, 1));
       kernels.update(table, 0, table.blockCount());
       long bytes = table.blockCount() * TableLayout.SUMS.byteSize();
       MemorySegment.copy(table.sums(), 0, sums, at, bytes);

@@ -4,13 +4,13 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import com.fasterxml.jackson.core.JsonFactory;
+import io.spd4j.FreshJvm;
 import java.io.File;
 import java.io.InputStream;
 import java.net.JarURLConnection;
 import java.net.URL;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -55,8 +55,7 @@ class DnnlTest {
   }
 
   private static void assertRefused(Outcome outcome) {
-    assertThat(outcome.loaded()).isFalse();
-    assertThat(outcome.used()).isEqualTo("oneDNN is not available: " + outcome.reason());
+    assertThat(outcome.used()).isEqualTo("oneDNN is not available: " + outcome.refusal());
   }
 
   @Test
@@ -137,21 +136,11 @@ class DnnlTest {
 
   @Test
   void deniedNativeAccessIsNoReasonToLookForTheLibrary() throws Exception {
-    String denied =
-        Runtime.version().feature() < 24
-            ? "--enable-native-access=java.base"
-            : "--illegal-native-access=deny";
-    List<String> java = new ArrayList<>(List.of(denied, "-Dreport.onednn=true"));
-    java.addAll(
-        List.of(
-            "-cp",
-            String.join(
-                File.pathSeparator,
-                Places.CLASSES.toString(),
-                Places.TEST_CLASSES.toString(),
-                jar().toString()),
-            Report.class.getName()));
-    Outcome outcome = Outcome.inNewJvm(java);
+    String path =
+        String.join(File.pathSeparator, "" + Places.CLASSES, "" + Places.TEST_CLASSES, "" + jar());
+    String report = Report.class.getName();
+    Outcome outcome =
+        Outcome.inNewJvm(List.of(FreshJvm.DENIED, "-Dreport.onednn=true", "-cp", path, report));
     assertRefused(outcome);
     assertThat(outcome.reason())
         .endsWith("native access is denied: start java with --enable-native-access=ALL-UNNAMED");
@@ -181,11 +170,6 @@ class DnnlTest {
   }
 
   private void refused(String source, String reason) throws Exception {
-    Path wrong = Places.compile(folder, source);
-    Outcome outcome = oneDnn(List.of(Places.CLASSES), "dnnl.library.path", wrong.toString());
-    assertRefused(outcome);
-    assertThat(outcome.reason())
-        .isEqualTo(
-            "%s from %s (-Ddnnl.library.path) cannot be used: %s".formatted(FILE, wrong, reason));
+    assertRefused(Outcome.refused(folder, "dnnl", Map.of("report.onednn", "true"), source, reason));
   }
 }

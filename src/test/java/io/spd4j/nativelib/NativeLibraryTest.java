@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assumptions.abort;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import com.fasterxml.jackson.core.JsonFactory;
+import io.spd4j.FreshJvm;
 import java.io.File;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -104,8 +105,7 @@ class NativeLibraryTest {
     Path missing = folder.resolve("missing");
     Outcome outcome =
         Outcome.inNewLoader(Places.CLASSES, Map.of("spd4j.tmpdir", missing.toString()));
-    assertThat(outcome.loaded()).isFalse();
-    assertThat(outcome.reason())
+    assertThat(outcome.refusal())
         .startsWith(
             Places.FILE
                 + " was not loaded: "
@@ -119,8 +119,7 @@ class NativeLibraryTest {
   @Test
   void aFullTmpdirIsNamed() throws Exception {
     Outcome outcome = mounted("size=4k");
-    assertThat(outcome.loaded()).isFalse();
-    assertThat(outcome.reason())
+    assertThat(outcome.refusal())
         .contains(folder + " cannot be written to (")
         .contains("; no spd4j");
   }
@@ -133,8 +132,7 @@ class NativeLibraryTest {
         found.isPresent()
             ? Outcome.inNewLoader(Places.CLASSES, Map.of("spd4j.tmpdir", noexec.toString()))
             : mounted("noexec");
-    assertThat(outcome.loaded()).isFalse();
-    assertThat(outcome.reason())
+    assertThat(outcome.refusal())
         .startsWith(Places.FILE + " was not loaded: " + noexec + " does not allow execution (")
         .contains(
             "start java with -Dspd4j.tmpdir=FOLDER, a folder that is on a file system that allows"
@@ -186,17 +184,15 @@ class NativeLibraryTest {
 
   @Test
   void namesTheFlagThatAllowsNativeAccessOnTheClassPath() throws Exception {
-    Outcome outcome = Outcome.onClassPath(Places.CLASSES, denied());
-    assertThat(outcome.loaded()).isFalse();
-    assertThat(outcome.reason())
+    Outcome outcome = Outcome.onClassPath(Places.CLASSES, FreshJvm.DENIED);
+    assertThat(outcome.refusal())
         .endsWith("native access is denied: start java with --enable-native-access=ALL-UNNAMED");
   }
 
   @Test
   void namesTheFlagThatAllowsNativeAccessOfTheModule() throws Exception {
-    Outcome outcome = Outcome.inNewJvm(modulePath(denied(), Places.CLASSES));
-    assertThat(outcome.loaded()).isFalse();
-    assertThat(outcome.reason())
+    Outcome outcome = Outcome.inNewJvm(modulePath(FreshJvm.DENIED, Places.CLASSES));
+    assertThat(outcome.refusal())
         .endsWith("native access is denied: start java with --enable-native-access=io.spd4j");
   }
 
@@ -227,13 +223,6 @@ class NativeLibraryTest {
             });
     assertThat(library.loaded()).isFalse();
     return library.reason();
-  }
-
-  /** Before JDK 24, allowing it to one module denies it to the others. */
-  private static String denied() {
-    return Runtime.version().feature() < 24
-        ? "--enable-native-access=java.base"
-        : "--illegal-native-access=deny";
   }
 
   private static List<String> modulePath(String flag, Path... path) {

@@ -36,15 +36,13 @@ class NoNativeLibraryTest {
   private static String named(Path file) throws Exception {
     Outcome outcome =
         Outcome.inNewLoader(Places.CLASSES, Map.of("spd4j.library.path", file.toString()));
-    assertThat(outcome.loaded()).isFalse();
-    return outcome.reason();
+    return outcome.refusal();
   }
 
   @Test
   void saysEverythingThatWasTried() throws Exception {
     Outcome outcome = Outcome.inNewLoader(Places.classesAlone(folder), Map.of());
-    assertThat(outcome.loaded()).isFalse();
-    assertThat(outcome.reason())
+    assertThat(outcome.refusal())
         .startsWith(
             Places.FILE
                 + " was not loaded: no META-INF/native/"
@@ -65,8 +63,7 @@ class NoNativeLibraryTest {
     Files.writeString(bundled, "this is not a library");
     Path tmpdir = Files.createDirectory(folder.resolve("tmp"));
     Outcome outcome = Outcome.inNewLoader(classes, Map.of("spd4j.tmpdir", tmpdir.toString()));
-    assertThat(outcome.loaded()).isFalse();
-    assertThat(outcome.reason())
+    assertThat(outcome.refusal())
         .startsWith(Places.FILE + " was not loaded: " + tmpdir)
         .contains("; no spd4j in")
         .doesNotContain("spd4j.tmpdir=");

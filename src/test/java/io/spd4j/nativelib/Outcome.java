@@ -8,6 +8,7 @@ import java.net.URLClassLoader;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Properties;
@@ -22,6 +23,12 @@ record Outcome(boolean loaded, String used, String reason) {
 
   // A library stays loaded as long as its class loader is reachable.
   private static final List<ClassLoader> LOADERS = new ArrayList<>();
+
+  /** Returns why the library was not loaded. */
+  String refusal() {
+    assertThat(loaded).isFalse();
+    return reason;
+  }
 
   private static Outcome parse(String report) {
     String[] lines = report.split("\\R", 3);
@@ -51,6 +58,22 @@ record Outcome(boolean loaded, String used, String reason) {
     } finally {
       System.setProperties(before);
     }
+  }
+
+  /** Asserts that a library made from this C source is refused for this reason. */
+  static Outcome refused(
+      Path folder, String name, Map<String, String> report, String source, String reason)
+      throws Exception {
+    Path wrong = Places.compile(folder, source);
+    String property = name + ".library.path";
+    Map<String, String> properties = new HashMap<>(report);
+    properties.put(property, wrong.toString());
+    Outcome outcome = inNewLoader(Places.CLASSES, properties);
+    assertThat(outcome.refusal())
+        .isEqualTo(
+            "%s from %s (-D%s) cannot be used: %s"
+                .formatted(System.mapLibraryName(name), wrong, property, reason));
+    return outcome;
   }
 
   /** Returns the report of a new JVM. */

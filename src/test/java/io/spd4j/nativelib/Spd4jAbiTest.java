@@ -2,22 +2,13 @@ package io.spd4j.nativelib;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import io.spd4j.generated.spd4j.spd4j_block;
-import io.spd4j.generated.spd4j.spd4j_decision;
 import io.spd4j.generated.spd4j.spd4j_h;
-import io.spd4j.generated.spd4j.spd4j_scalars;
-import io.spd4j.generated.spd4j.spd4j_sums;
-import io.spd4j.generated.spd4j.spd4j_table;
 import io.spd4j.generated.spd4j.spd4j_tensor;
-import java.io.IOException;
 import java.lang.foreign.Arena;
-import java.lang.foreign.GroupLayout;
-import java.lang.foreign.MemoryLayout.PathElement;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.file.Path;
 import java.util.Arrays;
-import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.stream.Collectors;
 import org.junit.jupiter.api.BeforeEach;
@@ -25,56 +16,12 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 class Spd4jAbiTest {
-  /** The structs in the order of spd4j.h, each with its fields in the order of declaration. */
-  private static final Map<GroupLayout, String> FIELDS = new LinkedHashMap<>();
-
-  static {
-    FIELDS.put(
-        spd4j_tensor.layout(),
-        "param param_low grad anchor exp_avg exp_avg_sq max_exp_avg_sq numel"
-            + " offset scalars param_type grad_type anchor_type moment_type shrink reserved");
-    FIELDS.put(
-        spd4j_scalars.layout(),
-        "beta1 one_minus_beta1 beta2 one_minus_beta2 eps step_size inv_sqrt_bias2 decay grad_scale"
-            + " rule lambda step reserved");
-    FIELDS.put(spd4j_block.layout(), "tensor begin end");
-    FIELDS.put(spd4j_sums.layout(), "grad_dot dev_sq new_dev_sq grad_sq");
-    FIELDS.put(
-        spd4j_decision.layout(),
-        "step checked selected ratio_sum grad_dot dev_sq new_dev_sq shrink reserved");
-    FIELDS.put(
-        spd4j_table.layout(),
-        "blocks tensors scalars sums decisions block_count tensor_count scalars_count");
-  }
-
   @TempDir Path folder;
 
   @BeforeEach
   void built() {
     Places.assumeBuilt();
     assertThat(NativeLibrary.spd4j().loaded()).as(NativeLibrary.spd4j().reason()).isTrue();
-  }
-
-  @Test
-  void theLibraryHasTheAbiVersionOfTheBindings() {
-    assertThat(spd4j_h.spd4j_abi_version()).isEqualTo(spd4j_h.SPD4J_ABI_VERSION());
-  }
-
-  @Test
-  void theLibraryHasTheLayoutOfTheBindings() {
-    long[] library = library();
-    int next = 0;
-    for (Map.Entry<GroupLayout, String> struct : FIELDS.entrySet()) {
-      GroupLayout layout = struct.getKey();
-      String type = layout.name().orElseThrow();
-      assertThat(library[next++]).as("size of " + type).isEqualTo(layout.byteSize());
-      for (String field : struct.getValue().split(" ")) {
-        assertThat(library[next++])
-            .as("offset of " + type + "." + field)
-            .isEqualTo(layout.byteOffset(PathElement.groupElement(field)));
-      }
-    }
-    assertThat(next).isEqualTo(library.length);
   }
 
   @Test
@@ -153,15 +100,7 @@ class Spd4jAbiTest {
             spd4j_h.SPD4J_ABI_VERSION());
   }
 
-  private void refused(String source, String reason)
-      throws IOException, InterruptedException, ReflectiveOperationException {
-    Path wrong = Places.compile(folder, source);
-    Outcome outcome =
-        Outcome.inNewLoader(Places.CLASSES, Map.of("spd4j.library.path", wrong.toString()));
-    assertThat(outcome.loaded()).isFalse();
-    assertThat(outcome.reason())
-        .isEqualTo(
-            "%s from %s (-Dspd4j.library.path) cannot be used: %s"
-                .formatted(Places.FILE, wrong, reason));
+  private void refused(String source, String reason) throws Exception {
+    Outcome.refused(folder, "spd4j", Map.of(), source, reason);
   }
 }

@@ -4,13 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import io.spd4j.generated.cudart.cudart_h;
-import io.spd4j.generated.spd4jcuda.spd4j_cuda_control;
-import io.spd4j.generated.spd4jcuda.spd4j_cuda_group;
 import io.spd4j.generated.spd4jcuda.spd4j_cuda_h;
-import io.spd4j.generated.spd4jcuda.spd4j_cuda_item;
-import io.spd4j.generated.spd4jcuda.spd4j_cuda_run;
-import io.spd4j.generated.spd4jcuda.spd4j_cuda_state;
-import io.spd4j.generated.spd4jcuda.spd4j_cuda_table;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -42,8 +36,7 @@ class Spd4jCudaAbiTest {
   void withoutItTheReasonSaysHowToGetIt() throws Exception {
     Outcome outcome =
         Outcome.inNewLoader(Places.classesAlone(folder), Map.of("report.cuda", "true"));
-    assertThat(outcome.loaded()).isFalse();
-    assertThat(outcome.reason())
+    assertThat(outcome.refusal())
         .startsWith(FILE + " was not loaded: no META-INF/native/")
         .contains(
             " is bundled (add the dependency io.spd4j:spd4j with the classifier linux-x86_64, or"
@@ -85,15 +78,7 @@ class Spd4jCudaAbiTest {
   @Test
   void anotherLayoutIsRefused() throws Exception {
     long need =
-        Stream.of(
-                spd4j_cuda_group.layout(),
-                spd4j_cuda_state.layout(),
-                spd4j_cuda_control.layout(),
-                spd4j_cuda_item.layout(),
-                spd4j_cuda_table.layout(),
-                spd4j_cuda_run.layout())
-            .mapToLong(struct -> 1 + struct.memberLayouts().size())
-            .sum();
+        Spd4jCudaAbi.STRUCTS.stream().mapToLong(struct -> 1 + struct.memberLayouts().size()).sum();
     refused(
         library(cudart_h.CUDART_VERSION()), "0 sizes and offsets, but these bindings need " + need);
   }
@@ -132,15 +117,6 @@ class Spd4jCudaAbiTest {
   }
 
   private void refused(String source, String reason) throws Exception {
-    Path wrong = Places.compile(folder, source);
-    Outcome outcome =
-        Outcome.inNewLoader(
-            Places.CLASSES,
-            Map.of("report.cuda", "true", "spd4j_cuda.library.path", wrong.toString()));
-    assertThat(outcome.loaded()).isFalse();
-    assertThat(outcome.reason())
-        .isEqualTo(
-            "%s from %s (-Dspd4j_cuda.library.path) cannot be used: %s"
-                .formatted(FILE, wrong, reason));
+    Outcome.refused(folder, "spd4j_cuda", Map.of("report.cuda", "true"), source, reason);
   }
 }

@@ -10,6 +10,7 @@ import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
+import java.util.stream.Collectors;
 import org.junit.jupiter.api.Test;
 
 /** The order of a device's work items. */
@@ -37,49 +38,31 @@ class CudaItemsTest {
     }
   }
 
-  private static Item update(long block) {
-    return new Item(block, 1, false);
+  /** The block of each update; of each projection its blocks, which go down, in parentheses. */
+  private static String order(boolean[] spd, long lag, int... blocks) {
+    return items(spd, lag, blocks).stream()
+        .map(i ->
+            i.project()
+                ? "(%d-%d)".formatted(i.block(), i.block() - i.count() + 1)
+                : "" + i.block())
+        .collect(Collectors.joining(" "));
   }
 
   @Test
   void withoutSpdThereAreOnlyUpdates() {
-    assertThat(items(new boolean[3], 2, 2, 0, 1)).containsExactly(update(0), update(1), update(2));
+    assertThat(order(new boolean[3], 2, 2, 0, 1)).isEqualTo("0 1 2");
   }
 
   @Test
   void aTensorIsProjectedBackwardsSomeWayAfterItsUpdates() {
-    assertThat(items(new boolean[] {true, false}, 3, 9, 5))
-        .containsExactly(
-            update(0),
-            update(1),
-            update(2),
-            update(3),
-            update(4),
-            update(5),
-            update(6),
-            update(7),
-            update(8),
-            update(9),
-            update(10),
-            update(11),
-            new Item(8, MOST, true),
-            new Item(0, 1, true),
-            update(12),
-            update(13));
+    assertThat(order(new boolean[] {true, false}, 3, 9, 5))
+        .isEqualTo("0 1 2 3 4 5 6 7 8 9 10 11 (8-1) (0-0) 12 13");
   }
 
   @Test
   void smallTensorsAreProjectedTogether() {
-    assertThat(items(new boolean[] {true, true, true, false, true}, 0, 1, 2, 1, 1, 1))
-        .containsExactly(
-            update(0),
-            update(1),
-            update(2),
-            update(3),
-            update(4),
-            new Item(3, 4, true),
-            update(5),
-            new Item(5, 1, true));
+    assertThat(order(new boolean[] {true, true, true, false, true}, 0, 1, 2, 1, 1, 1))
+        .isEqualTo("0 1 2 3 4 (3-0) 5 (5-5)");
   }
 
   @Test
