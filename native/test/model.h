@@ -15,6 +15,10 @@ enum { ROWS = SPD4J_RULE_COUNT };
 /* The hold arguments of a pass, with no array to keep open. */
 #define NO_HOLDS NULL, NULL, NULL, NULL, NULL, NULL, NULL
 
+/* spd4j_update, spd4j_project or spd4j_grad_sq. */
+typedef int32_t pass_function(const spd4j_table *, int32_t, int64_t, int64_t, const void *, const void *, const void *,
+                              const void *, const void *, const void *, const void *);
+
 typedef struct guarded {
   unsigned char *base, *data;
   size_t size; /* of data, in bytes */

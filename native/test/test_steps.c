@@ -12,24 +12,26 @@ enum { B = SPD4J_BLOCK };
 static const int64_t sizes[] = {0, 1, 2, 15, 16, 17, 63, 64, 65, 127, 128, 129, B - 1, B, B + 1, 3 * B + 7};
 enum { SIZES = sizeof sizes / sizeof sizes[0], STEPS = 3 };
 
-/* Runs one pass over all blocks, on m with the kernels and on expected with the reference, and compares the two. */
-static void both(const char *pass, int32_t isa, model *m, model *expected, bool nan_ok) {
-  const int64_t n = m->table.block_count;
+/* Runs all passes over all blocks, on m with the kernels and on expected with the reference, and compares the two. */
+static void all_passes(int32_t isa, model *m, model *expected, bool nan_ok) {
+  static const struct {
+    const char *name;
+    pass_function *run;
+    void (*reference)(const spd4j_table *, int64_t, int64_t);
+  } passes[] = {
+      {"grad_sq", spd4j_grad_sq, reference_grad_sq},
+      {"update", spd4j_update, reference_update},
+      {"project", spd4j_project, reference_project},
+  };
   m->isa = isa;
-  int32_t status;
-  if (strcmp(pass, "update") == 0) {
-    status = spd4j_update(&m->table, m->isa, 0, n, NO_HOLDS);
-    reference_update(&expected->table, 0, n);
-  } else if (strcmp(pass, "project") == 0) {
-    status = spd4j_project(&m->table, m->isa, 0, n, NO_HOLDS);
-    reference_project(&expected->table, 0, n);
-  } else {
-    status = spd4j_grad_sq(&m->table, m->isa, 0, n, NO_HOLDS);
-    reference_grad_sq(&expected->table, 0, n);
+  for (int p = 0; p < 3; p++) {
+    const int32_t status = passes[p].run(&m->table, isa, 0, m->table.block_count, NO_HOLDS);
+    passes[p].reference(&expected->table, 0, m->table.block_count);
+    CHECK(status == SPD4J_OK, "%s at tier %d: status %d", passes[p].name, isa, status);
+    CHECK(model_same(m, expected, nan_ok), "%s at tier %d, rule %lld", passes[p].name, isa,
+          (long long)m->tensors[0].scalars);
+    CHECK(model_guards_intact(m), "%s at tier %d wrote outside an array", passes[p].name, isa);
   }
-  CHECK(status == SPD4J_OK, "%s at tier %d: status %d", pass, isa, status);
-  CHECK(model_same(m, expected, nan_ok), "%s at tier %d, rule %lld", pass, isa, (long long)m->tensors[0].scalars);
-  CHECK(model_guards_intact(m), "%s at tier %d wrote outside an array", pass, isa);
 }
 
 /* Sets the shrinks so that some tensors are projected and some are not. */
@@ -47,9 +49,7 @@ static void steps(int32_t isa, const spec *specs, int64_t tensors, int skew, flo
       model_scalars(models[i], t, grad_scale);
       model_shrink(models[i]);
     }
-    both("grad_sq", isa, m, expected, false);
-    both("update", isa, m, expected, false);
-    both("project", isa, m, expected, false);
+    all_passes(isa, m, expected, false);
   }
   model_free(m);
   model_free(expected);
@@ -128,9 +128,7 @@ static void blocks_that_begin_between_lanes(void) {
       model_scalars(m, 1, 1.0f);
       m->tensors[0].shrink = 0.25f;
       model *expected = model_copy(m);
-      both("grad_sq", isa, m, expected, false);
-      both("update", isa, m, expected, false);
-      both("project", isa, m, expected, false);
+      all_passes(isa, m, expected, false);
       model_free(m);
       model_free(expected);
     }
@@ -198,9 +196,7 @@ static void nan_infinity_and_subnormals(void) {
       model_scalars(m, 2, 1.0f);
       model_shrink(m);
       model *expected = model_copy(m);
-      both("grad_sq", isa, m, expected, true);
-      both("update", isa, m, expected, true);
-      both("project", isa, m, expected, true);
+      all_passes(isa, m, expected, true);
 
       m->table.decisions = m->decisions, expected->table.decisions = expected->decisions;
       CHECK(spd4j_update(&m->table, isa, 0, m->table.block_count, NO_HOLDS) == SPD4J_OK, "tier %d", isa);

@@ -11,8 +11,6 @@
 #include "reference.h"
 #include "testing.h"
 
-typedef int32_t pass_function(const spd4j_table *, int32_t, int64_t, int64_t, const void *, const void *, const void *,
-                              const void *, const void *, const void *, const void *);
 enum { UPDATE = 1, PROJECT = 2, GRAD_SQ = 4, EVERY = 7, PASSES = 3 };
 static pass_function *const passes[PASSES] = {spd4j_update, spd4j_project, spd4j_grad_sq};
 static const char *const pass_names[PASSES] = {"update", "project", "grad_sq"};

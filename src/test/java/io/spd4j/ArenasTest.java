@@ -6,18 +6,14 @@ import static io.spd4j.StepCase.RULES;
 import static io.spd4j.Tensors.parameter;
 import static io.spd4j.Tensors.selected;
 import static io.spd4j.Tensors.twins;
-import static java.nio.channels.FileChannel.MapMode.READ_WRITE;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.spd4j.kernel.AllKernels;
 import io.spd4j.kernel.EachKernels;
 import io.spd4j.kernel.Kernels;
-import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import java.nio.channels.FileChannel;
 import java.nio.file.Path;
-import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.SplittableRandom;
@@ -112,19 +108,11 @@ class ArenasTest {
                 case 0 -> copy(Arena.ofAuto(), segment);
                 case 1 -> copy(Arena.global(), segment);
                 case 2 -> copy(confined, segment);
-                case 3 -> mapped(files, folder.resolve("array" + count[0]), segment);
+                case 3 ->
+                    Closer.mapped(files, folder.resolve("array" + count[0]), segment.byteSize())
+                        .copyFrom(segment);
                 default -> copy(arena, segment);
               });
-    }
-  }
-
-  private static MemorySegment mapped(Arena arena, Path path, MemorySegment segment) {
-    try (FileChannel file =
-        FileChannel.open(
-            path, StandardOpenOption.CREATE, StandardOpenOption.READ, StandardOpenOption.WRITE)) {
-      return file.map(READ_WRITE, 0, segment.byteSize(), arena).copyFrom(segment);
-    } catch (IOException e) {
-      throw new AssertionError(e);
     }
   }
 
@@ -193,8 +181,8 @@ class ArenasTest {
         throws InterruptedException {
       Arena victim = Arena.ofShared();
       List<MemorySegment> a = new ArrayList<>(lasting);
-      // A mapped file is gone at once; what malloc gave may stay readable.
-      a.set(round % 5, mapped(victim, Path.of("victim"), lasting.getFirst()));
+      MemorySegment mapped = Closer.mapped(victim, Path.of("victim"), NUMEL * Float.BYTES);
+      a.set(round % 5, mapped.copyFrom(lasting.getFirst()));
       List<Parameter> halves = new ArrayList<>();
       for (long half = 0; half < 2; half++) {
         long size = NUMEL * Float.BYTES / 2;
@@ -209,30 +197,13 @@ class ArenasTest {
                 .moments(s.get(3), s.get(4))
                 .build());
       }
-      long delay = random.nextLong(30_000_000);
       try (Adam adam =
           adam(kernels, 1 + round % 3, group(new SelectiveProjectionDecay(1), halves))) {
-        Thread closer = Thread.ofPlatform().start(() -> closeAfter(delay, victim));
+        Closer closer = new Closer(random.nextLong(30_000_000), victim);
         stepUntilRefused(adam);
         // The JDK interrupts a thread whose access it breaks off because an arena is closed.
         Thread.interrupted();
-        closer.join();
-      }
-    }
-
-    private static void closeAfter(long nanos, Arena victim) {
-      long begin = System.nanoTime();
-      while (System.nanoTime() - begin < nanos) {
-        Thread.onSpinWait();
-      }
-      while (true) {
-        try {
-          victim.close();
-          return;
-        } catch (IllegalStateException e) {
-          refusedCloses++;
-          Thread.onSpinWait();
-        }
+        refusedCloses += closer.join();
       }
     }
 

@@ -52,14 +52,23 @@ class CudaAdamTest {
     return Parameter.of(name, device(1), device(2), device(3));
   }
 
-  private static ParameterGroup group(Parameter... parameters) {
-    return Optimizers.group(new SelectiveProjectionDecay(1), List.of(parameters));
+  private static Adam.Builder adam(Parameter... parameters) {
+    return Adam.builder()
+        .group(Optimizers.group(new SelectiveProjectionDecay(1), List.of(parameters)));
+  }
+
+  private static Adam build(Parameter... parameters) {
+    return adam(parameters).build();
+  }
+
+  private Parameter hostParameter() {
+    return Parameter.of("w", host(1), host(2));
   }
 
   @Test
   void deviceMemoryChoosesCuda() {
-    try (Adam adam = Adam.builder().group(group(parameter("w"))).build();
-        Adam forced = Adam.builder().group(group(parameter("w"))).backend(Backend.CUDA).build()) {
+    try (Adam adam = build(parameter("w"));
+        Adam forced = adam(parameter("w")).backend(Backend.CUDA).build()) {
       assertThat(adam.backend()).isEqualTo(Backend.CUDA);
       assertThat(forced.backend()).isEqualTo(Backend.CUDA);
       adam.step();
@@ -70,7 +79,7 @@ class CudaAdamTest {
 
   @Test
   void hostMemoryDoesNotChooseCuda() {
-    try (Adam adam = Adam.builder().group(group(Parameter.of("w", host(1), host(2)))).build()) {
+    try (Adam adam = build(hostParameter())) {
       assertThat(adam.backend()).isNotEqualTo(Backend.CUDA);
     }
   }
@@ -89,41 +98,30 @@ class CudaAdamTest {
   void theOtherBackendsRefuseDeviceMemory(Backend backend) {
     illegalArgument(
         "data of w lies in device memory, which only the backend cuda steps",
-        () -> Adam.builder().group(group(parameter("w"))).backend(backend).build());
+        () -> adam(parameter("w")).backend(backend).build());
   }
 
   @Test
   void cudaRefusesHostMemory() {
     illegalArgument(
         "data of w lies in host memory: the backend cuda needs memory of a DeviceArena",
-        () ->
-            Adam.builder()
-                .group(group(Parameter.of("w", host(1), host(2))))
-                .backend(Backend.CUDA)
-                .build());
+        () -> adam(hostParameter()).backend(Backend.CUDA).build());
   }
 
   @Test
   void aMixIsRefusedWhicheverComesFirst() {
     assertThatIllegalArgumentException()
-        .isThrownBy(
-            () -> Adam.builder().group(group(Parameter.of("w", device(1), host(2)))).build())
+        .isThrownBy(() -> build(Parameter.of("w", device(1), host(2))))
         .withMessageContaining("gradient of w lies in host memory");
     assertThatIllegalArgumentException()
-        .isThrownBy(() ->
-            Adam.builder().group(group(Parameter.of("w", device(1), device(2), host(3)))).build())
+        .isThrownBy(() -> build(Parameter.of("w", device(1), device(2), host(3))))
         .withMessageContaining("anchor of w lies in host memory");
     assertThatIllegalArgumentException()
-        .isThrownBy(() ->
-            Adam.builder()
-                .group(group(Parameter.of("v", host(1), host(2)), parameter("w")))
-                .build())
+        .isThrownBy(() -> build(Parameter.of("v", host(1), host(2)), parameter("w")))
         .withMessageContaining("data of w lies in device memory");
     assertThatIllegalArgumentException()
-        .isThrownBy(() ->
-            Adam.builder()
-                .group(group(Parameter.builder("w", device(1)).moments(device(2), host(3)).build()))
-                .build())
+        .isThrownBy(
+            () -> build(Parameter.builder("w", device(1)).moments(device(2), host(3)).build()))
         .withMessageContaining("expAvgSq of w lies in host memory");
   }
 
@@ -131,7 +129,7 @@ class CudaAdamTest {
   void aGradientOfTheOtherKindIsRefused() {
     Parameter p = parameter("w");
     MemorySegment before = p.gradient();
-    try (Adam adam = Adam.builder().group(group(p)).build()) {
+    try (Adam adam = build(p)) {
       assertThatIllegalArgumentException()
           .isThrownBy(() -> p.gradient(host(4)))
           .withMessageContaining("gradient of w lies in host memory");
@@ -139,8 +137,8 @@ class CudaAdamTest {
       illegalArgument("gradient of w overlaps data of w", () -> p.gradient(p.data()));
       adam.step();
     }
-    Parameter hostParameter = Parameter.of("w", host(1), host(2));
-    try (Adam adam = Adam.builder().group(group(hostParameter)).build()) {
+    Parameter hostParameter = hostParameter();
+    try (Adam adam = build(hostParameter)) {
       assertThatIllegalArgumentException()
           .isThrownBy(() -> hostParameter.gradient(device(4)))
           .withMessageContaining("gradient of w lies in device memory");
@@ -152,25 +150,18 @@ class CudaAdamTest {
   void aStreamIsForCudaAlone() {
     illegalArgument(
         "a stream is given, but the backend asked for is scalar",
-        () ->
-            Adam.builder()
-                .group(group(Parameter.of("w", host(1), host(2))))
-                .backend(Backend.SCALAR)
-                .stream(onDevice.stream)
-                .build());
+        () -> adam(hostParameter()).backend(Backend.SCALAR).stream(onDevice.stream).build());
     illegalArgument(
         "a stream is given, but the parameters lie in host memory:"
             + " allocate them from a DeviceArena",
-        () ->
-            Adam.builder().group(group(Parameter.of("w", host(1), host(2)))).stream(onDevice.stream)
-                .build());
+        () -> adam(hostParameter()).stream(onDevice.stream).build());
   }
 
   @Test
   void aClosedStreamIsRefusedAndNothingIsBroken() {
     Parameter p = parameter("w");
     CudaStream stream = CudaStream.create(onDevice.device);
-    Adam adam = Adam.builder().group(group(p)).stream(stream).build();
+    Adam adam = adam(p).stream(stream).build();
     adam.step();
     stream.synchronize();
     byte[] before = onDevice.read(p.data());
@@ -185,7 +176,7 @@ class CudaAdamTest {
     DeviceArena gone = DeviceArena.open(onDevice.device);
     Parameter p = parameter("w");
     Parameter q = Parameter.of("v", device(5), gone.allocate(NUMEL * Float.BYTES, 64), device(6));
-    try (Adam adam = Adam.builder().group(group(p, q)).stream(onDevice.stream).build()) {
+    try (Adam adam = adam(p, q).stream(onDevice.stream).build()) {
       adam.step();
       byte[] before = onDevice.read(p.data());
       gone.close();
@@ -203,7 +194,7 @@ class CudaAdamTest {
   @Test
   void javaCannotReadWhatTheOptimizerHolds() {
     Parameter p = parameter("w");
-    try (Adam adam = Adam.builder().group(group(p)).build()) {
+    try (Adam adam = build(p)) {
       for (MemorySegment segment : List.of(p.data(), p.expAvg(), p.expAvgSq())) {
         assertThatThrownBy(() -> segment.get(JAVA_FLOAT, 0))
             .isInstanceOf(WrongThreadException.class);
@@ -215,7 +206,7 @@ class CudaAdamTest {
   @Test
   void countsAndReportsRemainWhenItIsClosed() {
     Parameter p = parameter("w");
-    Adam adam = Adam.builder().group(group(p)).build();
+    Adam adam = build(p);
     adam.step();
     adam.step();
     SpdReport report = adam.spdReport(p).orElseThrow();
@@ -232,17 +223,14 @@ class CudaAdamTest {
       MemorySegment data = own.allocate(NUMEL * Float.BYTES, 64);
       MemorySegment gradient = own.allocate(NUMEL * Float.BYTES, 64);
       long before = onDevice.device.freeMemory();
-      Adam adam = Adam.builder().group(group(Parameter.of("w", data, gradient))).build();
+      Adam adam = build(Parameter.of("w", data, gradient));
       adam.step();
       assertThat(onDevice.device.freeMemory()).isLessThan(before);
       adam.close();
       assertThat(onDevice.device.freeMemory()).isEqualTo(before);
       assertThatIllegalArgumentException()
-          .isThrownBy(() ->
-              Adam.builder()
-                  .group(
-                      group(Parameter.of("w", data, gradient), Parameter.of("v", host(1), host(2))))
-                  .build());
+          .isThrownBy(
+              () -> build(Parameter.of("w", data, gradient), Parameter.of("v", host(1), host(2))));
       assertThat(onDevice.device.freeMemory()).isEqualTo(before);
     }
     assertThat(onDevice.device.freeMemory()).isEqualTo(free);
@@ -252,11 +240,11 @@ class CudaAdamTest {
   void trainingContinuesFromBroughtMoments() {
     Parameter p = parameter("w");
     Parameter whole = parameter("w");
-    try (Adam adam = Adam.builder().group(group(whole)).stream(onDevice.stream).build()) {
+    try (Adam adam = adam(whole).stream(onDevice.stream).build()) {
       for (int i = 0; i < 4; i++) {
         adam.step();
       }
-      Adam first = Adam.builder().group(group(p)).stream(onDevice.stream).build();
+      Adam first = adam(p).stream(onDevice.stream).build();
       first.step();
       first.step();
       MemorySegment m = onDevice.arena.allocate(NUMEL * Float.BYTES, 64);
@@ -271,7 +259,7 @@ class CudaAdamTest {
               .moments(m, v)
               .step(p.step())
               .build();
-      try (Adam second = Adam.builder().group(group(continued)).stream(onDevice.stream).build()) {
+      try (Adam second = adam(continued).stream(onDevice.stream).build()) {
         second.step();
         second.step();
         assertThat(continued.step()).isEqualTo(4);
@@ -295,8 +283,8 @@ class CudaAdamTest {
               view.wrap(same.gradient().address(), same.gradient().byteSize()),
               view.wrap(same.anchor().address(), same.anchor().byteSize()));
       CudaStream foreign = CudaStream.ofHandle(onDevice.device, onDevice.stream.handle());
-      try (Adam expected = Adam.builder().group(group(p)).stream(onDevice.stream).build();
-          Adam adam = Adam.builder().group(group(wrapped)).stream(foreign).build()) {
+      try (Adam expected = adam(p).stream(onDevice.stream).build();
+          Adam adam = adam(wrapped).stream(foreign).build()) {
         expected.step();
         adam.step();
         assertThat(Arrays.equals(onDevice.read(same.data()), onDevice.read(p.data()))).isTrue();
@@ -306,8 +294,7 @@ class CudaAdamTest {
 
   @Test
   void anOptimizerWithoutParametersSteps() {
-    try (Adam adam =
-        Adam.builder().group(group()).backend(Backend.CUDA).stream(onDevice.stream).build()) {
+    try (Adam adam = adam().backend(Backend.CUDA).stream(onDevice.stream).build()) {
       adam.step();
       assertThat(adam.stepClipped(1)).isZero();
       assertThat(adam.gradientNorm()).isZero();

@@ -60,6 +60,13 @@ class SpdReportTest {
     }
   }
 
+  private static SpdReport step(Kernels kernels, double lambda, Parameter p) {
+    try (Adam adam = adam(kernels, new SelectiveProjectionDecay(lambda), List.of(p))) {
+      adam.step();
+      return adam.spdReport(p).orElseThrow();
+    }
+  }
+
   @EachKernels
   void tellsWhatHappened(Kernels kernels) {
     List<Parameter> tensors =
@@ -137,25 +144,19 @@ class SpdReportTest {
     Parameter p = selected(arena, "p", 1, 9000);
     double before = deviation(p);
     assertThat(unprojected(kernels, p, 1)).isGreaterThan(5 * before);
-    try (Adam adam = adam(kernels, new SelectiveProjectionDecay(1), List.of(p))) {
-      adam.step();
-      SpdReport r = adam.spdReport(p).orElseThrow();
-      assertThat(r.selected()).isTrue();
-      assertThat(deviation(p)).isCloseTo(before, within(1e-4 * before));
-      assertThat(r.deviationAfter()).isCloseTo(before, within(1e-4 * before));
-    }
+    SpdReport r = step(kernels, 1, p);
+    assertThat(r.selected()).isTrue();
+    assertThat(deviation(p)).isCloseTo(before, within(1e-4 * before));
+    assertThat(r.deviationAfter()).isCloseTo(before, within(1e-4 * before));
   }
 
   @EachKernels
   void beyondLambdaOneTheTensorMayCrossItsAnchor(Kernels kernels) {
     Parameter p = selected(arena, "p", 1, 9000);
-    try (Adam adam = adam(kernels, new SelectiveProjectionDecay(2), List.of(p))) {
-      adam.step();
-      SpdReport r = adam.spdReport(p).orElseThrow();
-      assertThat(2 * r.ratio()).isGreaterThan(1);
-      double after = deviation(p);
-      assertThat(r.deviationAfter()).isCloseTo(after, within(1e-5 * after));
-    }
+    SpdReport r = step(kernels, 2, p);
+    assertThat(2 * r.ratio()).isGreaterThan(1);
+    double after = deviation(p);
+    assertThat(r.deviationAfter()).isCloseTo(after, within(1e-5 * after));
   }
 
   @EachKernels
@@ -163,17 +164,14 @@ class SpdReportTest {
     Parameter made = parameter(arena, "p", 1, 9000);
     made.data().copyFrom(made.anchor());
     double after = unprojected(kernels, made, 1);
-    try (Adam adam = adam(kernels, new SelectiveProjectionDecay(1), List.of(made))) {
-      adam.step();
-      SpdReport r = adam.spdReport(made).orElseThrow();
-      assertThat(r.condition()).isEqualTo(-0.0);
-      assertThat(r.selected()).isFalse();
-      assertThat(r.selections()).isZero();
-      assertThat(r.meanRatio()).isZero();
-      assertThat(r.deviationBefore()).isZero();
-      assertThat(r.ratio()).isEqualTo(1);
-      assertThat(deviation(made)).isEqualTo(after).isPositive();
-    }
+    SpdReport r = step(kernels, 1, made);
+    assertThat(r.condition()).isEqualTo(-0.0);
+    assertThat(r.selected()).isFalse();
+    assertThat(r.selections()).isZero();
+    assertThat(r.meanRatio()).isZero();
+    assertThat(r.deviationBefore()).isZero();
+    assertThat(r.ratio()).isEqualTo(1);
+    assertThat(deviation(made)).isEqualTo(after).isPositive();
   }
 
   @EachKernels
@@ -181,14 +179,11 @@ class SpdReportTest {
     Parameter p = parameter(arena, "p", 1, 9000);
     p.gradient().fill((byte) 0);
     double before = deviation(p);
-    try (Adam adam = adam(kernels, new SelectiveProjectionDecay(1), List.of(p))) {
-      adam.step();
-      SpdReport r = adam.spdReport(p).orElseThrow();
-      assertThat(r.condition()).isZero();
-      assertThat(r.selected()).isFalse();
-      assertThat(r.ratio()).isZero();
-      assertThat(deviation(p)).isEqualTo(before);
-    }
+    SpdReport r = step(kernels, 1, p);
+    assertThat(r.condition()).isZero();
+    assertThat(r.selected()).isFalse();
+    assertThat(r.ratio()).isZero();
+    assertThat(deviation(p)).isEqualTo(before);
   }
 
   /** With betas of 0, eps 0 and a gradient of 1 the update is lr, exactly. */
@@ -222,12 +217,9 @@ class SpdReportTest {
   @EachKernels
   void atRestOnItsAnchorNothingIsSaidToMove(Kernels kernels) {
     Parameter p = Parameter.of("p", of(arena, 2, 3), of(arena, 0, 0), of(arena, 2, 3));
-    try (Adam adam = adam(kernels, new SelectiveProjectionDecay(1), List.of(p))) {
-      adam.step();
-      SpdReport r = adam.spdReport(p).orElseThrow();
-      assertThat(r.ratio()).isZero();
-      assertThat(r.deviationAfter()).isZero();
-      assertThat(floats(p.data())).containsExactly(2, 3);
-    }
+    SpdReport r = step(kernels, 1, p);
+    assertThat(r.ratio()).isZero();
+    assertThat(r.deviationAfter()).isZero();
+    assertThat(floats(p.data())).containsExactly(2, 3);
   }
 }

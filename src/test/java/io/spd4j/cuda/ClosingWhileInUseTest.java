@@ -2,6 +2,7 @@ package io.spd4j.cuda;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.spd4j.Closer;
 import io.spd4j.FreshJvm;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
@@ -33,9 +34,8 @@ class ClosingWhileInUseTest {
           MemorySegment b = pinned.allocate(SIZE);
           CudaGraph graph = stream.capture(() -> stream.copy(b, a));
           AutoCloseable[] all = {arena, pinned, stream, graph};
-          long delay = random.nextLong(1_000_000);
           AutoCloseable victim = all[round % all.length];
-          Thread closer = Thread.ofPlatform().start(() -> closeAfter(delay, victim));
+          Closer closer = new Closer(random.nextLong(1_000_000), victim);
           try {
             while (true) {
               stream.copy(b, a);
@@ -56,23 +56,6 @@ class ClosingWhileInUseTest {
         }
       }
       System.out.printf("called: %b, calls refused: %d%n", calls > 0, refusedCalls);
-    }
-
-    private static void closeAfter(long nanos, AutoCloseable victim) {
-      long begin = System.nanoTime();
-      while (System.nanoTime() - begin < nanos) {
-        Thread.onSpinWait();
-      }
-      while (true) {
-        try {
-          victim.close();
-          return;
-        } catch (IllegalStateException inUse) {
-          Thread.onSpinWait();
-        } catch (Exception e) {
-          throw new AssertionError(e);
-        }
-      }
     }
   }
 

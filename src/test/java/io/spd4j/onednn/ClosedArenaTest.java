@@ -2,14 +2,11 @@ package io.spd4j.onednn;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.spd4j.Closer;
 import io.spd4j.FreshJvm;
-import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import java.nio.channels.FileChannel;
-import java.nio.channels.FileChannel.MapMode;
 import java.nio.file.Path;
-import java.nio.file.StandardOpenOption;
 import java.util.List;
 import java.util.SplittableRandom;
 import org.junit.jupiter.api.BeforeAll;
@@ -39,11 +36,10 @@ class ClosedArenaTest {
         for (int round = 0; round < ROUNDS; round++) {
           Arena victim = Arena.ofShared();
           MemorySegment[] s = lasting.clone();
-          s[round % s.length] = mapped(victim);
-          long delay = random.nextLong(5_000_000);
-          Thread closer = Thread.ofPlatform().start(() -> closeAfter(delay, victim));
+          s[round % s.length] = Closer.mapped(victim, Path.of("victim"), BYTES);
+          Closer closer = new Closer(random.nextLong(5_000_000), victim);
           callUntilRefused(() -> linear.forward(s[0], s[1], null, s[2]));
-          closer.join();
+          refusedCloses += closer.join();
           linear.forward(lasting[0], lasting[1], null, lasting[2]);
         }
       }
@@ -52,44 +48,12 @@ class ClosedArenaTest {
           calls, refusedCloses > 0, refusedCalls);
     }
 
-    /** Returns mapped memory, which is gone at once when closed; malloc's may stay readable. */
-    private static MemorySegment mapped(Arena arena) throws IOException {
-      try (FileChannel file =
-          FileChannel.open(
-              Path.of("victim"),
-              StandardOpenOption.CREATE,
-              StandardOpenOption.READ,
-              StandardOpenOption.WRITE)) {
-        return file.map(MapMode.READ_WRITE, 0, BYTES, arena);
-      }
-    }
-
-    private static void pause(long nanos) {
-      long begin = System.nanoTime();
-      while (System.nanoTime() - begin < nanos) {
-        Thread.onSpinWait();
-      }
-    }
-
-    private static void closeAfter(long nanos, Arena victim) {
-      pause(nanos);
-      while (true) {
-        try {
-          victim.close();
-          return;
-        } catch (IllegalStateException inUse) {
-          refusedCloses++;
-          Thread.onSpinWait();
-        }
-      }
-    }
-
     private static void callUntilRefused(Runnable call) {
       while (true) {
         try {
           call.run();
           calls++;
-          pause(10_000); // in which it can be closed
+          Closer.pause(10_000); // in which it can be closed
         } catch (IllegalStateException | IllegalArgumentException closed) {
           if (!closed.getMessage().matches("Already closed|.* lies in an arena that is closed")) {
             throw closed;
