@@ -1,5 +1,7 @@
 package io.spd4j;
 
+import static io.spd4j.Optimizers.adam;
+import static io.spd4j.Optimizers.group;
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static org.assertj.core.api.Assertions.assertThat;
@@ -111,14 +113,18 @@ class IdentitiesTest {
     int tensors = 30;
     int[][] together;
     try (Tensors all = tensors(tensors);
-        Adam adam = adam(kernels, all.parameters, 3)) {
+        Adam adam = adam(kernels, 3, group(new SelectiveProjectionDecay(1), all.parameters))) {
       adam.step();
       adam.step();
       together = bits(all.parameters);
     }
     for (int i = 0; i < tensors; i += 7) {
       try (Tensors all = tensors(tensors);
-          Adam adam = adam(kernels, List.of(all.parameters.get(i)), 1)) {
+          Adam adam =
+              adam(
+                  kernels,
+                  1,
+                  group(new SelectiveProjectionDecay(1), List.of(all.parameters.get(i))))) {
         adam.step();
         adam.step();
         int[][] alone = bits(adam.parameters());
@@ -144,13 +150,5 @@ class IdentitiesTest {
         .filter(Objects::nonNull)
         .map(array -> array.toArray(JAVA_INT))
         .toArray(int[][]::new);
-  }
-
-  private static Adam adam(Kernels kernels, List<Parameter> parameters, int threads) {
-    return Adam.builder()
-        .group(0.01, new SelectiveProjectionDecay(1), parameters)
-        .kernels(kernels)
-        .threads(threads)
-        .build();
   }
 }

@@ -146,6 +146,20 @@ class MisuseTest {
     }
   }
 
+  /** Every call that an optimizer may refuse as a whole. */
+  private static List<ThrowingCallable> calls(Adam adam, Parameter p) {
+    return List.of(
+        adam::step,
+        () -> adam.step(2),
+        () -> adam.stepClipped(1),
+        () -> adam.clipAndStep(1),
+        adam::gradientNorm,
+        adam::uploadSettings,
+        () -> adam.stepParameter(p),
+        () -> p.gradient(p.gradient()),
+        () -> p.gradient(null));
+  }
+
   @Test
   void closedMeansClosed() {
     Parameter p = parameter(arena, "p", 1, 100);
@@ -154,17 +168,7 @@ class MisuseTest {
     adam.step();
     adam.close();
     Map<?, ?> before = State.arrays(List.of(p));
-    for (ThrowingCallable call :
-        List.<ThrowingCallable>of(
-            adam::step,
-            () -> adam.step(2),
-            () -> adam.stepClipped(1),
-            () -> adam.clipAndStep(1),
-            adam::gradientNorm,
-            adam::uploadSettings,
-            () -> adam.stepParameter(p),
-            () -> p.gradient(gradient),
-            () -> p.gradient(null))) {
+    for (ThrowingCallable call : calls(adam, p)) {
       illegalState("the optimizer is closed", call);
     }
     assertThat(State.arrays(List.of(p))).isEqualTo(before);
@@ -275,15 +279,7 @@ class MisuseTest {
       kernels.fault = fault;
       assertThatThrownBy(adam::step).isSameAs(fault);
       kernels.fault = null;
-      for (ThrowingCallable call :
-          List.<ThrowingCallable>of(
-              adam::step,
-              () -> adam.stepClipped(1),
-              () -> adam.clipAndStep(1),
-              () -> adam.stepParameter(p),
-              adam::gradientNorm,
-              adam::uploadSettings,
-              () -> p.gradient(null))) {
+      for (ThrowingCallable call : calls(adam, p)) {
         assertThatIllegalStateException()
             .isThrownBy(call)
             .withMessageContaining("broke off half done")
@@ -311,18 +307,10 @@ class MisuseTest {
 
   /** Everything that is refused while a step runs, tried by the executor of that step. */
   private static List<Throwable> duringAStep(Adam adam) {
-    Parameter p = adam.parameters().getFirst();
+    List<ThrowingCallable> calls = new ArrayList<>(calls(adam, adam.parameters().getFirst()));
+    calls.add(adam::close);
     List<Throwable> thrown = new ArrayList<>();
-    for (ThrowingCallable call :
-        List.<ThrowingCallable>of(
-            adam::step,
-            () -> adam.stepClipped(1),
-            () -> adam.clipAndStep(1),
-            adam::gradientNorm,
-            adam::uploadSettings,
-            () -> adam.stepParameter(p),
-            () -> p.gradient(null),
-            adam::close)) {
+    for (ThrowingCallable call : calls) {
       try {
         call.call();
         thrown.add(null);
@@ -355,7 +343,7 @@ class MisuseTest {
       assertThat(State.of(adam[0])).isEqualTo(State.of(plain));
     }
     assertThat(thrown)
-        .hasSize(2 * 2 * 8)
+        .hasSize(2 * 2 * 10)
         .allSatisfy(e ->
             assertThat(e)
                 .isExactlyInstanceOf(IllegalStateException.class)

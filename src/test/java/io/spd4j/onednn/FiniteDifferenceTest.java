@@ -28,6 +28,10 @@ class FiniteDifferenceTest {
   /** float32's error in these few terms, as a share of a gradient's largest element. */
   private static final double TOLERANCE = 2e-6;
 
+  private static final Layout SRC = Layout.rowMajor(3, 5);
+  private static final Layout WEIGHT = Layout.rowMajor(4, 5).transpose();
+  private static final Layout DST = Layout.rowMajor(3, 4);
+
   private final SplittableRandom random = new SplittableRandom(1);
   @AutoClose private final Arena arena = Arena.ofConfined();
   @AutoClose private final OneDnn oneDnn = OneDnn.open(2);
@@ -92,9 +96,6 @@ class FiniteDifferenceTest {
 
   @Test
   void ofALinearLayer() {
-    Layout src = Layout.rowMajor(3, 5);
-    Layout weight = Layout.rowMajor(4, 5).transpose();
-    Layout dst = Layout.rowMajor(3, 4);
     Linear linear = oneDnn.linear(3, 5, 4);
     MemorySegment s = random(15);
     MemorySegment w = random(20);
@@ -107,8 +108,8 @@ class FiniteDifferenceTest {
     check(
         x ->
             Reference.plus(
-                Reference.matMul(src, x[0], weight, x[1], dst, 1),
-                Reference.broadcast(Layout.rowMajor(1, 4), x[2], dst)),
+                Reference.matMul(SRC, x[0], WEIGHT, x[1], DST, 1),
+                Reference.broadcast(Layout.rowMajor(1, 4), x[2], DST)),
         List.of(s, w, random(4)),
         dstGrad,
         List.of(srcGrad, weightGrad, biasGrad));
@@ -116,9 +117,6 @@ class FiniteDifferenceTest {
 
   @Test
   void ofTwoLinearLayersWithTheSameInput() {
-    Layout src = Layout.rowMajor(3, 5);
-    Layout weight = Layout.rowMajor(4, 5).transpose();
-    Layout dst = Layout.rowMajor(3, 4);
     Linear linear = oneDnn.linear(3, 5, 4);
     MemorySegment w = random(20);
     MemorySegment other = random(20);
@@ -129,8 +127,8 @@ class FiniteDifferenceTest {
     check(
         x ->
             Reference.plus(
-                Reference.matMul(src, x[0], weight, doubles(w), dst, 1),
-                Reference.matMul(src, x[0], weight, doubles(other), dst, 1)),
+                Reference.matMul(SRC, x[0], WEIGHT, doubles(w), DST, 1),
+                Reference.matMul(SRC, x[0], WEIGHT, doubles(other), DST, 1)),
         List.of(random(15)),
         dstGrad,
         List.of(srcGrad));

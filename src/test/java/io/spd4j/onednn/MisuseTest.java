@@ -55,6 +55,10 @@ class MisuseTest {
     buffers.assertUntouched(fault);
   }
 
+  private void refused(Case test, int i, MemorySegment segment, String fault) {
+    refused(test, i, segment, IllegalArgumentException.class, fault);
+  }
+
   private void works(Case test) {
     Buffers buffers = new Buffers(arena, test, 0);
     test.of(oneDnn).run(buffers.segments());
@@ -64,7 +68,6 @@ class MisuseTest {
   @ParameterizedTest
   @MethodSource(OF_EVERY_METHOD)
   void segmentsThatCannotBeUsed(Case test) {
-    Class<IllegalArgumentException> illegal = IllegalArgumentException.class;
     MemorySegment closed;
     try (Arena brief = Arena.ofConfined()) {
       closed = brief.allocate(10_000);
@@ -83,9 +86,8 @@ class MisuseTest {
           test,
           i,
           MemorySegment.ofArray(new float[10_000]),
-          illegal,
           "lies on the Java heap: allocate it from an Arena");
-      refused(test, i, closed, illegal, "lies in an arena that is closed");
+      refused(test, i, closed, "lies in an arena that is closed");
       refused(
           test,
           i,
@@ -96,28 +98,17 @@ class MisuseTest {
           test,
           i,
           arena.allocate(bytes - size, 4),
-          illegal,
           "has %d bytes, but needs %d".formatted(bytes - size, bytes));
-      refused(test, i, MemorySegment.NULL, illegal, "has 0 bytes, but needs " + bytes);
+      refused(test, i, MemorySegment.NULL, "has 0 bytes, but needs " + bytes);
       refused(
-          test,
-          i,
-          odd.asSlice(0, bytes),
-          illegal,
-          "starts at an address that is not a multiple of " + size);
+          test, i, odd.asSlice(0, bytes), "starts at an address that is not a multiple of " + size);
       refused(
           test,
           i,
           arena.allocate(bytes + 1, 4),
-          illegal,
           "has %d bytes, not a multiple of %d".formatted(bytes + 1, size));
       if (argument.written()) {
-        refused(
-            test,
-            i,
-            arena.allocate(bytes, 4).asReadOnly(),
-            illegal,
-            "is read-only, but is written");
+        refused(test, i, arena.allocate(bytes, 4).asReadOnly(), "is read-only, but is written");
       }
     }
     works(test);
