@@ -18,6 +18,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.SplittableRandom;
 import java.util.function.UnaryOperator;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.AutoClose;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -38,12 +39,11 @@ class ArenasTest {
   /** A copy whose arrays lie where the caller says. */
   private static Parameter moved(Parameter p, UnaryOperator<MemorySegment> move) {
     MemorySegment zeros = MemorySegment.ofArray(new byte[(int) p.data().byteSize()]);
-    return Parameter.builder(p.name(), move.apply(p.data()))
-        .gradient(move.apply(p.gradient()))
-        .anchor(move.apply(p.anchor()))
-        .moments(move.apply(zeros), move.apply(zeros))
-        .maxExpAvgSq(move.apply(zeros))
-        .build();
+    return ParameterArray.parameter(
+        p.name(),
+        Stream.of(p.data(), p.gradient(), p.anchor(), zeros, zeros, zeros)
+            .map(move)
+            .toArray(MemorySegment[]::new));
   }
 
   private static ParameterGroup amsgrad(DecayRule rule, List<Parameter> parameters) {

@@ -9,12 +9,12 @@ import java.nio.channels.FileChannel;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 
-/** A thread that closes what another thread uses. */
+/** Closes something in a thread of its own while another thread uses it. */
 public final class Closer {
   private final Thread thread;
   private int refused;
 
-  /** Begins to close it after a while, again and again until that is not refused. */
+  /** Starts the thread: it waits, and then tries to close until that is not refused. */
   public Closer(long nanos, AutoCloseable victim) {
     thread = Thread.ofPlatform().start(() -> close(nanos, victim));
   }
@@ -34,13 +34,13 @@ public final class Closer {
     }
   }
 
-  /** Waits until it is closed; returns how often that was refused. */
+  /** Waits for the thread; returns how often closing was refused. */
   public int join() throws InterruptedException {
     thread.join();
     return refused;
   }
 
-  /** Waits without sleeping. */
+  /** Spins for that long. */
   public static void pause(long nanos) {
     long begin = System.nanoTime();
     while (System.nanoTime() - begin < nanos) {

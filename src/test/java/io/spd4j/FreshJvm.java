@@ -46,7 +46,7 @@ public final class FreshJvm {
     return out;
   }
 
-  /** Runs javac. */
+  /** Runs javac in this JVM; asserts that it succeeds. */
   static void compile(String... arguments) {
     assertThat(ToolProvider.getSystemJavaCompiler().run(null, null, null, arguments)).isZero();
   }

@@ -72,11 +72,11 @@ class MalformedFileTest {
           {"__metadata__":{"k":{"l":"m"}}}  | __metadata__ key 'k' is not a string
           {"__metadata__":{"k":"\\udc00"}}  | surrogate
           """)
-  void aFaultIsNamed(String header, String message) throws IOException {
+  void aFaultOfTheHeaderIsNamed(String header, String message) throws IOException {
     assertRefused(RawFile.bytes(header, 1), message);
   }
 
-  /** Tensor a has this entry, and the file this many bytes of data. */
+  /** The only tensor is a, with this entry. */
   @ParameterizedTest
   @CsvSource(
       delimiter = '|',

@@ -38,7 +38,7 @@ class CudaItemsTest {
     }
   }
 
-  /** The block of each update; of each projection its blocks, which go down, in parentheses. */
+  /** Returns items as text: an update as its block, a projection as (first block-last block). */
   private static String order(boolean[] spd, long lag, int... blocks) {
     return items(spd, lag, blocks).stream()
         .map(i ->
