@@ -22,20 +22,14 @@ enum { CACHE_LINE = 64, LINE_FLOATS = CACHE_LINE / sizeof(float), MAX_THREADS = 
 typedef enum loop { COPY, RMW, ADAMW } loop;
 static const char *const loop_names[] = {"copy", "rmw", "adamw"};
 
-static rmw_loop *const rmw_loops[] = {
-    [SPD4J_ISA_BASELINE] = rmw_baseline,
+/* One loop for each ISA, indexed by its number in isa.h. */
 #ifdef __x86_64__
-    [SPD4J_ISA_X86_64_V3] = rmw_v3,
-    [SPD4J_ISA_X86_64_V4] = rmw_v4,
+#define TIERS(loop) {loop##_baseline, loop##_v3, loop##_v4}
+#else
+#define TIERS(loop) {loop##_baseline}
 #endif
-};
-static adamw_loop *const adamw_loops[] = {
-    [SPD4J_ISA_BASELINE] = adamw_baseline,
-#ifdef __x86_64__
-    [SPD4J_ISA_X86_64_V3] = adamw_v3,
-    [SPD4J_ISA_X86_64_V4] = adamw_v4,
-#endif
-};
+static rmw_loop *const rmw_loops[] = TIERS(rmw);
+static adamw_loop *const adamw_loops[] = TIERS(adamw);
 
 typedef struct contest {
   loop loop;

@@ -14,8 +14,7 @@ import picocli.CommandLine.Command;
       ReplayCommand.class,
       StepCommand.class,
       CompareCommand.class,
-      ContestantCommand.class,
-      FirstStepsCommand.class
+      ContestantCommand.class
     })
 public final class Main extends Program {
   /** Runs a command and exits with its status. */

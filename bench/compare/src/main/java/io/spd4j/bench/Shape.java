@@ -1,5 +1,7 @@
 package io.spd4j.bench;
 
+import com.fasterxml.jackson.annotation.JsonCreator;
+import com.fasterxml.jackson.annotation.JsonValue;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.regex.Matcher;
@@ -14,7 +16,7 @@ import picocli.CommandLine.TypeConversionException;
  * @param tensors their numbers of elements
  * @param anchored whether there are pre-trained values to stay close to; otherwise it is the origin
  */
-public record Shape(String name, List<Long> tensors, boolean anchored) {
+public record Shape(@JsonValue String name, List<Long> tensors, boolean anchored) {
   private static final Pattern ONE = Pattern.compile("one:(\\d{1,12})([KMG]?)");
   private static final Pattern MANY = Pattern.compile("many:(\\d{1,7})x(\\d{1,12})([KMG]?)");
   private static final int VIT_WIDTH = 768;
@@ -34,6 +36,7 @@ public record Shape(String name, List<Long> tensors, boolean anchored) {
     }
   }
 
+  @JsonCreator
   public static Shape parse(String text) {
     Matcher one = ONE.matcher(text);
     Matcher many = MANY.matcher(text);

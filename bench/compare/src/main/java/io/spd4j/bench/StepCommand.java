@@ -6,7 +6,6 @@ import io.spd4j.Parameter;
 import io.spd4j.SpdReport;
 import io.spd4j.bench.contest.Spd4jContestant;
 import io.spd4j.bench.contest.StepCase;
-import io.spd4j.cuda.CudaDevice;
 import io.spd4j.cuda.CudaException;
 import io.spd4j.cuda.CudaGraph;
 import io.spd4j.cuda.CudaStream;
@@ -91,39 +90,20 @@ final class StepCommand implements Callable<Integer> {
       description = "Also time the step as a captured CUDA graph that is launched again and again.")
   private boolean graph;
 
-  /**
-   * What is measured on a CUDA device.
-   *
-   * @param host to enqueue a step
-   * @param graph null: not asked for
-   */
-  private record OnDevice(CudaDevice device, Timing host, DeviceTiming graph) {}
-
-  /**
-   * What is measured while the arrays are there, and what is left to do once they are gone.
-   *
-   * @param onDevice null: on the host
-   */
-  private record Measured(
-      Backend backend,
-      Timing timing,
-      OnDevice onDevice,
-      long selected,
-      long traffic,
-      long footprint) {}
-
   @Override
   public Integer call() throws Failure, IOException {
     if (graph && backend != Backend.CUDA) {
       throw Failure.ofInput("--graph needs --backend cuda");
     }
     try {
-      Measured measured = measure();
+      StepCase step = new StepCase(shape, rule, select, threads);
+      Map<String, Object> json = measure(step);
       double copy =
-          measured.onDevice() != null
-              ? CopyBandwidth.onDevice(measured.footprint(), repeat)
-              : CopyBandwidth.onHost(measured.footprint(), threads, repeat);
-      spec.commandLine().getOut().println(json(measured, copy));
+          json.containsKey("device")
+              ? CopyBandwidth.onDevice(step.footprint(), repeat)
+              : CopyBandwidth.onHost(step.footprint(), threads, repeat);
+      json.put("copy_gb_per_s", digits(copy));
+      spec.commandLine().getOut().println(Json.line(json));
       return ExitCode.OK;
     } catch (OutOfMemoryError e) {
       throw Failure.ofInput("there is not enough memory for " + shape.name());
@@ -135,31 +115,42 @@ final class StepCommand implements Callable<Integer> {
     }
   }
 
-  private Measured measure() throws Failure {
-    StepCase step = new StepCase(shape, rule, select, threads);
+  private Map<String, Object> measure(StepCase step) throws Failure {
     try (Spd4jContestant contestant = Spd4jContestant.of(backend, step)) {
       Adam adam = contestant.adam();
       CudaStream stream = contestant.stream();
-      Timing timing;
-      OnDevice onDevice = null;
-      if (stream == null) {
-        timing = Timing.of(repeat, adam::step);
-      } else {
-        DeviceTiming device = DeviceTiming.of(stream, repeat, adam::step);
-        timing = device.device();
-        onDevice = new OnDevice(stream.device(), device.host(), graph ? graph(stream, adam) : null);
-      }
+      DeviceTiming device = stream == null ? null : DeviceTiming.of(stream, repeat, adam::step);
+      Timing timing = device == null ? Timing.of(repeat, adam::step) : device.device();
+      DeviceTiming replayed = graph ? graph(stream, adam) : null;
       Optional<String> fault = contestant.fault();
       if (fault.isPresent()) {
         throw Failure.ofCheck(fault.get());
       }
-      return new Measured(
-          adam.backend(),
-          timing,
-          onDevice,
-          adam.spdReports().stream().filter(SpdReport::selected).count(),
-          step.bytes(projected(adam)),
-          step.footprint());
+      long traffic = step.bytes(projected(adam));
+      Map<String, Object> json =
+          Json.object(
+              "shape", shape,
+              "rule", rule,
+              "backend", adam.backend(),
+              "threads", device == null ? threads : 1,
+              "select", select,
+              "numel", shape.numel(),
+              "tensors", shape.tensors().size(),
+              "selected", adam.spdReports().stream().filter(SpdReport::selected).count(),
+              "median_ms", digits(timing.medianNanos() / 1e6),
+              "min_ms", digits(timing.minNanos() / 1e6),
+              "bytes_per_param", digits((double) traffic / shape.numel()),
+              "gb_per_s", digits(traffic / timing.medianNanos()));
+      if (device != null) {
+        json.put("device", stream.device().name());
+        json.put("host_us", digits(device.host().medianNanos() / 1e3));
+      }
+      if (replayed != null) {
+        json.put("graph_median_ms", digits(replayed.device().medianNanos() / 1e6));
+        json.put("graph_min_ms", digits(replayed.device().minNanos() / 1e6));
+        json.put("graph_host_us", digits(replayed.host().medianNanos() / 1e3));
+      }
+      return json;
     }
   }
 
@@ -175,35 +166,6 @@ final class StepCommand implements Callable<Integer> {
     try (CudaGraph step = stream.capture(adam::step)) {
       return DeviceTiming.of(stream, repeat, () -> stream.launch(step));
     }
-  }
-
-  private String json(Measured m, double copy) throws IOException {
-    Map<String, Object> json =
-        Json.object(
-            "shape", shape.name(),
-            "rule", rule,
-            "backend", m.backend().id(),
-            "threads", m.onDevice() == null ? threads : 1,
-            "select", select,
-            "numel", shape.numel(),
-            "tensors", shape.tensors().size(),
-            "selected", m.selected(),
-            "median_ms", digits(m.timing().medianNanos() / 1e6),
-            "min_ms", digits(m.timing().minNanos() / 1e6),
-            "bytes_per_param", digits((double) m.traffic() / shape.numel()),
-            "gb_per_s", digits(m.traffic() / m.timing().medianNanos()),
-            "copy_gb_per_s", digits(copy));
-    if (m.onDevice() != null) {
-      json.put("device", m.onDevice().device().name());
-      json.put("host_us", digits(m.onDevice().host().medianNanos() / 1e3));
-      DeviceTiming replayed = m.onDevice().graph();
-      if (replayed != null) {
-        json.put("graph_median_ms", digits(replayed.device().medianNanos() / 1e6));
-        json.put("graph_min_ms", digits(replayed.device().minNanos() / 1e6));
-        json.put("graph_host_us", digits(replayed.host().medianNanos() / 1e3));
-      }
-    }
-    return Json.line(json);
   }
 
   /** Five digits. */

@@ -25,8 +25,8 @@ public record Cli(int status, String out, String err) {
     assertThat(status).isZero();
     assertThat(out).hasLineCount(1);
     Map<String, String> fields = new LinkedHashMap<>();
-    ((Map<?, ?>) Json.read(out.getBytes(UTF_8)))
-        .forEach((name, value) -> fields.put(name.toString(), value.toString()));
+    Map<?, ?> line = Json.read(out.getBytes(UTF_8), Map.class);
+    line.forEach((name, value) -> fields.put(name.toString(), value.toString()));
     return fields;
   }
 }

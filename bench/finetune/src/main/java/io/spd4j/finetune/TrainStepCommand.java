@@ -1,6 +1,5 @@
 package io.spd4j.finetune;
 
-import io.spd4j.Backend;
 import io.spd4j.finetune.cli.Count;
 import io.spd4j.finetune.cli.Failure;
 import io.spd4j.finetune.cli.Rule;
@@ -20,6 +19,7 @@ import java.util.stream.Stream;
 import jdk.jfr.Recording;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.ExitCode;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Spec;
@@ -47,30 +47,7 @@ public final class TrainStepCommand implements Callable<Integer> {
       description = "One of ${COMPLETION-CANDIDATES}; default: ${DEFAULT-VALUE}.")
   private Rule rule;
 
-  @Option(
-      names = "--batch",
-      defaultValue = "16",
-      converter = Count.class,
-      description = "Texts in a step; default: ${DEFAULT-VALUE}.")
-  private int batch;
-
-  @Option(
-      names = "--length",
-      defaultValue = "64",
-      converter = Count.class,
-      description = "Tokens of each, 2 to 512; default: ${DEFAULT-VALUE}.")
-  private int length;
-
-  @Option(
-      names = "--backend",
-      description = "native, vector or scalar; default: the first that is available.")
-  private Backend backend;
-
-  @Option(
-      names = "--threads",
-      converter = Count.class,
-      description = "Default: the number of processors.")
-  private int threads = Runtime.getRuntime().availableProcessors();
+  @Mixin private NetworkOptions network;
 
   @Option(
       names = "--repeat",
@@ -94,15 +71,16 @@ public final class TrainStepCommand implements Callable<Integer> {
   public Integer call() throws Failure, IOException {
     TrainingOptions options = TrainingOptions.defaults();
     options.steps = WARM_UP + repeat;
-    options.batch = batch;
-    options.length = length;
-    options.threads = threads;
-    options.backend = backend;
+    options.batch = network.batch;
+    options.length = network.length;
+    options.threads = network.threads;
+    options.backend = network.backend;
     options.record = options.steps;
     options.check();
-    double sgemm = Sgemm.flops(threads);
+    double sgemm = Sgemm.flops(network.threads);
     SplittableRandom random = new SplittableRandom(1);
-    List<Example> examples = Stream.generate(() -> example(random)).limit(10L * batch).toList();
+    List<Example> examples =
+        Stream.generate(() -> example(random)).limit(10L * network.batch).toList();
     try (Arena arena = Arena.ofShared();
         Recording recording = StepProfile.recording();
         Model model =
@@ -119,7 +97,8 @@ public final class TrainStepCommand implements Callable<Integer> {
           new Trainer(options, model, examples, random.split()).train(() -> false, s -> {});
       List<History.Step> timed = history.steps().subList(WARM_UP, options.steps);
       double step = median(timed, History.Step::stepMillis);
-      double flops = 3 * Config.MINILM_L6.forwardFlops(batch, Tokens.padded(length));
+      double flops =
+          3 * Config.MINILM_L6.forwardFlops(network.batch, Tokens.padded(network.length));
       spec.commandLine()
           .getOut()
           .println(json(model, step, median(timed, History.Step::optimizerMillis), flops, sgemm));
@@ -134,7 +113,7 @@ public final class TrainStepCommand implements Callable<Integer> {
   }
 
   private Example example(SplittableRandom random) {
-    int[] tokens = random.ints(length, 1000, 30_000).toArray();
+    int[] tokens = random.ints(network.length, 1000, 30_000).toArray();
     return new Example(tokens, random.nextInt(2));
   }
 
@@ -150,13 +129,13 @@ public final class TrainStepCommand implements Callable<Integer> {
             "rule",
             rule,
             "backend",
-            model.adam().backend().id(),
+            model.adam().backend(),
             "batch",
-            batch,
+            network.batch,
             "length",
-            length,
+            network.length,
             "threads",
-            threads,
+            network.threads,
             "step_ms",
             rounded(step),
             "optimizer_ms",

@@ -15,7 +15,7 @@ import picocli.CommandLine;
 import picocli.CommandLine.Option;
 
 /** How a run trains, whatever its rule. */
-final class TrainingOptions {
+final class TrainingOptions extends NetworkOptions {
   /** What the library takes. */
   private static final int MAX_THREADS = 1024;
 
@@ -38,20 +38,6 @@ final class TrainingOptions {
       converter = Count.class,
       description = "Steps of a run; default: ${DEFAULT-VALUE}.")
   int steps;
-
-  @Option(
-      names = "--batch",
-      defaultValue = "16",
-      converter = Count.class,
-      description = "Texts in a step; default: ${DEFAULT-VALUE}.")
-  int batch;
-
-  @Option(
-      names = "--length",
-      defaultValue = "64",
-      converter = Count.class,
-      description = "Tokens of a text at the most, up to 512; default: ${DEFAULT-VALUE}.")
-  int length;
 
   @Option(
       names = "--lr",
@@ -132,17 +118,6 @@ final class TrainingOptions {
           "Trains adapters of this rank on the attention's projections and the head; the backbone "
               + "stays as it is, and decay goes towards the origin; default: everything is trained.")
   Integer lora;
-
-  @Option(
-      names = "--backend",
-      description = "native, vector or scalar; default: the first that is available.")
-  Backend backend;
-
-  @Option(
-      names = "--threads",
-      converter = Count.class,
-      description = "Default: the number of processors.")
-  int threads = Runtime.getRuntime().availableProcessors();
 
   /** Every option as it is when it is not given. */
   static TrainingOptions defaults() {

@@ -17,7 +17,7 @@ class TrainStepTest {
 
     assertThat(cli.err()).isEmpty();
     assertThat(cli.out()).hasLineCount(1);
-    Map<?, ?> json = (Map<?, ?>) Json.read(cli.out().getBytes(UTF_8));
+    Map<?, ?> json = Json.read(cli.out().getBytes(UTF_8), Map.class);
     assertThat(json.get("rule")).isEqualTo("spd");
     assertThat(json.get("backend")).isEqualTo("scalar");
     assertThat(json.get("batch")).isEqualTo(2);

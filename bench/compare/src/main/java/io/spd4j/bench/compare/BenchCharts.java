@@ -35,7 +35,7 @@ final class BenchCharts {
   /** SVG files by their names, without an ending. */
   static Map<String, String> of(Bench bench) {
     Map<String, String> charts = new LinkedHashMap<>();
-    int threads = bench.cases().stream().mapToInt(c -> c.step().threads()).max().orElse(0);
+    int threads = bench.mostThreads();
     bench.cases().stream()
         .map(c -> c.step().shape())
         .distinct()

@@ -12,7 +12,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
-import java.util.stream.Stream;
 
 /** A run in Markdown: the targets, and a table for each shape and number of threads. */
 final class BenchTables {
@@ -275,7 +274,8 @@ final class BenchTables {
   /** How far the results of a participant are from ours at the most. */
   private String agreement(String name) {
     List<Entry> compared =
-        Stream.concat(bench.cases().stream(), bench.curve().stream())
+        bench
+            .all()
             .flatMap(c -> c.entries().stream())
             .filter(e -> e.name().equals(name) && e.difference() != null)
             .toList();

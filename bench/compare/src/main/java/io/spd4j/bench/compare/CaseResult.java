@@ -1,5 +1,6 @@
 package io.spd4j.bench.compare;
 
+import com.fasterxml.jackson.annotation.JsonUnwrapped;
 import io.spd4j.bench.compare.Competitor.Kind;
 import io.spd4j.bench.contest.StepCase;
 import io.spd4j.finetune.cli.Rule;
@@ -7,7 +8,7 @@ import java.util.List;
 import java.util.Optional;
 
 /** What the competitors of a case were found to do. */
-record CaseResult(StepCase step, List<Entry> entries) {
+record CaseResult(@JsonUnwrapped StepCase step, List<Entry> entries) {
   /**
    * One of them.
    *

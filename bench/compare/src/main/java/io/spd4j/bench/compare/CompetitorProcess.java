@@ -2,7 +2,9 @@ package io.spd4j.bench.compare;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import io.spd4j.bench.compare.Competitor.Kind;
+import io.spd4j.bench.contest.Contestant.Identity;
 import io.spd4j.bench.contest.Setup;
 import io.spd4j.finetune.cli.Rule;
 import io.spd4j.finetune.report.Json;
@@ -44,9 +46,7 @@ final class CompetitorProcess implements AutoCloseable {
   /** Why it does not answer any more; null while it does. */
   private String broken;
 
-  private String version;
-  private List<Rule> rules;
-  private Map<?, ?> only;
+  private Identity identity;
 
   private CompetitorProcess(Competitor competitor, Process process, Path log) {
     this.competitor = competitor;
@@ -86,10 +86,7 @@ final class CompetitorProcess implements AutoCloseable {
    * @throws UnableException if something that it needs is missing
    */
   void hello() throws UnableException {
-    Map<?, ?> hello = ask(Map.of("cmd", "hello"));
-    version = String.valueOf(hello.get("version"));
-    rules = ((List<?>) hello.get("rules")).stream().map(rule -> Rule.of(rule.toString())).toList();
-    only = hello.get("only") instanceof Map<?, ?> values ? values : Map.of();
+    identity = Json.convert(ask(Map.of("cmd", "hello")), Identity.class);
   }
 
   Competitor competitor() {
@@ -98,16 +95,16 @@ final class CompetitorProcess implements AutoCloseable {
 
   /** The versions of the libraries that do the work. */
   String version() {
-    return version;
+    return identity.version();
   }
 
   List<Rule> rules() {
-    return rules;
+    return identity.rules();
   }
 
   /** A setup with the values that the competitor can do. */
   Setup possible(Setup wanted) {
-    return wanted.with(only);
+    return wanted.with(identity.only());
   }
 
   /**
@@ -124,28 +121,17 @@ final class CompetitorProcess implements AutoCloseable {
 
   /** Takes steps, and returns when it is at rest: it takes no time of what runs next. */
   Steps step(int count) throws UnableException {
-    Map<?, ?> answer = ask(Map.of("cmd", "step", "count", count));
-    long[] nanos =
-        ((List<?>) answer.get("nanos")).stream().mapToLong(n -> ((Number) n).longValue()).toArray();
-    Object allocated = answer.get("allocated");
+    Steps steps = Json.convert(ask(Map.of("cmd", "step", "count", count)), Steps.class);
     awaitRest();
-    return new Steps(nanos, allocated == null ? null : ((Number) allocated).longValue());
+    return steps;
   }
 
   /** Elements of a tensor's data, expAvg and expAvgSq. */
   List<float[]> values(int tensor, long from, int count) throws UnableException {
-    Map<?, ?> answer = ask(Map.of("cmd", "values", "tensor", tensor, "from", from, "count", count));
+    JsonNode answer = ask(Map.of("cmd", "values", "tensor", tensor, "from", from, "count", count));
     return Stream.of("data", "exp_avg", "exp_avg_sq")
-        .map(array -> floats((List<?>) answer.get(array)))
+        .map(array -> Json.convert(answer.get(array), float[].class))
         .toList();
-  }
-
-  private static float[] floats(List<?> numbers) {
-    float[] floats = new float[numbers.size()];
-    for (int i = 0; i < floats.length; i++) {
-      floats[i] = ((Number) numbers.get(i)).floatValue();
-    }
-    return floats;
   }
 
   /** Frees what was set up. */
@@ -153,11 +139,11 @@ final class CompetitorProcess implements AutoCloseable {
     ask(Map.of("cmd", "close"));
   }
 
-  private Map<?, ?> ask(Map<String, ?> request) throws UnableException {
+  private JsonNode ask(Map<String, ?> request) throws UnableException {
     if (broken != null) {
       throw new UnableException(broken);
     }
-    Map<?, ?> answer;
+    JsonNode answer;
     try {
       in.println(Json.line(request));
       String line = answers.poll(PATIENCE_SECONDS, TimeUnit.SECONDS);
@@ -167,21 +153,21 @@ final class CompetitorProcess implements AutoCloseable {
       if (line.equals(END)) {
         throw new IOException(lastWords());
       }
-      answer = (Map<?, ?>) Json.read(line.getBytes(UTF_8));
+      answer = Json.read(line.getBytes(UTF_8), JsonNode.class);
     } catch (IOException e) {
       throw fail(e.getMessage());
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
       throw fail("interrupted");
     }
-    if (answer.containsKey("skip")) {
-      throw new UnableException(answer.get("skip").toString());
+    if (answer.has("skip")) {
+      throw new UnableException(answer.get("skip").asText());
     }
-    if (answer.containsKey("error")) {
+    if (answer.has("error")) {
       if (competitor.kind() == Kind.OURS) {
-        throw new IllegalStateException(competitor.name() + ": " + answer.get("error"));
+        throw new IllegalStateException(competitor.name() + ": " + answer.get("error").asText());
       }
-      throw new UnableException("failed: " + answer.get("error"));
+      throw new UnableException("failed: " + answer.get("error").asText());
     }
     return answer;
   }

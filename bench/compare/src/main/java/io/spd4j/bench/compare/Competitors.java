@@ -45,12 +45,7 @@ final class Competitors {
   static List<Competitor> all(Path limits, String python, Path peers, Path javaPeers) {
     List<Competitor> all = new ArrayList<>();
     for (Backend backend : List.of(Backend.NATIVE, Backend.VECTOR, Backend.SCALAR)) {
-      all.add(
-          new Competitor(
-              "spd4j-" + backend.id(),
-              Kind.OURS,
-              false,
-              VectorModule.command(Main.class, "contestant", "--backend", backend.id())));
+      all.add(ours(backend));
     }
     String program = limits.toAbsolutePath().toString();
     all.add(new Competitor(RMW, Kind.LIMIT, false, List.of(program, "rmw")));
@@ -67,6 +62,18 @@ final class Competitors {
       all.add(new Competitor(name, Kind.PEER, false, javaPeer(javaPeers, name)));
     }
     return all;
+  }
+
+  /**
+   * Returns one of our own backends.
+   *
+   * @param options options of the contestant command
+   */
+  static Competitor ours(Backend backend, String... options) {
+    List<String> command =
+        VectorModule.command(Main.class, "contestant", "--backend", backend.id());
+    command.addAll(List.of(options));
+    return new Competitor("spd4j-" + backend.id(), Kind.OURS, false, command);
   }
 
   /** Without its class path the JVM says what it lacks. */

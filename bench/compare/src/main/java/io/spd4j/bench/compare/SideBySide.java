@@ -5,7 +5,6 @@ import io.spd4j.finetune.report.MarkdownTable;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
-import java.util.stream.Stream;
 
 /** Two runs in one table. */
 final class SideBySide {
@@ -14,9 +13,9 @@ final class SideBySide {
   /** What both runs measured, and the new time over the old one. */
   static String of(Bench old, Bench now) {
     List<List<String>> rows = new ArrayList<>();
-    for (CaseResult result : cases(now)) {
+    for (CaseResult result : now.all().toList()) {
       Optional<CaseResult> before =
-          cases(old).stream().filter(c -> c.step().equals(result.step())).findFirst();
+          old.all().filter(c -> c.step().equals(result.step())).findFirst();
       if (before.isPresent()) {
         for (Entry entry : result.entries()) {
           before
@@ -31,10 +30,6 @@ final class SideBySide {
         + machine("new", now)
         + "\n"
         + MarkdownTable.of(2, List.of("step", "", "old", "new", "new/old"), rows);
-  }
-
-  private static List<CaseResult> cases(Bench bench) {
-    return Stream.concat(bench.cases().stream(), bench.curve().stream()).toList();
   }
 
   private static List<String> row(CaseResult result, Entry old, Entry now) {

@@ -9,7 +9,6 @@ import java.util.List;
 import java.util.Optional;
 import java.util.function.Predicate;
 import java.util.function.ToDoubleFunction;
-import java.util.stream.Stream;
 
 /**
  * Something that the library is meant to reach, and whether it does in a run.
@@ -27,57 +26,48 @@ record Target(String text, Spread ratio, boolean reached, String remark) {
 
   /** All targets, with the largest number of threads of a run. */
   static List<Target> of(Bench bench) {
-    int threads = bench.cases().stream().mapToInt(c -> c.step().threads()).max().orElse(0);
+    int threads = bench.mostThreads();
     Finder find = new Finder(bench, threads);
-    List<Target> targets = new ArrayList<>();
-    targets.add(
+    return List.of(
         atLeast(
             8,
             "SPD, all selected, on ViT-B/16 is at least 8 times as fast as eager SPD in PyTorch",
-            find.ratio(VIT, Rule.SPD, Competitors.EAGER, Competitors.NATIVE)));
-    targets.add(
+            find.ratio(VIT, Rule.SPD, Competitors.EAGER, Competitors.NATIVE)),
         atLeast(
             2,
             "… at least twice as fast as SPD through torch.compile",
-            find.ratio(VIT, Rule.SPD, Competitors.COMPILED, Competitors.NATIVE)));
-    targets.add(
+            find.ratio(VIT, Rule.SPD, Competitors.COMPILED, Competitors.NATIVE)),
         atMost(
             1.5,
             "… takes at most 1.5 times the time of PyTorch's fused AdamW",
-            find.ratio(VIT, Rule.SPD, Competitors.NATIVE, Competitors.FUSED)));
-    targets.add(
+            find.ratio(VIT, Rule.SPD, Competitors.NATIVE, Competitors.FUSED)),
         of(
             "AdamW on ViT-B/16 is no slower than PyTorch's fused AdamW: the middle half of the "
                 + "ratios reaches 1",
             find.ratio(VIT, Rule.ADAMW, Competitors.NATIVE, Competitors.FUSED),
-            ratio -> ratio.q1() <= 1));
-    targets.add(
+            ratio -> ratio.q1() <= 1),
         atLeast(
             20,
             "SPD, all selected, on LoRA is at least 20 times as fast as eager SPD in PyTorch",
-            find.ratio(LORA, Rule.SPD, Competitors.EAGER, Competitors.NATIVE)));
-    targets.add(
+            find.ratio(LORA, Rule.SPD, Competitors.EAGER, Competitors.NATIVE)),
         atMost(
             1,
             "… and faster than PyTorch's fused AdamW",
-            find.ratio(LORA, Rule.SPD, Competitors.NATIVE, Competitors.FUSED)));
-    targets.add(
+            find.ratio(LORA, Rule.SPD, Competitors.NATIVE, Competitors.FUSED)),
         atMost(
             1.5,
             "10,000 tensors of 64 take at most 1.5 times the time of one tensor of the same size: "
                 + "AdamW",
-            find.manyOverOne(Rule.ADAMW)));
-    targets.add(atMost(1.5, "… SPD, all selected", find.manyOverOne(Rule.SPD)));
-    targets.add(vectorOverNative(bench));
-    targets.add(moreThreads(bench, threads));
-    targets.add(
+            find.manyOverOne(Rule.ADAMW)),
+        atMost(1.5, "… SPD, all selected", find.manyOverOne(Rule.SPD)),
+        vectorOverNative(bench),
+        moreThreads(bench, threads),
         first(
             bench,
             FirstSteps::tenth,
             1.5,
-            "The 10th step of a fresh JVM takes the Vector API at most 1.5 times the time of native"));
-    targets.add(first(bench, FirstSteps::rest, 1.15, "… later ones at most 1.15 times"));
-    return targets;
+            "The 10th step of a fresh JVM takes the Vector API at most 1.5 times the time of native"),
+        first(bench, FirstSteps::rest, 1.15, "… later ones at most 1.15 times"));
   }
 
   private static Target atLeast(double limit, String text, Optional<Spread> ratio) {
@@ -145,7 +135,8 @@ record Target(String text, Spread ratio, boolean reached, String remark) {
 
   private static Target vectorOverNative(Bench bench) {
     List<Found> found =
-        all(bench)
+        bench
+            .all()
             .flatMap(c ->
                 ratioOf(c, Competitors.VECTOR, Competitors.NATIVE)
                     .map(ratio -> new Found(c.step().toString(), ratio))
@@ -175,12 +166,13 @@ record Target(String text, Spread ratio, boolean reached, String remark) {
 
   private static Target moreThreads(Bench bench, int threads) {
     List<Found> found = new ArrayList<>();
-    for (CaseResult many : all(bench).filter(c -> c.step().threads() == threads).toList()) {
+    for (CaseResult many : bench.all().filter(c -> c.step().threads() == threads).toList()) {
       StepCase s = many.step();
       StepCase alone = new StepCase(s.shape(), s.rule(), s.select(), 1);
       for (String name : List.of(Competitors.NATIVE, Competitors.VECTOR)) {
         Optional<Entry> one =
-            all(bench)
+            bench
+                .all()
                 .filter(c -> threads > 1 && c.step().equals(alone))
                 .findFirst()
                 .flatMap(c -> c.measured(name));
@@ -196,10 +188,6 @@ record Target(String text, Spread ratio, boolean reached, String remark) {
             + "faster",
         found,
         ratio -> ratio.q1() <= 1);
-  }
-
-  private static Stream<CaseResult> all(Bench bench) {
-    return Stream.concat(bench.cases().stream(), bench.curve().stream());
   }
 
   /** Shows the case with the largest ratio, and counts those that miss. */

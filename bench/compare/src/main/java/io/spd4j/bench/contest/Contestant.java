@@ -20,7 +20,11 @@ public interface Contestant extends AutoCloseable {
    * @param rules that it knows
    * @param only names and values of {@link Setup} where it can do no other value
    */
-  record Identity(String name, String version, List<Rule> rules, Map<String, ?> only) {}
+  record Identity(String name, String version, List<Rule> rules, Map<String, ?> only) {
+    public Identity {
+      only = only == null ? Map.of() : only;
+    }
+  }
 
   /**
    * Says what it is, once it has loaded the libraries that it needs.

@@ -2,6 +2,7 @@ package io.spd4j.bench.contest;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import com.sun.management.ThreadMXBean;
 import io.spd4j.finetune.cli.Failure;
 import io.spd4j.finetune.report.Json;
@@ -45,8 +46,8 @@ public final class Server {
     try (contestant) {
       Server server = new Server(contestant);
       for (String line = in.readLine(); line != null; line = in.readLine()) {
-        Map<?, ?> request = (Map<?, ?>) Json.read(line.getBytes(UTF_8));
-        if (request.get("cmd").equals("exit")) {
+        JsonNode request = Json.read(line.getBytes(UTF_8), JsonNode.class);
+        if (request.path("cmd").asText().equals("exit")) {
           return;
         }
         out.println(Json.line(server.answer(request)));
@@ -55,14 +56,17 @@ public final class Server {
     }
   }
 
-  private Map<String, ?> answer(Map<?, ?> request) {
+  private Object answer(JsonNode request) {
     try {
-      return switch (request.get("cmd").toString()) {
-        case "hello" -> hello();
-        case "setup" -> setUp(Setup.of(request));
-        case "step" -> step(integer(request, "count"));
+      return switch (request.path("cmd").asText()) {
+        case "hello" -> contestant.identity();
+        case "setup" -> setUp(Json.convert(request, Setup.class));
+        case "step" -> step(request.get("count").asInt());
         case "values" ->
-            values(integer(request, "tensor"), integer(request, "from"), integer(request, "count"));
+            values(
+                request.get("tensor").asInt(),
+                request.get("from").asLong(),
+                request.get("count").asInt());
         case "close" -> close();
         default -> throw new IllegalArgumentException("there is no command " + request.get("cmd"));
       };
@@ -86,19 +90,6 @@ public final class Server {
     return cause.getMessage() == null
         ? cause.toString()
         : cause.getMessage().lines().findFirst().orElse("");
-  }
-
-  private static int integer(Map<?, ?> request, String name) {
-    return ((Number) request.get(name)).intValue();
-  }
-
-  private Map<String, ?> hello() {
-    Contestant.Identity identity = contestant.identity();
-    return Json.object(
-        "name", identity.name(),
-        "version", identity.version(),
-        "rules", identity.rules(),
-        "only", identity.only());
   }
 
   private Map<String, ?> setUp(Setup wanted) throws Failure {

@@ -4,7 +4,6 @@ import io.spd4j.bench.Select;
 import io.spd4j.finetune.cli.Rule;
 import io.spd4j.finetune.report.Json;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 
 /**
@@ -41,48 +40,18 @@ public record Setup(
         : List.of(ArrayKind.DATA, ArrayKind.GRADIENT, ArrayKind.EXP_AVG, ArrayKind.EXP_AVG_SQ);
   }
 
-  /** The same with other values of some fields, by the names that they have in JSON. */
-  public Setup with(Map<?, ?> others) {
+  /** Returns a copy in which some fields have other values. */
+  public Setup with(Map<String, ?> others) {
     Map<String, Object> json = json();
-    others.forEach((name, value) -> json.put(name.toString(), value));
-    return of(json);
+    json.putAll(others);
+    return Json.convert(json, Setup.class);
   }
 
-  /** The request for it. */
+  /** Returns the request for this set-up. */
   public Map<String, Object> json() {
-    return Json.object(
-        "cmd", "setup",
-        "tensors", tensors,
-        "anchored", anchored,
-        "rule", rule,
-        "select", select,
-        "threads", threads,
-        "seed", seed,
-        "step", step,
-        "lr", lr,
-        "beta1", beta1,
-        "beta2", beta2,
-        "eps", eps,
-        "lambda", lambda);
-  }
-
-  static Setup of(Map<?, ?> json) {
-    return new Setup(
-        ((List<?>) json.get("tensors")).stream().map(n -> ((Number) n).longValue()).toList(),
-        (Boolean) json.get("anchored"),
-        Rule.of(json.get("rule").toString()),
-        Select.valueOf(json.get("select").toString().toUpperCase(Locale.ROOT)),
-        number(json, "threads").intValue(),
-        number(json, "seed").intValue(),
-        number(json, "step").longValue(),
-        number(json, "lr").doubleValue(),
-        number(json, "beta1").doubleValue(),
-        number(json, "beta2").doubleValue(),
-        number(json, "eps").doubleValue(),
-        number(json, "lambda").doubleValue());
-  }
-
-  private static Number number(Map<?, ?> json, String name) {
-    return (Number) json.get(name);
+    Map<String, Object> json = Json.object("cmd", "setup");
+    Map<?, ?> fields = Json.convert(this, Map.class);
+    fields.forEach((name, value) -> json.put(name.toString(), value));
+    return json;
   }
 }

@@ -159,6 +159,6 @@ class Spd4jContestantTest {
 
   @SuppressWarnings("unchecked")
   private static Map<String, Object> tree(String line) throws IOException {
-    return (Map<String, Object>) Json.read(line.getBytes(UTF_8));
+    return Json.read(line.getBytes(UTF_8), Map.class);
   }
 }

@@ -1,31 +1,77 @@
 package io.spd4j.finetune.report;
 
-import com.fasterxml.jackson.core.JsonFactory;
 import com.fasterxml.jackson.core.JsonGenerator;
 import com.fasterxml.jackson.core.JsonParser;
-import com.fasterxml.jackson.core.JsonToken;
-import com.fasterxml.jackson.core.util.DefaultPrettyPrinter;
+import com.fasterxml.jackson.core.StreamWriteFeature;
+import com.fasterxml.jackson.databind.DeserializationContext;
+import com.fasterxml.jackson.databind.DeserializationFeature;
+import com.fasterxml.jackson.databind.JsonDeserializer;
+import com.fasterxml.jackson.databind.JsonSerializer;
+import com.fasterxml.jackson.databind.MapperFeature;
+import com.fasterxml.jackson.databind.SerializationFeature;
+import com.fasterxml.jackson.databind.SerializerProvider;
+import com.fasterxml.jackson.databind.cfg.EnumFeature;
+import com.fasterxml.jackson.databind.json.JsonMapper;
+import com.fasterxml.jackson.databind.module.SimpleModule;
+import com.fasterxml.jackson.datatype.jsr310.JavaTimeModule;
 import java.io.IOException;
 import java.io.OutputStream;
-import java.io.StringWriter;
-import java.math.BigDecimal;
-import java.util.ArrayList;
 import java.util.LinkedHashMap;
-import java.util.List;
 import java.util.Map;
 
 /**
- * JSON as maps, lists, strings, numbers, booleans and null. What is written may also hold arrays of
- * numbers; numbers that JSON does not have (NaN, infinity) become null, and anything else the
- * string that it prints as. Thread-safe.
+ * Reads and writes JSON. Records become objects, and enum constants their names in lower case. A
+ * double that JSON cannot express (NaN, infinity) is written as null, and null is read as NaN.
+ * Thread-safe.
  */
 public final class Json {
-  private static final JsonFactory JSON = new JsonFactory();
+  private static final JsonSerializer<Double> FINITE_OR_NULL =
+      new JsonSerializer<>() {
+        @Override
+        public void serialize(Double value, JsonGenerator json, SerializerProvider unused)
+            throws IOException {
+          if (Double.isFinite(value)) {
+            json.writeNumber(value);
+          } else {
+            json.writeNull();
+          }
+        }
+      };
+
+  private static final JsonDeserializer<Double> NUMBER_OR_NAN =
+      new JsonDeserializer<>() {
+        @Override
+        public Double deserialize(JsonParser json, DeserializationContext unused)
+            throws IOException {
+          return json.getDoubleValue();
+        }
+
+        @Override
+        public Double getNullValue(DeserializationContext unused) {
+          return Double.NaN;
+        }
+      };
+
+  private static final JsonMapper MAPPER =
+      JsonMapper.builder()
+          .addModule(new JavaTimeModule())
+          .addModule(
+              new SimpleModule()
+                  .addSerializer(Double.class, FINITE_OR_NULL)
+                  .addSerializer(double.class, FINITE_OR_NULL)
+                  .addDeserializer(double.class, NUMBER_OR_NAN))
+          .enable(EnumFeature.WRITE_ENUMS_TO_LOWERCASE)
+          .enable(MapperFeature.ACCEPT_CASE_INSENSITIVE_ENUMS)
+          .enable(StreamWriteFeature.WRITE_BIGDECIMAL_AS_PLAIN)
+          .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
+          .disable(DeserializationFeature.FAIL_ON_UNKNOWN_PROPERTIES)
+          .disable(SerializationFeature.WRITE_DATES_AS_TIMESTAMPS)
+          .build();
 
   private Json() {}
 
   /**
-   * An object with fields in this order.
+   * Returns an object with its fields in the order given.
    *
    * @param fields name, value, name, value …; a value may be null
    */
@@ -40,102 +86,28 @@ public final class Json {
   /**
    * Reads one value.
    *
-   * @throws IOException if it is not JSON
+   * @throws IOException if the bytes are not JSON or do not describe such a value
    */
-  public static Object read(byte[] bytes) throws IOException {
-    try (JsonParser json = JSON.createParser(bytes)) {
-      json.nextToken();
-      Object tree = value(json);
-      if (json.nextToken() != null) {
-        throw new IOException("there is more than one value");
-      }
-      return tree;
-    }
+  public static <T> T read(byte[] json, Class<T> type) throws IOException {
+    return MAPPER.readValue(json, type);
   }
 
-  /** One value in one line. */
-  public static String line(Object tree) throws IOException {
-    StringWriter line = new StringWriter();
-    try (JsonGenerator json = JSON.createGenerator(line)) {
-      write(json, tree);
-    }
-    return line.toString();
+  /**
+   * Converts a value to another type with the same JSON.
+   *
+   * @throws IllegalArgumentException if the value's JSON does not describe the other type
+   */
+  public static <T> T convert(Object value, Class<T> type) {
+    return MAPPER.convertValue(value, type);
   }
 
-  /** Writes one value in many lines, and closes the stream. */
-  public static void write(Object tree, OutputStream out) throws IOException {
-    try (JsonGenerator json = JSON.createGenerator(out)) {
-      write(json.setPrettyPrinter(new DefaultPrettyPrinter()), tree);
-    }
+  /** Returns the JSON of a value on one line. */
+  public static String line(Object value) throws IOException {
+    return MAPPER.writeValueAsString(value);
   }
 
-  private static Object value(JsonParser json) throws IOException {
-    return switch (json.currentToken()) {
-      case START_OBJECT -> {
-        Map<String, Object> object = new LinkedHashMap<>();
-        while (json.nextToken() != JsonToken.END_OBJECT) {
-          String name = json.currentName();
-          json.nextToken();
-          object.put(name, value(json));
-        }
-        yield object;
-      }
-      case START_ARRAY -> {
-        List<Object> array = new ArrayList<>();
-        while (json.nextToken() != JsonToken.END_ARRAY) {
-          array.add(value(json));
-        }
-        yield array;
-      }
-      case VALUE_NUMBER_INT, VALUE_NUMBER_FLOAT -> json.getNumberValue();
-      case VALUE_TRUE, VALUE_FALSE -> json.getBooleanValue();
-      case VALUE_NULL -> null;
-      default -> json.getText();
-    };
-  }
-
-  private static void write(JsonGenerator json, Object tree) throws IOException {
-    switch (tree) {
-      case null -> json.writeNull();
-      case Map<?, ?> object -> {
-        json.writeStartObject();
-        for (Map.Entry<?, ?> field : object.entrySet()) {
-          json.writeFieldName(field.getKey().toString());
-          write(json, field.getValue());
-        }
-        json.writeEndObject();
-      }
-      case List<?> array -> {
-        json.writeStartArray();
-        for (Object element : array) {
-          write(json, element);
-        }
-        json.writeEndArray();
-      }
-      case int[] array -> json.writeArray(array, 0, array.length);
-      case long[] array -> json.writeArray(array, 0, array.length);
-      case double[] array -> {
-        json.writeStartArray();
-        for (double element : array) {
-          write(json, element);
-        }
-        json.writeEndArray();
-      }
-      case float[] array -> {
-        json.writeStartArray();
-        for (float element : array) {
-          write(json, element);
-        }
-        json.writeEndArray();
-      }
-      case Boolean b -> json.writeBoolean(b);
-      case Integer n -> json.writeNumber(n);
-      case Long n -> json.writeNumber(n);
-      case BigDecimal n -> json.writeNumber(n.toPlainString());
-      case Float n when Float.isFinite(n) -> json.writeNumber(n);
-      case Number n when Double.isFinite(n.doubleValue()) -> json.writeNumber(n.doubleValue());
-      case Number nan -> json.writeNull();
-      default -> json.writeString(tree.toString());
-    }
+  /** Writes a value, indented, and closes the stream. */
+  public static void write(Object value, OutputStream out) throws IOException {
+    MAPPER.writerWithDefaultPrettyPrinter().writeValue(out, value);
   }
 }

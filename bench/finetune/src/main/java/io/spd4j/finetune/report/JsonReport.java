@@ -12,7 +12,7 @@ final class JsonReport {
     return Json.object(
         "title", report.title(),
         "finished", report.finished(),
-        "machine", report.machine().json(),
+        "machine", report.machine(),
         "settings", report.settings(),
         "test_sets", report.testSets(),
         "runs", report.runs().stream().map(run -> run(run, report.testSets())).toList());
@@ -63,7 +63,7 @@ final class JsonReport {
         "selected", history.steps().stream().map(s -> s.selected().stream().toArray()).toList());
   }
 
-  private static double[] numbers(History history, ToDoubleFunction<History.Step> value) {
-    return history.steps().stream().mapToDouble(value).toArray();
+  private static List<Double> numbers(History history, ToDoubleFunction<History.Step> value) {
+    return history.steps().stream().mapToDouble(value).boxed().toList();
   }
 }

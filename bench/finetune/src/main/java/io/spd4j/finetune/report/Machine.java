@@ -4,7 +4,6 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
-import java.util.Map;
 
 /**
  * Where a job ran.
@@ -30,11 +29,6 @@ public record Machine(String cpu, int cores, String jdk, String os) {
             + " ("
             + architecture
             + ")");
-  }
-
-  /** As an object with these fields. */
-  public Map<String, Object> json() {
-    return Json.object("cpu", cpu, "cores", cores, "jdk", jdk, "os", os);
   }
 
   /** The first "model name" of a cpuinfo file; there is none on ARM, and no file but on Linux. */

@@ -68,27 +68,13 @@ final class DjlAdam implements Contestant {
   }
 
   private static Optimizer optimizer(Setup setup) {
-    Tracker lr = Tracker.fixed((float) setup.lr());
-    float beta1 = (float) setup.beta1();
-    float beta2 = (float) setup.beta2();
-    float eps = (float) setup.eps();
-    int step = Math.toIntExact(setup.step());
-    if (setup.lambda() == 0) {
-      return Optimizer.adam()
-          .optLearningRateTracker(lr)
-          .optBeta1(beta1)
-          .optBeta2(beta2)
-          .optEpsilon(eps)
-          .optBeginNumUpdate(step)
-          .build();
-    }
     return Optimizer.adamW()
-        .optLearningRateTracker(lr)
-        .optBeta1(beta1)
-        .optBeta2(beta2)
-        .optEpsilon(eps)
+        .optLearningRateTracker(Tracker.fixed((float) setup.lr()))
+        .optBeta1((float) setup.beta1())
+        .optBeta2((float) setup.beta2())
+        .optEpsilon((float) setup.eps())
         .optWeightDecays((float) setup.lambda())
-        .optBeginNumUpdate(step)
+        .optBeginNumUpdate(Math.toIntExact(setup.step()))
         .build();
   }
 
