@@ -1,17 +1,17 @@
 #!/usr/bin/env bash
-# What only a machine with a GPU can tell, in one go: the kernels' own test, by itself and under compute-sanitizer, the
-# recorded traces, the times of steps, the comparison with PyTorch. Ends with what passed, failed and was not run, and
-# with status 1 if something failed; keeps what was printed in bench/results/cuda.
+# Runs every check that needs a GPU: the kernels' own test, by itself and under compute-sanitizer; the recorded traces; the
+# times of steps; the comparison with PyTorch. Ends with a list of what passed, failed and was not run, and with status 1 if
+# something failed. Keeps the output in bench/results/cuda.
 #
-#     make jar && JAVA=/path/to/jdk/bin/java bench/cuda.sh     # or some of it: bench/cuda.sh test replay step peers
+#     make jar && JAVA=/path/to/jdk/bin/java bench/cuda.sh     # or only some parts: bench/cuda.sh test replay step peers
 #
-#     JAVA      of version 22 or later; default: java        PYTHON   with PyTorch for CUDA; default: python3
+#     JAVA      version 22 or later; default: java        PYTHON   has PyTorch for CUDA; default: python3
 #     BENCH     default: $JAVA -jar bench/compare/target/spd4j-bench.jar
 #     SHAPES    default: vit-b16 lora many:10000x64 one:1G
 #
-# The test is built where nvcc is; elsewhere it is the one that `make cuda-test` has left in target/cuda-test. So a
-# machine without a JDK, Maven and nvcc needs the sources, that test, spd4j-bench.jar and a Java, together 60 MB (30 when
-# packed), from another of its architecture:
+# The test is built if there is an nvcc; otherwise the script uses the one that `make cuda-test` left in target/cuda-test. A
+# machine without a JDK, Maven and nvcc needs the sources, that test, spd4j-bench.jar and a Java runtime, together 60 MB (30
+# when packed), from another machine of its architecture:
 #
 #     make jar cuda-test
 #     jlink --add-modules java.base,java.management,jdk.incubator.vector --strip-debug --no-header-files \
@@ -20,7 +20,7 @@
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit
 PATH=$PATH:${CUDA_HOME:-/usr/local/cuda}/bin
-read -ra bench <<< "${BENCH:-${JAVA:-java} -jar bench/compare/target/spd4j-bench.jar}" # no wildcard is expanded
+read -ra bench <<< "${BENCH:-${JAVA:-java} -jar bench/compare/target/spd4j-bench.jar}" # splits words without expanding wildcards
 read -ra shapes <<< "${SHAPES:-vit-b16 lora many:10000x64 one:1G}"
 python=${PYTHON:-python3}
 results=bench/results/cuda
@@ -28,7 +28,7 @@ mkdir -p $results
 summary=()
 status=0
 
-# A name and a command.
+# Runs a check. Arguments: a name and a command.
 check() {
   echo "== $1"
   if "${@:2}" 2>&1 | tee "$results/$1.txt"; then
@@ -39,7 +39,7 @@ check() {
   fi
 }
 
-# A name and the reason.
+# Records a check that was not run. Arguments: a name and the reason.
 not_run() {
   summary+=("not run  $1: $2")
 }
@@ -50,7 +50,7 @@ test_part() {
     check build-test make --no-print-directory cuda-test
   fi
   if [ ! -x $test ]; then
-    not_run test "$test is not there"
+    not_run test "$test does not exist"
     return
   fi
   check test $test
@@ -65,7 +65,7 @@ test_part() {
 
 replay() {
   local traces table replayed
-  traces=$(ls src/test/resources/reference/*.safetensors | grep -v minilm_batch) # which is no trace
+  traces=$(ls src/test/resources/reference/*.safetensors | grep -v minilm_batch) # not a trace
   # shellcheck disable=SC2086
   table=$("${bench[@]}" replay $traces)
   replayed=$?
@@ -78,7 +78,7 @@ step() {
   local failed=0
   for shape in "${shapes[@]}"; do
     for rule in adamw l2sp "spd --select none" "spd --select all"; do
-      # shellcheck disable=SC2086 # a rule and its options
+      # shellcheck disable=SC2086 # $rule holds a rule and its options
       "${bench[@]}" step --backend cuda --graph --shape "$shape" --rule $rule || failed=1
     done
   done
@@ -90,7 +90,7 @@ peers_part() {
     check peers "$python" bench/peers/cuda_step.py --bench "${bench[*]}" --json $results/peers.json \
       --shapes "$(IFS=, && echo "${shapes[*]}")"
   else
-    not_run peers "$python has no PyTorch that finds a GPU"
+    not_run peers "$python has no PyTorch with a GPU"
   fi
 }
 
@@ -101,7 +101,7 @@ if [ $# = 0 ] || [ "$*" != test ]; then
   }
 fi
 if ! command -v nvidia-smi > /dev/null; then
-  echo "there is no nvidia-smi here: without a GPU everything will fail" >&2
+  echo "nvidia-smi was not found: without a GPU every check will fail" >&2
 else
   nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv | tee $results/gpu.txt
 fi

@@ -1,6 +1,6 @@
 /*
  * The limits of this machine as a contestant of `compare`: limits copy|rmw|adamw. It speaks the protocol of
- * io.spd4j.bench.contest.Server, of whose JSON it reads what the Java side writes: no spaces, no escapes.
+ * io.spd4j.bench.contest.Server, but reads only JSON as the Java side writes it: no spaces, no escapes.
  */
 #define _POSIX_C_SOURCE 200809L
 
@@ -34,8 +34,8 @@ static adamw_loop *const adamw_loops[] = TIERS(adamw);
 typedef struct contest {
   loop loop;
   int isa;
-  /* of the set-up */
-  int64_t *begins; /* of the tensors in the arrays, each on a cache line of its own; then the end of all */
+  /* set by set_up */
+  int64_t *begins; /* where tensors begin in the arrays, each on its own cache line; then the end */
   int64_t *numels;
   int64_t tensor_count;
   float *memory; /* all arrays */
@@ -69,7 +69,7 @@ static int64_t integer(const char *line, const char *name) { return strtoll(fiel
 
 static double number(const char *line, const char *name) { return strtod(field(line, name), NULL); }
 
-/* --- The values that all start from. --- */
+/* --- The start values of all contestants. --- */
 
 enum { DEVIATION, GRADIENT, ANCHOR, EXP_AVG };
 
@@ -161,7 +161,7 @@ static const char *set_up(contest *c, const char *line) {
 
 /* --- Steps. --- */
 
-/* All threads take each step together; they wait for each other in a loop, which costs less than any sleep. */
+/* All threads take each step together. They spin while they wait for each other, which costs less than sleeping. */
 typedef struct team {
   const contest *contest;
   int64_t count;
@@ -198,7 +198,7 @@ static int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 
 static void take_step(const contest *c, int64_t step, int64_t index) {
   const int64_t size = c->begins[c->tensor_count];
-  if (c->loop == COPY) { /* one half of all arrays to the other */
+  if (c->loop == COPY) { /* copies one half of all arrays to the other */
     const int64_t half = size * c->array_count / 2, begin = half * index / c->threads;
     memcpy(c->memory + half + begin, c->memory + begin,
            (size_t)(half * (index + 1) / c->threads - begin) * sizeof(float));
@@ -242,7 +242,7 @@ static void take_steps(contest *c, int64_t count, int64_t *nanos) {
   for (int i = 0; i < c->threads; i++) members[i] = (member){&t, i};
   for (int i = 1; i < c->threads; i++)
     if (pthread_create(&threads[i], NULL, work, &members[i])) {
-      fprintf(stderr, "limits: the system gives no more threads\n");
+      fprintf(stderr, "limits: the system cannot create more threads\n");
       exit(1);
     }
   work(&members[0]);

@@ -3,8 +3,8 @@
 #include <math.h>
 
 /*
- * Reads what a step reads and writes what it writes, with next to no arithmetic. The values stay as they are since zero
- * is 0, which no compiler can know.
+ * Reads and writes the same arrays as a step, with almost no arithmetic. The values do not change because zero is 0, which
+ * the compiler cannot know.
  */
 void LOOPS(rmw)(arrays a, float zero, int64_t begin, int64_t end) {
   float *restrict x = a.data, *restrict m = a.exp_avg, *restrict v = a.exp_avg_sq;
@@ -26,7 +26,7 @@ void LOOPS(rmw)(arrays a, float zero, int64_t begin, int64_t end) {
   }
 }
 
-/* AdamW as one writes it by hand. */
+/* AdamW as written by hand. */
 void LOOPS(adamw)(arrays a, scalars k, int64_t begin, int64_t end) {
   float *restrict x = a.data, *restrict m = a.exp_avg, *restrict v = a.exp_avg_sq;
   const float *restrict g = a.grad;

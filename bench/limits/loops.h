@@ -1,4 +1,4 @@
-/* What a step is held against, compiled once per ISA tier: SPD4J_TIER is given by the Makefile and ends every name. */
+/* The loops that steps are compared with, compiled once per ISA tier. The Makefile sets SPD4J_TIER, each name's suffix. */
 #ifndef SPD4J_BENCH_LOOPS_H
 #define SPD4J_BENCH_LOOPS_H
 
@@ -7,7 +7,7 @@
 typedef struct arrays {
   float *data;
   float *grad;
-  float *anchor; /* NULL: there is none */
+  float *anchor; /* NULL if there is none */
   float *exp_avg;
   float *exp_avg_sq;
 } arrays;
@@ -20,7 +20,7 @@ typedef struct scalars {
 #define LOOPS_JOIN(name, tier) LOOPS_JOIN_(name, tier)
 #define LOOPS(name) LOOPS_JOIN(name, SPD4J_TIER)
 
-/* On the elements [begin, end) of the arrays. */
+/* Each works on the elements [begin, end) of the arrays. */
 typedef void rmw_loop(arrays a, float zero, int64_t begin, int64_t end);
 typedef void adamw_loop(arrays a, scalars k, int64_t begin, int64_t end);
 

@@ -1,9 +1,9 @@
-"""PyTorch's optimizer steps on the CPU as contestants of `make bench`: answers one JSON object in a line for each on
-standard input, as io.spd4j.bench.contest.Server does.
+"""PyTorch's optimizer steps on the CPU as contestants of `make bench`. Answers each line of JSON on standard input with
+one line, as io.spd4j.bench.contest.Server does.
 
-Needs torch and numpy, and --variant compiled a C++ compiler: python bench/peers/contestant.py --variant eager
-The variants with temporary tensors are two to three times faster if glibc keeps freed memory: `make bench` starts them
-with MALLOC_ARENA_MAX=1, MALLOC_MMAP_MAX_=0 and a MALLOC_TRIM_THRESHOLD_ that is never reached.
+Needs torch and numpy; --variant compiled also needs a C++ compiler: python bench/peers/contestant.py --variant eager
+The variants with temporary tensors are two to three times faster if glibc keeps freed memory. So `make bench` starts
+them with MALLOC_ARENA_MAX=1, MALLOC_MMAP_MAX_=0 and a MALLOC_TRIM_THRESHOLD_ that is never reached.
 """
 
 import argparse
@@ -37,18 +37,18 @@ RULES = {
 
 
 class Skip(Exception):
-    """What cannot be done here, in a sentence."""
+    """A request that cannot be met here, with the reason in one sentence."""
 
 
-# The values that every contestant starts from: see io.spd4j.bench.contest.Values.
+# The values that every contestant starts from; see io.spd4j.bench.contest.Values.
 
-PIECE = 1 << 16  # elements that are made at a time: they stay in the cache
+PIECE = 1 << 16  # elements generated at a time; they stay in the cache
 DATA, GRADIENT, ANCHOR, EXP_AVG = range(4)
 SCALES = (1e-2, 1e-3, 3e-2, 1e-2)
 
 
 def random(seed, kind, tensor, begin, end):
-    """Elements [begin, end) of an array of random numbers."""
+    """Returns elements [begin, end) of an array of random numbers."""
     start = seed * 0x9E3779B1 + kind * 0x85EBCA77 + tensor * 0xC2B2AE3D
     h = np.arange(begin, end, dtype=np.uint32)
     h *= np.uint32(0x27D4EB2F)
@@ -63,7 +63,7 @@ def random(seed, kind, tensor, begin, end):
 
 
 class Arrays:
-    """The arrays of all tensors; anchors are None where a rule needs none or the anchor is the origin."""
+    """The arrays of all tensors. Anchors are None if the rule needs none or the anchor is the origin."""
 
     def __init__(self, setup):
         sizes = setup["tensors"]
@@ -89,11 +89,11 @@ class Arrays:
             self.anchors[i].numpy()[begin:end] = anchor
 
     def tensors(self):
-        """For each tensor its data, gradient, anchor, exp_avg and exp_avg_sq."""
+        """Returns each tensor's data, gradient, anchor, exp_avg and exp_avg_sq."""
         return list(zip(self.data, self.gradients, self.anchors, self.exp_avgs, self.exp_avg_sqs))
 
 
-# The steps. Each function takes the arrays and the set-up, and returns a function that makes one step.
+# The steps. Each function takes the arrays and the set-up, and returns a function that takes one step.
 
 
 def optimizer(arrays, setup, **implementation):
@@ -118,7 +118,7 @@ def optimizer(arrays, setup, **implementation):
 
 
 def bias_corrections(setup):
-    """Counts steps; for each its step size and what the second moments' root is divided by."""
+    """Yields for each step the step size and the divisor of the second moments' root."""
     step = setup["step"]
     while True:
         step += 1
@@ -130,7 +130,7 @@ def deviation(value, anchor):
 
 
 def eager(arrays, setup):
-    """The papers' equations tensor by tensor; SPD as its authors' code has it."""
+    """The papers' equations, tensor by tensor; SPD as in its authors' code."""
     beta1, beta2, eps, decay = setup["beta1"], setup["beta2"], setup["eps"], setup["lambda"]
     corrections = bias_corrections(setup)
     tensors = arrays.tensors()
@@ -157,7 +157,7 @@ def eager(arrays, setup):
 
 
 def foreach(arrays, setup):
-    """The same over lists of tensors, with as few passes as plain PyTorch allows."""
+    """The papers' equations over lists of tensors, with as few passes as plain PyTorch allows."""
     if setup["rule"] == "adamw":
         return optimizer(arrays, setup, foreach=True)
     beta1, beta2, eps, decay = setup["beta1"], setup["beta2"], setup["eps"], setup["lambda"]
@@ -203,7 +203,7 @@ def foreach(arrays, setup):
 
 
 def chunks(arrays):
-    """Small tensors share a call, which costs as much as the step of 10,000 elements; large ones do better alone."""
+    """Groups tensors into calls. A call costs as much as a step of 10,000 elements, so small tensors share one."""
     result, numel = [], math.inf
     for tensor in sorted(arrays.tensors(), key=lambda tensor: tensor[0].numel()):
         numel += tensor[0].numel()
@@ -216,8 +216,8 @@ def chunks(arrays):
 
 def compiled(arrays, setup):
     """
-    The same through torch.compile: one graph for all sizes that occur together in a call, since static sizes gave the
-    fastest code. A graph for the whole step would take minutes to compile and was not faster.
+    The papers' equations through torch.compile, with one graph for each combination of sizes in a call, because static
+    sizes gave the fastest code. A graph for the whole step would take minutes to compile and was not faster.
     """
     rule, beta1, beta2, eps, decay = (setup[name] for name in ("rule", "beta1", "beta2", "eps", "lambda"))
     corrections = bias_corrections(setup)
@@ -244,7 +244,7 @@ def compiled(arrays, setup):
     function = torch.compile(update, fullgraph=True, dynamic=False)
 
     def numbers(step_size, root):
-        """As tensors: a schedule may change them in every step, and nothing is compiled again."""
+        """Returns the numbers as tensors, so that a schedule may change them without recompiling."""
         return torch.tensor(step_size), torch.tensor(root), torch.tensor(setup["lr"])
 
     for sizes in {tuple(tensor[0].numel() for tensor in call) for call in calls}:
@@ -268,7 +268,7 @@ STEPS = {
 
 
 class Contestant:
-    """One variant, and what it has set up."""
+    """One variant and its set-up."""
 
     def __init__(self, variant):
         self.variant = variant
@@ -291,7 +291,7 @@ class Contestant:
         try:
             self.arrays = Arrays(request)
             self.make_step = STEPS[self.variant](self.arrays, request)
-        except Exception as e:  # torch's own classes for "no memory", "no compiler" and their kind change
+        except Exception as e:  # torch's classes for "no memory", "no compiler" and the like change
             traceback.print_exc()
             self.close(request)
             raise Skip(str(e).strip().partition("\n")[0] or type(e).__name__) from e
@@ -340,7 +340,7 @@ def main():
     parser.add_argument("--variant", required=True, choices=sorted(RULES))
     contestant = Contestant(parser.parse_args().variant)
     answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what libraries print does not get between the answers
+    os.dup2(2, 1)  # keeps what libraries print out of the answers
     for line in sys.stdin:
         request = json.loads(line)
         if request["cmd"] == "exit":

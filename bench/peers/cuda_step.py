@@ -1,13 +1,13 @@
-"""Steps of spd4j and of PyTorch on one GPU, in turn: AdamW and Selective Projection Decay (SPD) over the same shapes.
-Prints a table for each shape and which of the aims are reached; --json FILE keeps all of it.
+"""Times steps of spd4j and PyTorch on one GPU in turn: AdamW and Selective Projection Decay (SPD) over the same shapes.
+Prints a table for each shape and which of the aims are reached; --json FILE saves all numbers.
 
 Needs torch with CUDA, and spd4j-bench built (`make jar`): python bench/peers/cuda_step.py
 
-A time is the device's own, between events around steps that follow each other without a pause; the median of a round,
-and of the rounds. GB/s are of the bytes that a step has to move: 28 per parameter for AdamW, 32 with an anchor, 12 more
-(8 without an anchor) where SPD projects. They are compared with a copy on the device over as much memory, made by the
-same process. "fused" and "foreach" are torch.optim.AdamW's; "eager" is the paper's SPD in PyTorch's own operations, one
-tensor after the other, as its authors' code has it; "compiled" (--compile) is the same without its branch, under
+Times are device times, measured with events around steps enqueued without a pause: the median of each round's median.
+GB/s count the bytes that a step has to move: 28 per parameter for AdamW, 32 with an anchor, 12 more (8 without an
+anchor) where SPD projects. They are compared with a copy on the device, by the same process, of the same amount of
+memory. "fused" and "foreach" are torch.optim.AdamW's; "eager" is the paper's SPD in plain PyTorch operations, one tensor
+after the other, as in its authors' code; "compiled" (--compile) is the eager SPD without its branch, under
 torch.compile; "graph" is spd4j's step captured in a CUDA graph.
 """
 
@@ -27,26 +27,26 @@ import time
 try:
     import torch
 except ImportError:
-    sys.exit("cuda_step.py needs PyTorch with CUDA, and this Python has none: pip install torch")
+    sys.exit("cuda_step.py needs PyTorch with CUDA, which this Python lacks: pip install torch")
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BENCH = f"{shlex.quote(os.environ.get('JAVA', 'java'))} -jar bench/compare/target/spd4j-bench.jar"
 
 parser = argparse.ArgumentParser(formatter_class=argparse.RawDescriptionHelpFormatter, description=__doc__)
 parser.add_argument("--shapes", default="vit-b16,lora,one:1G,many:10000x64", help="default: %(default)s")
-parser.add_argument("--steps", type=int, default=30, help="timed in a round; default: %(default)s")
-parser.add_argument("--seconds", type=float, default=5, help="after which a round ends early; default: %(default)s")
+parser.add_argument("--steps", type=int, default=30, help="timed steps per round; default: %(default)s")
+parser.add_argument("--seconds", type=float, default=5, help="a round ends early after this time; default: %(default)s")
 parser.add_argument("--rounds", type=int, default=3, help="default: %(default)s")
 parser.add_argument("--bench", default=BENCH, metavar="COMMAND", help="runs spd4j-bench; default: $JAVA -jar ...")
 parser.add_argument("--compile", action="store_true", help="also time the compiled SPD")
-parser.add_argument("--device", default="cuda", help="cpu: tries this script where there is no GPU")
+parser.add_argument("--device", default="cuda", help="cpu tries this script without a GPU")
 parser.add_argument("--json", type=pathlib.Path, metavar="FILE")
 options = parser.parse_args()
 DEVICE = torch.device(options.device)
 if DEVICE.type == "cuda" and not torch.cuda.is_available():
     sys.exit(f"cuda_step.py needs a GPU, and PyTorch {torch.__version__} finds none (--device cpu tries the script)")
 
-# As spd4j-bench's, with which SPD finds the same in every step.
+# The settings of spd4j-bench, with which SPD selects the same tensors in every step.
 LR, BETA1, BETA2, EPS, STEPS_TAKEN = 1e-6, 0.999999, 0.999, 1e-8, 100_000_000
 
 
@@ -59,7 +59,7 @@ def number(text):
 
 
 def shape_of(name):
-    """The tensors' numbers of elements, and whether they have anchors."""
+    """Returns each tensor's number of elements, and whether tensors have anchors."""
     width = 768
     if name == "vit-b16":
         block = [width] * 2 + linear(width, 3 * width) + linear(width, width)
@@ -77,8 +77,8 @@ def shape_of(name):
 
 
 def random_tensors(sizes, anchored, select):
-    """p, g, m, v and the anchor (0: the origin) of each tensor. With select all, gradient and deviation have the same
-    signs, and the first moments the opposite ones; with none, the gradients have the opposite ones, too."""
+    """Returns p, g, m, v and the anchor (0: the origin) of each tensor. With select "all", gradients have the signs of the
+    deviations and first moments the opposite signs; with "none", gradients have the opposite signs, too."""
 
     def signed(n, scale):
         x = torch.empty(n, device=DEVICE).uniform_(scale, 2 * scale)
@@ -110,7 +110,7 @@ def projection(new, p, anchor, weight_decay):
 
 
 def eager_spd(p, g, m, v, anchor, t, lr, beta1, beta2, eps, weight_decay):
-    """A step of one tensor; returns c."""
+    """Takes a step of one tensor; returns c."""
     new = p - adam_update(g, m, v, t, lr, beta1, beta2, eps)
     condition = -torch.sum(g * (p - anchor))
     if condition < 0:  # the host waits for the device
@@ -126,7 +126,7 @@ def branchless_spd(p, g, m, v, anchor, t, lr, beta1, beta2, eps, weight_decay):
 
 
 def check_eager_spd():
-    """Whether the eager SPD is the authors': in float64 it gives their recorded steps."""
+    """Checks that the eager SPD reproduces the authors' recorded steps in float64; says whether it could."""
     try:
         from safetensors import safe_open
     except ImportError:
@@ -145,12 +145,12 @@ def check_eager_spd():
                 for name, value in found.items():
                     recorded = trace.get_tensor(f"p{i}.{name}.{k}").double().reshape(value.shape)
                     if not torch.allclose(value, recorded, rtol=2**-23, atol=1e-12):
-                        sys.exit(f"cuda_step.py: the eager SPD is not the recorded one: p{i}.{name}.{k} differs")
-    return "gives the recorded steps of the authors' code"
+                        sys.exit(f"cuda_step.py: the eager SPD differs from the recorded one: p{i}.{name}.{k} differs")
+    return "reproduces the recorded steps of the authors' code"
 
 
 def median_ms(step):
-    """Of steps without a pause between them."""
+    """Returns the median time of steps without a pause between them."""
     for _ in range(3):
         step()
     if DEVICE.type == "cuda":
@@ -173,7 +173,7 @@ def median_ms(step):
 
 
 def torch_copy(sizes, anchored):
-    """GB/s, read and written, within as much memory as AdamW's step uses."""
+    """Returns GB/s, read and written, of a copy within as much memory as AdamW's step uses."""
     half = sum(sizes) * 2
     source = torch.ones(half, device=DEVICE)
     target = torch.empty_like(source)
@@ -203,7 +203,7 @@ def torch_spd(sizes, anchored, select, function):
 
 
 def spd4j(shape, rule, select):
-    """The line that spd4j-bench prints, or its complaint."""
+    """Returns the numbers that spd4j-bench prints, or its error message."""
     command = shlex.split(options.bench) + ["step", "--backend", "cuda", "--graph", "--shape", shape, "--rule", rule]
     command += ["--select", select, "--repeat", str(options.steps)]
     try:
@@ -229,12 +229,12 @@ SPD4J = {"AdamW": ("adamw", "none"), "SPD none": ("spd", "none"), "SPD all": ("s
 
 
 def measure(name, torch_rows):
-    """For each row the medians of its rounds in ms, and for each of the two processes those of its copy in GB/s."""
+    """Returns the medians over the rounds: each row's ms, and the copy's GB/s in each of the two processes."""
     sizes, anchored = shape_of(name)
     times, copies, host_us = {}, {}, {}
 
     def on_torch(what, work):
-        """A round; a GPU whose memory is too small for it leaves it out."""
+        """Runs a round; returns None if the GPU's memory is too small."""
         try:
             return work(sizes, anchored)
         except torch.OutOfMemoryError:
@@ -276,7 +276,7 @@ def measure(name, torch_rows):
 
 
 def percent_of_copy(result, row):
-    """The bandwidth that a row reaches in GB/s, and in percent of the copy in its process."""
+    """Returns a row's bandwidth in GB/s, and in percent of the copy's in the same process."""
     per_parameter = 28
     if row.startswith("SPD"):
         per_parameter += 4 * result["anchored"]
@@ -301,7 +301,7 @@ def print_table(name, result):
 
 
 def aims(results):
-    """(what, found, wanted, reached) of each aim whose shapes and rows have been measured."""
+    """Yields (what, found, wanted, reached) for each aim whose shapes and rows were measured."""
     for name, result in results.items():
         ms = result["ms"]
 
@@ -335,14 +335,14 @@ device = torch.cuda.get_device_name(DEVICE) if DEVICE.type == "cuda" else "CPU"
 print(f"{device}, PyTorch {torch.__version__}; the eager SPD {check_eager_spd()}")
 rows = {name: TORCH for name in options.shapes.split(",")}
 if "lora" in rows:
-    rows.setdefault("one:64", {})  # nothing but launches, to compare with
+    rows.setdefault("one:64", {})  # for comparison: only the cost of launches
 results = {}
 with torch.no_grad():
     for name, torch_rows in rows.items():
         results[name] = measure(name, torch_rows)
         print_table(name, results[name])
 reached = [dict(zip(("aim", "found", "wanted", "reached"), aim)) for aim in aims(results)]
-print("\naims (for an H100):" if reached else "\nno aim can be told without spd4j's times")
+print("\naims (for an H100):" if reached else "\nno aim can be judged without spd4j's times")
 for aim in reached:
     print(f"  {'reached' if aim['reached'] else 'MISSED ':8}{aim['aim']}: {aim['found']:.2f} ({aim['wanted']})")
 if options.json:

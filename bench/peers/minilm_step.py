@@ -1,4 +1,4 @@
-"""The fine-tuning step of `make finetune` in PyTorch, eager: forward, backward, clipping and AdamW of HuggingFace's
+"""Times the fine-tuning step of `make finetune` in eager PyTorch: forward, backward, clipping and AdamW of HuggingFace's
 BertModel with MiniLM's sizes and a two-class head on the mean of the hidden states. Prints one line of JSON.
 
 Needs torch and transformers: python bench/peers/minilm_step.py --batch 16 --length 64 --threads 2

@@ -1,11 +1,11 @@
-"""Records traces of SPD with strong projections for `replay`, with PyTorch: λ is so large that 1 - λr comes near 0 and
-falls below it. Seeded: the same values from the same PyTorch on the same kind of machine.
+"""Records traces of SPD with strong projections for `replay`, with PyTorch: λ is so large that 1 - λr gets close to 0 and
+falls below it. Seeded: the same PyTorch on the same kind of machine gives the same values.
 
 Needs torch and safetensors: python bench/peers/record_traces.py src/test/resources/reference
 
-A trace holds for tensor i and step k what a replay starts from and feeds (p{i}.init, p{i}.anchor unless it is the
-origin, p{i}.grad.{k}) and what the authors' equations, in the precision that is given here, made of it (p{i}.param.{k},
-p{i}.exp_avg.{k}, p{i}.exp_avg_sq.{k}, rounded once to float32 if they are not, and p{i}.condition.{k} in float64).
+For tensor i and step k, a trace holds the inputs of a replay (p{i}.init, p{i}.anchor unless it is the origin,
+p{i}.grad.{k}) and the results of the authors' equations in the precision given here (p{i}.param.{k}, p{i}.exp_avg.{k},
+p{i}.exp_avg_sq.{k}, rounded once to float32 if necessary, and p{i}.condition.{k} in float64).
 """
 
 import argparse
@@ -23,12 +23,12 @@ TRACES = {
     "spd_strong_float32": (torch.float32, {"lr": 2e-3, "lambda": 20.0}, SMALL),
     "spd_strong_float32_blocks": (torch.float32, {"lr": 1e-3, "lambda": 100.0}, [3, 4097]),
 }
-# What a tensor's gradients are like from its third step on; each tensor begins elsewhere.
+# The kinds of a tensor's gradients from the third step on; each tensor starts at a different one.
 GRADIENTS = ["weak", "out", "weak", "weak", "out", "strong", "out", "weak", "out"]
 
 
 class Arrays:
-    """A trace's tensors as contestant.py's steps take them; every third has no anchor."""
+    """A trace's tensors in the form that contestant.py's steps take; every third has no anchor."""
 
     def __init__(self, dtype, sizes, generator):
         self.inits = [0.02 * torch.randn(n, generator=generator) for n in sizes]
@@ -48,8 +48,8 @@ class Arrays:
 
 def gradient(deviations, kind, generator):
     """
-    Outwards, which does not select and gives the momentum its direction; weakly inwards, which selects while the
-    momentum still leads out (r > 0); or strongly inwards, which turns it (r = 0).
+    Returns a gradient that points outwards, which does not select and sets the momentum's direction; weakly inwards, which
+    selects while the momentum still leads out (r > 0); or strongly inwards, which turns the momentum (r = 0).
     """
     along, scale = {"out": (-1.0, 1.0), "weak": (0.5, 0.05), "strong": (1.0, 5.0)}[kind]
     noise = torch.randn(len(deviations), generator=generator)

@@ -14,9 +14,9 @@ final class CopyBandwidth {
   private CopyBandwidth() {}
 
   /**
-   * Copies one half of some memory of a CUDA device to the other.
+   * Copies one half of a block of device memory to the other.
    *
-   * @return bytes read and written per nanosecond, in the median
+   * @return median bytes read and written per nanosecond
    */
   static double onDevice(long bytes, int repeat) {
     try (ArrayMemory memory = new ArrayMemory(Backend.CUDA)) {
@@ -29,9 +29,9 @@ final class CopyBandwidth {
   }
 
   /**
-   * Copies one half of some memory of the host to the other.
+   * Copies one half of a block of host memory to the other.
    *
-   * @return bytes read and written per nanosecond, in the median
+   * @return median bytes read and written per nanosecond
    */
   static double onHost(long bytes, int threads, int repeat) {
     try (Arena arena = Arena.ofShared();

@@ -6,10 +6,10 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * How long work for a CUDA device takes.
+ * How long work on a CUDA device takes.
  *
- * @param device for each of many runs that are enqueued without a pause
- * @param host to enqueue one when the device has nothing else to do
+ * @param device time of a run when runs are enqueued without a pause
+ * @param host time to enqueue a run while the device is idle
  */
 record DeviceTiming(Timing device, Timing host) {
   static DeviceTiming of(CudaStream stream, int repeat, Runnable task) {

@@ -10,10 +10,10 @@ import java.util.function.Function;
 import java.util.function.IntToDoubleFunction;
 
 /**
- * How far a run of a trace gets from another: the largest relative distance of each array. That of
- * an element is relative to the largest magnitude that it has had in the other run so far, at least
- * a thousandth of the array's root mean square: where a sum nearly cancels, the roundings of what
- * was added remain.
+ * How far one run of a trace drifts from another: the largest relative distance in each array. An
+ * element's distance is divided by the largest magnitude that the element has had in the other run
+ * so far, or by a thousandth of the array's root mean square if that is larger: where a sum nearly
+ * cancels, the rounding errors of its terms remain.
  */
 final class Distances {
   private final Map<Recorded, double[][]> largest = new EnumMap<>(Recorded.class);
@@ -38,9 +38,10 @@ final class Distances {
   }
 
   /**
-   * Looks at a tensor after a step. After a decision in which the runs differ it does not count.
+   * Compares a tensor after a step. A tensor no longer counts once the two runs have decided
+   * differently about it.
    *
-   * @param other the numbers of the other run's arrays
+   * @param other returns the elements of an array of the other run
    */
   void look(
       int tensor,
@@ -69,7 +70,7 @@ final class Distances {
     return largest;
   }
 
-  /** The tensors that do not count any more. */
+  /** Returns the number of tensors that no longer count. */
   int apart() {
     int count = 0;
     for (boolean tensor : apart) {
@@ -78,7 +79,7 @@ final class Distances {
     return count;
   }
 
-  /** The largest so far; NaN if there was one. */
+  /** Returns the largest distance so far; NaN if a distance was NaN. */
   double worst(Recorded array) {
     return worst.get(array);
   }

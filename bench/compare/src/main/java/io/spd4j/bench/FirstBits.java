@@ -6,15 +6,13 @@ import java.util.HashMap;
 import java.util.Map;
 import java.util.stream.Stream;
 
-/** Whether all runs of a trace give the bits of the first. */
+/** Checks that all runs of a trace give the same bits as the first. */
 final class FirstBits {
   private record Key(int step, int tensor) {}
 
   private final Map<Key, MemorySegment[]> first = new HashMap<>();
 
-  /**
-   * Compares every array of a tensor and SPD's c after a step with what was there the first time.
-   */
+  /** Compares a tensor's arrays and SPD's c after a step with those of the first run. */
   boolean same(int tensor, int step, StepOutput output) {
     MemorySegment[] expected =
         first.computeIfAbsent(

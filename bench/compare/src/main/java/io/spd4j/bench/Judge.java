@@ -12,9 +12,10 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * Holds a run of a trace against float64. Each step is judged by itself: by the step that float64
- * takes from where the run was before it. How far the run gets from float64 on the whole is
- * measured, but not judged: strong projections amplify the roundings of every earlier step.
+ * Checks a run of a trace against float64. Each step is judged alone: float64 takes the same step
+ * from the values that the run had before it. The distance from a float64 run of the whole trace is
+ * measured but not judged, because strong projections amplify the rounding errors of every earlier
+ * step.
  */
 final class Judge {
   private final Trace trace;
@@ -37,7 +38,7 @@ final class Judge {
     distances = new Distances(trace);
   }
 
-  /** Looks at what the run has made of a tensor in step k, counted from 0. */
+  /** Judges a tensor after step k, counted from 0. */
   void look(int tensor, int k, StepOutput after) {
     MemorySegment gradient = trace.tensors().get(tensor).steps().get(k).grad();
     Float64Run step = steps.get(tensor);
@@ -63,7 +64,7 @@ final class Judge {
       closeDecisions++;
     } else if (step.selected() != after.selected()) {
       wrongDecisions.add(
-          "SPD decided otherwise on p%d in step %d, where float64's c = %.2e ± %.0e"
+          "SPD decided differently on p%d in step %d, where float64's c = %.2e ± %.0e"
               .formatted(tensor, k + 1, c.value(), c.error()));
     }
   }
@@ -79,37 +80,37 @@ final class Judge {
     return " of p%d after step %d".formatted(tensor, k + 1);
   }
 
-  /** The largest error of a step, as a part of what its roundings explain. */
+  /** Returns the largest error of a step, divided by the error that rounding explains. */
   double worst() {
     return worst;
   }
 
-  /** The number of decisions that float64 clearly takes otherwise. */
+  /** Returns the number of decisions that float64 clearly makes differently. */
   int wrongDecisions() {
     return wrongDecisions.size();
   }
 
-  /** The decisions that float32 may take either way. */
+  /** Returns the number of decisions that are too close to call in float32. */
   int closeDecisions() {
     return closeDecisions;
   }
 
-  /** The numbers that float32 may come to anything for, and which are not judged. */
+  /** Returns the number of values that are not judged, because float32 overflows or underflows. */
   long unbounded() {
     return unbounded;
   }
 
-  /** What is wrong with the run in a few words, empty if nothing is. */
+  /** Returns what is wrong with the run; empty if nothing is. */
   List<String> faults() {
     List<String> faults = new ArrayList<>(wrongDecisions);
     if (worst > 1) {
       faults.add(
-          "%s is %.3g times as far from float64 as roundings explain".formatted(worstPlace, worst));
+          "%s is %.3g times as far from float64 as rounding explains".formatted(worstPlace, worst));
     }
     return faults;
   }
 
-  /** The distance from a float64 run of the whole trace. */
+  /** Returns an array's distance from a float64 run of the whole trace. */
   double distance(Recorded array) {
     return distances.worst(array);
   }

@@ -29,21 +29,23 @@ import picocli.CommandLine.Spec;
 @Command(
     name = "replay",
     description = {
-      "Replays recorded optimizer traces on every backend that is available, with several numbers "
-          + "of threads, and beside them the same equations in float64.",
-      "A run fails if its bits differ from those of the first, or if one of its steps is farther "
-          + "from the step that float64 takes from the same values than the roundings of float32 "
-          + "explain. How much they explain is worked out for each element, from the operations "
-          + "that it goes through; 'part' is the largest error as a part of that, so more than 1 "
-          + "is a fault. An SPD decision is wrong ('wrong c') where float64 decides otherwise and "
-          + "its c is farther from 0 than roundings explain; else it is too close to call.",
-      "The recording is judged in the same way, but it may round twice as often, since its "
-          + "operations are its own, and add up in any order. Its faults are named and fail nothing.",
-      "The distances are the largest of the whole trace, from a float64 run of it and from the "
-          + "recording. They say whose a difference is and are not judged: strong projections "
-          + "amplify the roundings of all steps before. An element's distance is relative to the "
-          + "largest magnitude that it has had so far, at least 1/1000 of the array's root mean "
-          + "square. A tensor does not count after a decision in which both sides differ.",
+      "Replays recorded optimizer traces on every available backend with several numbers of "
+          + "threads, next to the same equations in float64.",
+      "A run fails if its bits differ from the first run's, or if a step is farther from the step "
+          + "that float64 takes from the same values than float32 rounding explains. That bound is "
+          + "computed for each element from its operations; 'part' is the largest error divided by "
+          + "its bound, so more than 1 is a fault. An SPD decision is wrong ('wrong c') if float64 "
+          + "decides differently and its c is farther from 0 than rounding explains; otherwise it "
+          + "is too close to call.",
+      "The recording is judged in the same way, but it may round twice as often, because its "
+          + "operations are different and may add in any order. Its faults are reported but fail "
+          + "nothing.",
+      "The distances are the largest of the whole trace, from a float64 run and from the recording. "
+          + "They show which side causes a difference and are not judged: strong projections "
+          + "amplify the rounding errors of all earlier steps. An element's distance is relative to "
+          + "the largest magnitude that it has had so far, or to 1/1000 of the array's root mean "
+          + "square if that is larger. A tensor no longer counts after a decision in which the two "
+          + "sides differ.",
     },
     footer = {"", "Example: java -jar spd4j-bench.jar replay --threads 1,4 spd.safetensors"})
 class ReplayCommand implements Callable<Integer> {
@@ -60,10 +62,10 @@ class ReplayCommand implements Callable<Integer> {
       defaultValue = "1,2,3,7",
       paramLabel = "T",
       converter = Count.class,
-      description = "Numbers of threads, for all but cuda; default: ${DEFAULT-VALUE}.")
+      description = "Numbers of threads, for every backend except cuda; default: ${DEFAULT-VALUE}.")
   private List<Integer> threads;
 
-  /** The worst of a backend's runs. */
+  /** The worst values over a backend's runs. */
   private static final class Result {
     private final Map<Recorded, Double> toFloat64 = new EnumMap<>(Recorded.class);
     private final Map<Recorded, Double> toRecording = new EnumMap<>(Recorded.class);
@@ -124,10 +126,8 @@ class ReplayCommand implements Callable<Integer> {
     if (ours != null) {
       out().printf("  %s%n", share(ours, recording));
       note("decisions that are too close to call in float32", ours.close);
-      note(
-          "tensors that the recording decided otherwise on, and which then do not count",
-          ours.apart);
-      note("numbers that are not judged, since float32 over- or underflows", ours.unbounded);
+      note("tensors that no longer count, because the recording decided differently", ours.apart);
+      note("values that are not judged, because float32 overflows or underflows", ours.unbounded);
     }
     recording.faults.forEach(fault -> out().printf("  the recording's own error: %s%n", fault));
     faults.forEach(fault -> out().printf("  FAILED: %s%n", fault));
@@ -137,14 +137,14 @@ class ReplayCommand implements Callable<Integer> {
     return faults.isEmpty();
   }
 
-  /** Whose the difference between both is. */
+  /** Says which side causes the difference. */
   private static String share(Result ours, Result recording) {
     double apart = ours.toRecording.get(Recorded.PARAM);
     double our = ours.toFloat64.get(Recorded.PARAM);
     double its = recording.toFloat64.get(Recorded.PARAM);
     String whose =
-        its > 2 * our ? "mostly the recording's" : our > 2 * its ? "mostly ours" : "both's";
-    return "params are %s apart: %s (from float64 the recording is %s, ours %s)"
+        its > 2 * our ? "mostly the recording's" : our > 2 * its ? "mostly ours" : "both";
+    return "params are %s apart: %s (distance from float64: recording %s, ours %s)"
         .formatted(distance(apart), whose, distance(its), distance(our));
   }
 
@@ -185,14 +185,14 @@ class ReplayCommand implements Callable<Integer> {
     return result;
   }
 
-  /** Begins a run. A test makes one that goes wrong. */
+  /** Starts a run. Tests override this to make a faulty one. */
   TraceRun run(Trace trace, Backend backend, int count) {
     return new TraceRun(trace, backend, count);
   }
 
   private Result replay(Trace trace, Backend backend, FirstBits bits) {
     Result result = new Result();
-    // A device has threads of its own.
+    // A device has its own threads.
     for (int count : backend == Backend.CUDA ? List.of(1) : threads) {
       try (TraceRun run = run(trace, backend, count)) {
         Judge judge = new Judge(trace, Computation.CONTRACT);
@@ -200,7 +200,7 @@ class ReplayCommand implements Callable<Integer> {
         for (int k = 0; k < trace.steps(); k++) {
           run.step(k);
           for (int i = 0; i < trace.tensors().size(); i++) {
-            // The other copies are judged alike if they have the same bits.
+            // Copies with the same bits need no judgement of their own.
             StepOutput first = run.output(run.copies().getFirst().get(i));
             judge.look(i, k, first);
             StepOutput recorded = trace.tensors().get(i).steps().get(k).after();

@@ -3,16 +3,16 @@ package io.spd4j.bench;
 import io.spd4j.SpdReport;
 import java.util.Locale;
 
-/** What SPD is to find in every step. */
+/** Which tensors SPD selects in every step. */
 public enum Select {
   /** No tensor is selected. */
   NONE,
   /** Every tensor is selected and projected. */
   ALL,
-  /** Whatever random gradients give: about every other tensor. */
+  /** As random gradients decide: about half of the tensors. */
   NATURAL;
 
-  /** Whether SPD did so in all steps of a parameter. */
+  /** Returns whether SPD selected a parameter in this way in all of its steps. */
   public boolean agrees(SpdReport report) {
     return switch (this) {
       case NONE -> report.selections() == 0;

@@ -12,9 +12,9 @@ import picocli.CommandLine.TypeConversionException;
 /**
  * The tensors of a model.
  *
- * @param name as on the command line
- * @param tensors their numbers of elements
- * @param anchored whether there are pre-trained values to stay close to; otherwise it is the origin
+ * @param name the name on the command line
+ * @param tensors number of elements of each tensor
+ * @param anchored whether the anchors are pre-trained values; otherwise they are the origin
  */
 public record Shape(@JsonValue String name, List<Long> tensors, boolean anchored) {
   private static final Pattern ONE = Pattern.compile("one:(\\d{1,12})([KMG]?)");
@@ -23,12 +23,12 @@ public record Shape(@JsonValue String name, List<Long> tensors, boolean anchored
   private static final int VIT_BLOCKS = 12;
   private static final int VIT_CLASSES = 1000;
 
-  /** The elements of all tensors. */
+  /** Returns the number of elements of all tensors. */
   public long numel() {
     return tensors.stream().mapToLong(Long::longValue).sum();
   }
 
-  /** Reads a shape. */
+  /** Reads a shape from the command line. */
   public static final class Converter implements ITypeConverter<Shape> {
     @Override
     public Shape convert(String text) {

@@ -30,14 +30,14 @@ import picocli.CommandLine.Spec;
     name = "step",
     description = {
       "Times whole optimizer steps over random arrays and prints one line of JSON.",
-      "bytes_per_param is counted: 28 without an anchor, 32 with one, and 8 or 12 more for each "
-          + "parameter of a tensor that was projected in the last step. copy_gb_per_s is what "
-          + "copying within as much memory reaches, read and written bytes counted, with the same "
-          + "number of threads.",
-      "With --backend cuda the arrays lie in the memory of the first device, and median_ms and "
-          + "min_ms are its own times of steps that follow each other without a pause. host_us is "
-          + "what the host takes for a call that finds the device idle: where it is longer than a "
-          + "step, the device waits for the host."
+      "bytes_per_param is computed: 28 without an anchor, 32 with one, and 8 or 12 more for each "
+          + "parameter of a tensor that the last step projected. copy_gb_per_s is the bandwidth of "
+          + "a copy within the same amount of memory by the same number of threads, counting the "
+          + "bytes read and written.",
+      "With --backend cuda the arrays lie in the first device's memory, and median_ms and min_ms "
+          + "are device times of steps enqueued without a pause. host_us is the host time of a "
+          + "call while the device is idle: if it is longer than a step, the device waits for the "
+          + "host."
     },
     footer = {"", "Example: java -jar spd4j-bench.jar step --shape vit-b16 --rule spd --threads 2"})
 final class StepCommand implements Callable<Integer> {
@@ -56,7 +56,7 @@ final class StepCommand implements Callable<Integer> {
   @Option(
       names = "--rule",
       required = true,
-      description = "One of ${COMPLETION-CANDIDATES}; lambda is what finetune runs the rule with.")
+      description = "One of ${COMPLETION-CANDIDATES}; lambda is finetune's default for the rule.")
   private Rule rule;
 
   @Option(
@@ -75,19 +75,19 @@ final class StepCommand implements Callable<Integer> {
       names = "--select",
       defaultValue = "natural",
       description =
-          "Tensors that spd selects: ${COMPLETION-CANDIDATES}; default: ${DEFAULT-VALUE}.")
+          "Tensors for spd to select: ${COMPLETION-CANDIDATES}; default: ${DEFAULT-VALUE}.")
   private Select select;
 
   @Option(
       names = "--repeat",
       defaultValue = "30",
       converter = Count.class,
-      description = "Steps that are timed; default: ${DEFAULT-VALUE}.")
+      description = "Number of timed steps; default: ${DEFAULT-VALUE}.")
   private int repeat;
 
   @Option(
       names = "--graph",
-      description = "Also time the step as a captured CUDA graph that is launched again and again.")
+      description = "Also time the step as a captured CUDA graph that is launched repeatedly.")
   private boolean graph;
 
   @Override
@@ -154,7 +154,7 @@ final class StepCommand implements Callable<Integer> {
     }
   }
 
-  /** Elements of the tensors that the last step projected. */
+  /** Returns the number of elements in the tensors that the last step projected. */
   private static long projected(Adam adam) {
     return adam.parameters().stream()
         .filter(p -> adam.spdReport(p).filter(r -> r.selected() && r.ratio() > 0).isPresent())
@@ -168,7 +168,7 @@ final class StepCommand implements Callable<Integer> {
     }
   }
 
-  /** Five digits. */
+  /** Rounds to five digits. */
   private static BigDecimal digits(double value) {
     return new BigDecimal(value, new MathContext(5)).stripTrailingZeros();
   }

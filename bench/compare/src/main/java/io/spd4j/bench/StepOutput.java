@@ -3,7 +3,7 @@ package io.spd4j.bench;
 import java.lang.foreign.MemorySegment;
 
 /**
- * What steps have made of a parameter, in memory that the host reads.
+ * A parameter's arrays after some steps, in host memory.
  *
  * @param maxExpAvgSq null without AMSGrad, and in a trace
  * @param condition SPD's c in the last step, 0 with other rules
@@ -14,7 +14,7 @@ record StepOutput(
     MemorySegment expAvgSq,
     MemorySegment maxExpAvgSq,
     double condition) {
-  /** What SPD decided. */
+  /** Returns whether SPD selected the parameter in the last step. */
   boolean selected() {
     return condition < 0;
   }

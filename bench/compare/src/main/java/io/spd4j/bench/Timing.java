@@ -5,9 +5,9 @@ import java.lang.management.CompilationMXBean;
 import java.lang.management.ManagementFactory;
 import java.util.Arrays;
 
-/** How long something takes once the JIT compiler is done with it. */
+/** How long a task takes once the JIT compiler has finished with it. */
 record Timing(double medianNanos, double minNanos) {
-  /** The compiler, which takes a core away, counts as done when it rested for this long. */
+  /** The compiler, which occupies a core, counts as finished after being idle for this long. */
   private static final long QUIET_NANOS = 500_000_000;
 
   private static final long WARM_UP_NANOS = 10_000_000_000L;
@@ -22,19 +22,19 @@ record Timing(double medianNanos, double minNanos) {
     return of(nanos);
   }
 
-  /** What some runs took. */
+  /** Summarizes the nanoseconds of some runs. */
   static Timing of(double[] nanos) {
     return new Timing(Statistics.median(nanos), Arrays.stream(nanos).min().orElse(Double.NaN));
   }
 
-  /** What one run takes. */
+  /** Returns the nanoseconds of one run. */
   static double nanos(Runnable task) {
     long begin = System.nanoTime();
     task.run();
     return System.nanoTime() - begin;
   }
 
-  /** Runs a task until the compiler is done with it. */
+  /** Runs a task until the compiler has finished with it. */
   static void warmUp(Runnable task) {
     CompilationMXBean compiler = ManagementFactory.getCompilationMXBean();
     long start = System.nanoTime();

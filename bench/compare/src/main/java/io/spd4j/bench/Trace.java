@@ -27,7 +27,7 @@ record Trace(
    */
   record Tensor(MemorySegment init, MemorySegment anchor, List<Step> steps) {}
 
-  /** A gradient, and what must be there after the step. */
+  /** A gradient, and the arrays recorded after the step. */
   record Step(MemorySegment grad, StepOutput after) {}
 
   /** The arrays that are recorded after a step. */
@@ -63,17 +63,17 @@ record Trace(
     }
   }
 
-  /** The steps of each tensor. */
+  /** Returns the number of steps. */
   int steps() {
     return tensors.getFirst().steps().size();
   }
 
-  /** The elements of all tensors. */
+  /** Returns the number of elements of all tensors. */
   long numel() {
     return tensors.stream().mapToLong(t -> t.init().byteSize() / Float.BYTES).sum();
   }
 
-  /** The settings. */
+  /** Returns a group builder with the trace's settings. */
   ParameterGroup.Builder group() {
     return ParameterGroup.builder()
         .lr(lr)

@@ -15,7 +15,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Function;
 
-/** Finds a trace in a safetensors file. */
+/** Reads a trace from a safetensors file. */
 final class TraceReader {
   private final Path path;
   private final SafetensorsFile file;

@@ -11,11 +11,11 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * A trace on one backend with one number of threads. Small steps use fewer threads than they may,
- * so one optimizer steps as many copies of the trace's tensors as it takes to use all.
+ * Replays a trace on one backend with one number of threads. A small step would not use all
+ * threads, so the optimizer steps enough copies of the trace's tensors to use them.
  */
 class TraceRun implements AutoCloseable {
-  /** More than the library asks for before it wakes a thread. */
+  /** More elements than the library requires before it wakes a thread. */
   private static final long ELEMENTS_PER_THREAD = 1 << 16;
 
   private final Trace trace;
@@ -57,12 +57,12 @@ class TraceRun implements AutoCloseable {
     adam.step();
   }
 
-  /** The parameters of each copy, in the order of the trace's tensors. */
+  /** Returns each copy's parameters in the order of the trace's tensors. */
   List<List<Parameter>> copies() {
     return copies;
   }
 
-  /** What the steps so far have made of a parameter. */
+  /** Returns a parameter's arrays after the steps so far. */
   StepOutput output(Parameter parameter) {
     MemorySegment max = parameter.maxExpAvgSq();
     return new StepOutput(

@@ -19,7 +19,7 @@ public record Cli(int status, String out, String err) {
     return new Cli(status, out.toString(), err.toString());
   }
 
-  /** The fields of the one line of JSON that a command prints which succeeds. */
+  /** Returns the fields of the single line of JSON that a successful command prints. */
   public Map<String, String> json() throws IOException {
     assertThat(err).isEmpty();
     assertThat(status).isZero();

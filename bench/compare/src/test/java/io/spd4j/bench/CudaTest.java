@@ -22,7 +22,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** On a device, or on the emulation of one that `make cuda-on-host` builds. */
+/** Runs on a device, or on the emulated device that `make cuda-on-host` builds. */
 class CudaTest {
   private static final String[] DEVICE_FIELDS = {"device", "host_us"};
   private static final String[] GRAPH_FIELDS = {"graph_median_ms", "graph_min_ms", "graph_host_us"};

@@ -54,7 +54,7 @@ class ReplayTest {
     assertThat(replay.out())
         .endsWith("  passed\n")
         .contains("  recorded ")
-        .doesNotContain("FAILED", "own error", "too close", "not judged", "otherwise");
+        .doesNotContain("FAILED", "own error", "too close", "not judged", "differently");
     String table = replay.out().substring(replay.out().indexOf(".safetensors"));
     for (Backend.Availability a : Backend.availability()) {
       if (a.available()) {
@@ -63,7 +63,7 @@ class ReplayTest {
     }
   }
 
-  /** Float32's own roundings, amplified, are more than those of float64 or of our decision. */
+  /** Float32's amplified rounding errors exceed those of float64 and of our decision. */
   @Test
   void theDifferenceIsAttributed() {
     assertThat(Cli.run("replay", "--threads", "1", reference("spd_strong").toString()).out())
@@ -74,8 +74,8 @@ class ReplayTest {
   }
 
   /**
-   * What float64 makes of a slightly wrong setting is not what was recorded. An eps of 1e-8 hardly
-   * shows in float32, so a larger one is tried there.
+   * With a slightly wrong setting, float64 does not compute what was recorded. An eps of 1e-8
+   * hardly shows in float32, so that trace gets a larger one.
    */
   @ParameterizedTest
   @CsvSource({
@@ -157,7 +157,7 @@ class ReplayTest {
 
     assertRecordings(
         Cli.run("replay", "--threads", "1", wrong.toString()),
-        "SPD decided otherwise on p3 in step 2, where float64's c = ");
+        "SPD decided differently on p3 in step 2, where float64's c = ");
   }
 
   /** A first gradient at right angles to the deviation. */
@@ -191,7 +191,7 @@ class ReplayTest {
     assertThat(replay.status()).isZero();
   }
 
-  /** It is named with the backend, the array, the tensor and the step. */
+  /** The message names the backend, the array, the tensor and the step. */
   @ParameterizedTest
   @ValueSource(ints = {0, 1, 2})
   void aStepOfOursThatIsOutOfBoundsFails(int array) {
@@ -216,7 +216,7 @@ class ReplayTest {
     assertThat(status).isEqualTo(1);
   }
 
-  /** Step 3 leaves an element of p2 wrong by a millionth, on the scalar backend. */
+  /** On the scalar backend, step 3 leaves an error of a millionth in an element of p2. */
   private static final class FaultyRun extends TraceRun {
     private final boolean faulty;
     private final int array;

@@ -23,10 +23,10 @@ import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
 
-/** Asks a fine-tuned model. */
+/** Classifies texts with a fine-tuned model. */
 @Command(
     name = "classify",
-    description = "Prints for each text how likely a fine-tuned model takes it for spam.",
+    description = "Prints the probability that each text is spam, according to a fine-tuned model.",
     footer = {
       "",
       "Example: java -jar spd4j-finetune.jar classify finetune-spd-1-seed1.safetensors"
@@ -35,15 +35,22 @@ import picocli.CommandLine.Spec;
 public final class ClassifyCommand implements Callable<Integer> {
   @Spec private CommandSpec spec;
 
-  @Parameters(index = "0", paramLabel = "MODEL", description = "A file that finetune wrote.")
+  @Parameters(
+      index = "0",
+      paramLabel = "MODEL",
+      description = "A weights file that finetune wrote.")
   private Path model;
 
-  @Parameters(index = "1..*", arity = "1..*", paramLabel = "TEXT", description = "What to judge.")
+  @Parameters(
+      index = "1..*",
+      arity = "1..*",
+      paramLabel = "TEXT",
+      description = "Texts to classify.")
   private List<String> texts;
 
   @Option(
       names = "--length",
-      description = "Tokens of a text at the most, up to 512; default: as in training.")
+      description = "Largest number of tokens of a text, 2 to 512; default: as in training.")
   private Integer length;
 
   @Override

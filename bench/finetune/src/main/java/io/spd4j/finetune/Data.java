@@ -5,8 +5,8 @@ import java.util.List;
 import java.util.SequencedMap;
 
 /**
- * What a run learns from and is tested on.
+ * The examples that a run trains on and is tested on.
  *
- * @param tests by title, the in-distribution one first
+ * @param tests the test sets by title, the in-distribution set first
  */
 record Data(List<Example> train, SequencedMap<String, List<Example>> tests) {}

@@ -9,16 +9,16 @@ import java.util.List;
 import java.util.Optional;
 import java.util.function.BooleanSupplier;
 
-/** How many examples a model gets right. */
+/** Counts the examples that a model classifies correctly. */
 final class Evaluation {
   private Evaluation() {}
 
   /**
-   * @param stop asked before each batch; the result is empty if it says yes
+   * @param stop asked before each batch; the result is empty once it returns true
    */
   static Optional<Score> score(
       Classifier classifier, List<Example> examples, int batchSize, BooleanSupplier stop) {
-    List<Example> sorted = new ArrayList<>(examples); // by length: less padding
+    List<Example> sorted = new ArrayList<>(examples); // sorted by length for less padding
     sorted.sort(Comparator.comparingInt(example -> example.tokens().length));
     int correct = 0;
     for (int from = 0; from < sorted.size(); from += batchSize) {

@@ -6,20 +6,20 @@ import java.util.Collections;
 import java.util.List;
 import java.util.SplittableRandom;
 
-/** Examples in random order, again and again: every epoch has each of them once. */
+/** An endless sequence of examples: each epoch has every example once, in random order. */
 final class Examples {
   private final List<Example> examples;
   private final SplittableRandom random;
   private int next;
 
-  /** The examples are copied. */
+  /** Copies the examples. */
   Examples(List<Example> examples, SplittableRandom random) {
     this.examples = new ArrayList<>(examples);
     this.random = random;
     next = examples.size();
   }
 
-  /** The next ones, across the end of an epoch if need be. */
+  /** Returns the next examples, across the end of an epoch if necessary. */
   List<Example> next(int count) {
     List<Example> batch = new ArrayList<>();
     while (batch.size() < count) {

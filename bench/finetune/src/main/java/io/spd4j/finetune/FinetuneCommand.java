@@ -18,12 +18,12 @@ import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Spec;
 
-/** The main job. */
+/** Fine-tunes the model with several rules. */
 @Command(
     name = "finetune",
     description = {
       "Fine-tunes all-MiniLM-L6-v2 as a spam classifier, once with each rule, and compares how well "
-          + "it then does on mail like that it was trained on and on other mail."
+          + "each result classifies mail like the training mail and other mail."
     },
     footer = {
       "",

@@ -7,17 +7,17 @@ import java.util.Map;
 import java.util.Set;
 
 /**
- * Which layers are frozen when: gradual unfreezing (Howard, Ruder 2018) by a step for each layer,
- * and early stopping of a layer whose deviation stops growing.
+ * Decides which layers are frozen in which step: gradual unfreezing (Howard, Ruder 2018) at a given
+ * step for each layer, and early stopping of a layer whose deviation stops growing.
  */
 final class Freezing {
-  /** Growth below this is none. */
+  /** A smaller factor does not count as growth. */
   private static final double GROWTH = 1.005;
 
   private final List<LayerGroup> layers;
   private final Map<String, Integer> unfreeze;
 
-  /** Null: layers are never stopped. */
+  /** Null if layers are never stopped. */
   private final Integer patience;
 
   private final Set<LayerGroup> stopped = new HashSet<>();
@@ -30,7 +30,7 @@ final class Freezing {
     this.patience = patience;
   }
 
-  /** Sets what is frozen in a step, 1 for the first. */
+  /** Freezes and unfreezes layers for a step, counted from 1. */
   void apply(int step) {
     for (LayerGroup layer : layers) {
       boolean early = step < unfreeze.getOrDefault(layer.name(), 1);
@@ -38,7 +38,10 @@ final class Freezing {
     }
   }
 
-  /** The lowest layer that is trained; its depth, {@link Integer#MAX_VALUE} if there is none. */
+  /**
+   * Returns the depth of the lowest layer that is trained; {@link Integer#MAX_VALUE} if there is
+   * none.
+   */
   int lowest() {
     return layers.stream()
         .filter(layer -> !layer.group().frozen())
@@ -48,9 +51,9 @@ final class Freezing {
   }
 
   /**
-   * Stops a layer if its deviation has not grown for long enough; the head goes on.
+   * Stops a layer if its deviation has not grown for long enough. Never stops the head.
    *
-   * @return whether it is stopped now
+   * @return whether this call stopped the layer
    */
   boolean record(LayerGroup layer, double deviation) {
     if (patience == null || layer.isHead() || layer.group().frozen()) {
@@ -65,7 +68,7 @@ final class Freezing {
     return false;
   }
 
-  /** The layers that were stopped early. */
+  /** Returns the layers that were stopped early. */
   Set<LayerGroup> stopped() {
     return stopped;
   }

@@ -3,9 +3,11 @@ package io.spd4j.finetune;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 
-/** Ctrl-C: the JVM's end waits until the job has written what there is. Thread-safe. */
+/**
+ * On Ctrl-C, delays the end of the JVM until the job has written its results so far. Thread-safe.
+ */
 final class Interruption implements AutoCloseable {
-  /** Enough for a step and the report; a job that hangs must not keep the JVM for ever. */
+  /** Enough for a step and the report. A job that hangs must not keep the JVM alive forever. */
   private static final int SECONDS = 60;
 
   private final CountDownLatch finished = new CountDownLatch(1);
@@ -25,12 +27,12 @@ final class Interruption implements AutoCloseable {
     }
   }
 
-  /** Whether the job is to come to its end. */
+  /** Returns whether the job must end. */
   boolean requested() {
     return requested;
   }
 
-  /** The job is done: nothing waits for it any longer. */
+  /** Ends the wait, because the job is done. */
   @Override
   public void close() {
     finished.countDown();
@@ -38,7 +40,7 @@ final class Interruption implements AutoCloseable {
       try {
         Runtime.getRuntime().removeShutdownHook(hook);
       } catch (IllegalStateException shuttingDown) {
-        // and then the hook, too, is at its end
+        // the hook has just been released
       }
     }
   }

@@ -30,7 +30,7 @@ import java.util.SplittableRandom;
 import java.util.function.BooleanSupplier;
 import java.util.stream.IntStream;
 
-/** Trains and tests all-MiniLM-L6-v2 for every rule, λ and seed, and writes what came out. */
+/** Trains and tests all-MiniLM-L6-v2 for every rule, λ and seed, and writes the results. */
 final class Job {
   private static final String IN_DISTRIBUTION = "in-distribution";
   private static final String OUT_OF_DISTRIBUTION = "easy-ham-2 + spam-2";
@@ -44,8 +44,8 @@ final class Job {
   private final PrintWriter out;
 
   /**
-   * @param pretrained the model's
-   * @param stop says when to come to an end
+   * @param pretrained the model's weights
+   * @param stop returns true once the job must end
    */
   Job(
       JobOptions options,
@@ -63,7 +63,7 @@ final class Job {
   }
 
   /**
-   * Runs to the end, or until it is to stop; the report says what was done until then.
+   * Runs to the end, or until it must stop; the report covers what was done by then.
    *
    * @throws Failure if a report cannot be written
    */
@@ -78,7 +78,7 @@ final class Job {
       for (RunSpec run : options.specs(seed)) {
         if (!stop.getAsBoolean()) {
           runs.add(run(run, data));
-          written = write(report(runs)); // whatever happens to the next one
+          written = write(report(runs)); // in case the next run fails
         }
       }
     }
@@ -109,7 +109,7 @@ final class Job {
     return data;
   }
 
-  /** Evenly spread: a test set can have its ham before its spam. */
+  /** Returns elements at even distances, because a test set can have its ham before its spam. */
   static <T> List<T> evenly(List<T> all, int limit) {
     int count = Math.min(limit, all.size());
     return IntStream.range(0, count)
@@ -132,7 +132,7 @@ final class Job {
       long skipped =
           history.steps().stream().filter(s -> !Double.isFinite(s.gradientNorm())).count();
       if (skipped > 0) {
-        out.println("steps skipped, since gradients were not finite: " + skipped);
+        out.println("steps skipped because gradients were not finite: " + skipped);
       }
       out.println("testing …");
       out.flush();
@@ -163,7 +163,10 @@ final class Job {
     }
   }
 
-  /** The file's name; null, and a sentence, if it cannot be written: the run is not lost. */
+  /**
+   * Returns the file's name. If the file cannot be written, prints why and returns null, so that
+   * the run is not lost.
+   */
   private String save(RunSpec run, Model model) {
     String file = options.name + "-" + run.fileName() + ".safetensors";
     Map<String, String> metadata =
@@ -189,7 +192,7 @@ final class Job {
     Map<String, Object> settings = training.settings();
     settings.put("held back", options.testFraction);
     if (options.testLimit != null) {
-      settings.put("mails of a test set at the most", options.testLimit);
+      settings.put("largest number of mails per test set", options.testLimit);
     }
     return new FinetuneReport(
         "all-MiniLM-L6-v2 as a spam classifier",

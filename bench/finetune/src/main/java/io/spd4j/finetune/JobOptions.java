@@ -12,13 +12,13 @@ import java.util.List;
 import java.util.Set;
 import picocli.CommandLine.Option;
 
-/** What a job compares, on what, and where the results go. */
+/** What a job compares, on which data, and where the results go. */
 final class JobOptions {
   @Option(
       names = "--rules",
       split = ",",
       defaultValue = "adamw,l2sp,spd",
-      description = "What to run, of ${COMPLETION-CANDIDATES}; default: ${DEFAULT-VALUE}.")
+      description = "Rules to run, of ${COMPLETION-CANDIDATES}; default: ${DEFAULT-VALUE}.")
   List<Rule> rules;
 
   @Option(
@@ -27,8 +27,8 @@ final class JobOptions {
       converter = Lambdas.Converter.class,
       completionCandidates = Lambdas.Defaults.class,
       description =
-          "A rule's strength, several for a sweep; default: ${COMPLETION-CANDIDATES}. Can be "
-              + "repeated.")
+          "A rule's strength, or several for a sweep; can be repeated; default: "
+              + "${COMPLETION-CANDIDATES}.")
   List<Lambdas> lambdas = new ArrayList<>();
 
   @Option(
@@ -36,20 +36,21 @@ final class JobOptions {
       split = ",",
       defaultValue = "1",
       description =
-          "Each run is made once with each seed, for the split, the head's first values and the "
-              + "order; default: ${DEFAULT-VALUE}.")
+          "Every run is repeated with each seed, which sets the split, the head's initial values and "
+              + "the order; default: ${DEFAULT-VALUE}.")
   List<Long> seeds;
 
   @Option(
       names = "--test-fraction",
       defaultValue = "0.2",
-      description = "How much of the training collections is held back; default: ${DEFAULT-VALUE}.")
+      description =
+          "Share of the training collections held back for the test; default: ${DEFAULT-VALUE}.")
   double testFraction;
 
   @Option(
       names = "--test-limit",
       converter = Count.class,
-      description = "Mails of each test set at the most; default: all.")
+      description = "Largest number of mails per test set; default: all.")
   Integer testLimit;
 
   @Option(
@@ -61,13 +62,13 @@ final class JobOptions {
   @Option(
       names = "--name",
       defaultValue = "finetune",
-      description = "What the files' names start with; default: ${DEFAULT-VALUE}.")
+      description = "Prefix of the file names; default: ${DEFAULT-VALUE}.")
   String name;
 
   /**
-   * What picocli cannot check; makes the folder for the results.
+   * Checks what picocli cannot, and creates the folder for the results.
    *
-   * @throws Failure if an option is out of range, or the folder cannot be made
+   * @throws Failure if an option is out of range or the folder cannot be created
    */
   void check() throws Failure {
     if (!(testFraction > 0 && testFraction < 1)) {
@@ -80,21 +81,21 @@ final class JobOptions {
       }
     }
     if (Path.of(name).getNameCount() != 1 || name.isBlank() || Path.of(name).isAbsolute()) {
-      throw Failure.ofInput("--name must be the start of a file's name, not a path: " + name);
+      throw Failure.ofInput("--name must be a prefix of a file name, not a path: " + name);
     }
     try {
       Files.createDirectories(results);
     } catch (IOException e) {
-      throw Failure.ofInput(results + " cannot be made: choose another folder with --results");
+      throw Failure.ofInput(results + " cannot be created: choose another folder with --results");
     }
     if (!Files.isWritable(results)) {
       throw Failure.ofInput(results + " cannot be written to: choose another with --results");
     }
   }
 
-  /** The runs with one seed. */
+  /** Returns the runs with one seed. */
   List<RunSpec> specs(long seed) {
-    Set<RunSpec> specs = new LinkedHashSet<>(); // what is named twice is run once
+    Set<RunSpec> specs = new LinkedHashSet<>(); // drops duplicates
     for (Rule rule : rules) {
       List<Double> values =
           lambdas.stream().filter(l -> l.rule() == rule).flatMap(l -> l.values().stream()).toList();

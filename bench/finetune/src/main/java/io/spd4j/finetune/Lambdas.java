@@ -8,12 +8,12 @@ import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.TypeConversionException;
 
 /**
- * The strengths that a rule is run with, as in {@code spd=0.5,1,2}; several make a sweep.
+ * The values of λ that a rule is run with, as in {@code spd=0.5,1,2}. Several values make a sweep.
  *
  * @param values 0 or more each
  */
 record Lambdas(Rule rule, List<Double> values) {
-  /** What each rule is run with if the command line does not say, for the help. */
+  /** The default λ of each rule, for the help text. */
   static final class Defaults extends ArrayList<String> {
     private static final long serialVersionUID = 1L;
 
@@ -53,7 +53,7 @@ record Lambdas(Rule rule, List<Double> values) {
           return value;
         }
       } catch (NumberFormatException e) {
-        // said below
+        // reported below
       }
       throw new TypeConversionException("λ must be a number of 0 or more, not '" + text + "'");
     }

@@ -11,12 +11,12 @@ import java.lang.foreign.MemorySegment;
 import java.util.List;
 
 /**
- * The parameters of a layer: what is frozen, stopped and shown together.
+ * The parameters of a layer, which are frozen, stopped and reported together.
  *
  * @param name embeddings, layer0 and so on, head
- * @param depth -1 for the embeddings, then the encoder's layers from 0 on, then the head
- * @param lr the learning rate that schedules multiply
- * @param adapters A and B of each adapter in turn; empty: the weights themselves are trained
+ * @param depth -1 for the embeddings, 0 and up for the encoder's layers, then the head
+ * @param lr the learning rate before the schedule's factor
+ * @param adapters A and B of each adapter in turn; empty if the weights themselves are trained
  */
 record LayerGroup(String name, int depth, double lr, ParameterGroup group, List<Weight> adapters) {
   static final String EMBEDDINGS = "embeddings";
@@ -26,7 +26,7 @@ record LayerGroup(String name, int depth, double lr, ParameterGroup group, List<
     return "layer" + index;
   }
 
-  /** For the report. */
+  /** Returns the layer's name in the report. */
   String title() {
     return TensorName.of(group.parameters().getFirst().name()).layer();
   }
@@ -35,7 +35,7 @@ record LayerGroup(String name, int depth, double lr, ParameterGroup group, List<
     return name.equals(HEAD);
   }
 
-  /** ‖θ−θ0‖² of the weights, trained themselves or through adapters. */
+  /** Returns ‖θ−θ0‖² of the weights, trained themselves or through adapters. */
   double squaredDeviation() {
     double sum = 0;
     for (int i = 0; i < adapters.size(); i += 2) {

@@ -3,10 +3,10 @@ package io.spd4j.finetune;
 import io.spd4j.finetune.TrainingOptions.Schedule;
 
 /**
- * Linear warm-up, then constant or linearly down to 0 behind the last step.
+ * Linear warm-up, then constant or linear decay to 0 just after the last step.
  *
- * @param steps of the run
- * @param warmup steps in which the rate rises; in the last of them it is whole
+ * @param steps the run's number of steps
+ * @param warmup number of steps in which the rate rises; it is complete in the last of them
  */
 record LearningRate(int steps, int warmup, Schedule schedule) {
   static LearningRate of(TrainingOptions options) {
@@ -14,7 +14,7 @@ record LearningRate(int steps, int warmup, Schedule schedule) {
     return new LearningRate(options.steps, warmup, options.schedule);
   }
 
-  /** What the learning rate is multiplied by in a step, 1 for the first. */
+  /** Returns the factor of the learning rate in a step, counted from 1. */
   double factor(int step) {
     if (step <= warmup) {
       return (double) step / warmup;

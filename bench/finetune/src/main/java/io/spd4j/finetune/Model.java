@@ -17,9 +17,9 @@ import java.util.List;
 import java.util.SplittableRandom;
 
 /**
- * A classifier in training: copies of the pre-trained weights, a new head, and the optimizer with a
- * group for each layer: the rule on the backbone, AdamW on the head. Everything off-heap is gone
- * when it is closed. Confined to the thread that made it.
+ * A classifier in training: copies of the pre-trained weights, a new head, and an optimizer with a
+ * group for each layer. The backbone uses the run's rule, the head AdamW. Closing it frees all of
+ * its off-heap memory. Confined to the thread that created it.
  */
 final class Model implements AutoCloseable {
   /** Ham and spam. */
@@ -33,7 +33,7 @@ final class Model implements AutoCloseable {
   private final Adam adam;
 
   /**
-   * @param pretrained stays as it is: it is the anchor
+   * @param pretrained the anchor, which is not changed
    */
   Model(
       TrainingOptions options,
@@ -114,7 +114,7 @@ final class Model implements AutoCloseable {
     return classifier;
   }
 
-  /** Embeddings first, head last. */
+  /** Returns the layers, embeddings first, head last. */
   List<LayerGroup> layers() {
     return layers;
   }

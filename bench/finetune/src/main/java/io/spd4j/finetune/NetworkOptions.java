@@ -10,14 +10,14 @@ class NetworkOptions {
       names = "--batch",
       defaultValue = "16",
       converter = Count.class,
-      description = "Texts in a step; default: ${DEFAULT-VALUE}.")
+      description = "Texts per step; default: ${DEFAULT-VALUE}.")
   int batch;
 
   @Option(
       names = "--length",
       defaultValue = "64",
       converter = Count.class,
-      description = "Tokens of a text at the most, up to 512; default: ${DEFAULT-VALUE}.")
+      description = "Largest number of tokens of a text, 2 to 512; default: ${DEFAULT-VALUE}.")
   int length;
 
   @Option(

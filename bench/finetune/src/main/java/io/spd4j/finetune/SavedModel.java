@@ -21,15 +21,15 @@ import java.util.SequencedMap;
 
 /** Fine-tuned weights in a safetensors file: encoder, adapters if there are any, head. */
 final class SavedModel {
-  /** The metadata's key of the length, in tokens, that the model was trained with. */
+  /** The metadata key of the length, in tokens, that the model was trained with. */
   static final String LENGTH = "tokens";
 
   private SavedModel() {}
 
   /**
-   * Writes the weights, or replaces the file.
+   * Writes the weights; replaces an existing file.
    *
-   * @param metadata what the file says of them
+   * @param metadata describes the weights
    */
   static void write(Path file, Weights weights, Map<String, String> metadata) throws IOException {
     List<Tensor> tensors =
@@ -40,9 +40,9 @@ final class SavedModel {
   }
 
   /**
-   * How many tokens of a text the model was trained on at the most.
+   * Returns the largest number of tokens of a text that the model was trained with.
    *
-   * @throws Failure if the file does not say
+   * @throws Failure if the file does not say what it was
    */
   static int length(Path file) throws Failure, IOException {
     try (Arena arena = Arena.ofConfined()) {
@@ -56,7 +56,7 @@ final class SavedModel {
 
   private static SafetensorsFile map(Path file, Arena arena) throws Failure, IOException {
     if (!Files.isRegularFile(file)) {
-      throw Failure.ofInput(file + " is no file: name one that finetune wrote");
+      throw Failure.ofInput(file + " is not a file: name one that finetune wrote");
     }
     return SafetensorsFile.map(file, arena);
   }
@@ -64,7 +64,7 @@ final class SavedModel {
   /**
    * Maps weights for inference.
    *
-   * @throws Failure if the file is not that of such a model
+   * @throws Failure if the file is not one of such a model
    */
   static Weights read(Path file, Config config, Arena arena) throws Failure, IOException {
     SequencedMap<String, Tensor> saved = map(file, arena).tensors();
@@ -90,7 +90,7 @@ final class SavedModel {
         || !tensor.shape().equals(shape)
         || !tensor.isAligned()) {
       throw Failure.ofInput(
-          "%s is no fine-tuned model: it has no tensor %s of type F32 and shape %s"
+          "%s is not a fine-tuned model: it has no tensor %s of type F32 and shape %s"
               .formatted(file, name, shape));
     }
     return new Weight(name, shape, tensor.data(), null);

@@ -7,14 +7,14 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 
-/** What this machine reaches in a large float32 matrix product. */
+/** The speed of a large float32 matrix product on this machine. */
 final class Sgemm {
   private static final long SIZE = 2048;
   private static final int REPEAT = 15;
 
   private Sgemm() {}
 
-  /** Multiplications and additions in a second, by the median. */
+  /** Returns multiplications and additions per second, from the median time. */
   static double flops(int threads) {
     try (Arena arena = Arena.ofConfined();
         OneDnn dnn = OneDnn.open(threads)) {

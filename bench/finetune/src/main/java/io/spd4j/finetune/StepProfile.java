@@ -17,14 +17,14 @@ import jdk.jfr.consumer.RecordedEvent;
 import jdk.jfr.consumer.RecordingFile;
 
 /**
- * Where the time of training steps goes, from Flight Recorder's events: means over the middle half
- * of the steps by duration, which add up as medians would not.
+ * Where training steps spend their time, from Flight Recorder's events. The numbers are means over
+ * the middle half of the steps by duration, because means add up and medians do not.
  *
- * @param stepMillis of a whole step
- * @param rows the longest first; together they take stepMillis
+ * @param stepMillis milliseconds of a whole step
+ * @param rows the longest first; their milliseconds add up to stepMillis
  */
 record StepProfile(double stepMillis, List<Row> rows) {
-  /** What no event tells of: Java code, and waiting between operations. */
+  /** What no event covers: Java code, and waiting between operations. */
   static final String REST = "everything else";
 
   private static final String OPERATION_EVENT = "io.spd4j.onednn.Operation";
@@ -34,10 +34,10 @@ record StepProfile(double stepMillis, List<Row> rows) {
    * All calls of an operation in a step.
    *
    * @param operation what was computed, and the shapes
-   * @param implementation oneDNN's; empty for what is not oneDNN's
-   * @param calls how many
-   * @param millis that they took together
-   * @param flops multiplications and additions of matrix products; 0: none
+   * @param implementation the name of oneDNN's implementation; empty for other operations
+   * @param calls number of calls
+   * @param millis milliseconds of all calls
+   * @param flops multiplications and additions in matrix products; 0 if there are none
    */
   record Row(String operation, String implementation, double calls, double millis, double flops) {}
 
@@ -48,7 +48,7 @@ record StepProfile(double stepMillis, List<Row> rows) {
     return PartEvent.begin(STEP);
   }
 
-  /** A recording of what a profile is made from; not started. */
+  /** Returns a recording of a profile's events, not started. */
   static Recording recording() {
     Recording recording = new Recording();
     recording.enable(OPERATION_EVENT);
@@ -57,11 +57,11 @@ record StepProfile(double stepMillis, List<Row> rows) {
   }
 
   /**
-   * The profile of a recording.
+   * Returns the profile of a recording.
    *
-   * @param skip steps at its beginning that do not count
+   * @param skip number of steps to ignore at the start
    * @throws IOException if there is no room for a temporary file
-   * @throws IllegalArgumentException if it has no more steps than those
+   * @throws IllegalArgumentException if the recording has no more steps than that
    */
   static StepProfile of(Recording recording, int skip) throws IOException {
     Path file = Files.createTempFile("spd4j", ".jfr");
@@ -128,9 +128,9 @@ record StepProfile(double stepMillis, List<Row> rows) {
   }
 
   /**
-   * A table for people.
+   * Returns a table in Markdown.
    *
-   * @param sgemm multiplications and additions in a second of a large matrix product
+   * @param sgemm multiplications and additions per second of a large matrix product
    */
   String table(double sgemm) {
     List<List<String>> lines = new ArrayList<>();
@@ -150,7 +150,7 @@ record StepProfile(double stepMillis, List<Row> rows) {
     lines.add(List.of("the step", "", "", number("%.2f", stepMillis), "100%", "", ""));
     return MarkdownTable.of(
         2,
-        List.of("operation", "by oneDNN's", "calls", "ms a step", "share", "GFLOP/s", "of sgemm"),
+        List.of("operation", "by oneDNN's", "calls", "ms per step", "share", "GFLOP/s", "of sgemm"),
         lines);
   }
 

@@ -6,7 +6,7 @@ import java.util.List;
 
 /** Pads examples to batches of few lengths. */
 final class Tokens {
-  /** Lengths are multiples of this. */
+  /** Padded lengths are multiples of this. */
   private static final int MULTIPLE = 16;
 
   private Tokens() {}

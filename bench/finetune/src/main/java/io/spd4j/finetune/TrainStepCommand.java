@@ -31,12 +31,12 @@ import picocli.CommandLine.Spec;
       "Times a training step of all-MiniLM-L6-v2 (forward, backward, clipping, optimizer) on random "
           + "tokens and prints one line of JSON.",
       "gflops counts the multiplications and additions of the matrix products; sgemm_gflops is what "
-          + "oneDNN reaches on a product of 2048x2048 matrices in the same run. The same step in "
-          + "PyTorch: bench/peers/minilm_step.py.",
-      "With --profile a table follows that tells where the time went."
+          + "oneDNN reaches on a product of 2048x2048 matrices in the same run. "
+          + "bench/peers/minilm_step.py times the same step in PyTorch.",
+      "With --profile, a table of where the time went follows."
     })
 public final class TrainStepCommand implements Callable<Integer> {
-  /** Steps that are not counted: oneDNN and the JIT compile. */
+  /** Number of untimed steps, in which oneDNN and the JIT compile. */
   private static final int WARM_UP = 10;
 
   @Spec private CommandSpec spec;
@@ -53,17 +53,17 @@ public final class TrainStepCommand implements Callable<Integer> {
       names = "--repeat",
       defaultValue = "30",
       converter = Count.class,
-      description = "Steps that are timed; default: ${DEFAULT-VALUE}.")
+      description = "Number of timed steps; default: ${DEFAULT-VALUE}.")
   private int repeat;
 
   @Option(
       names = "--profile",
       description = {
         "Record the steps with JDK Flight Recorder and print a table by operation: calls and "
-            + "milliseconds a step (means over the middle half of the timed steps), their share, "
-            + "and the speed of matrix products. What is left of the step is the line '"
+            + "milliseconds per step (means over the middle half of the timed steps), their share, "
+            + "and the speed of matrix products. The line '"
             + StepProfile.REST
-            + "'."
+            + "' is the remainder of the step."
       })
   private boolean profile;
 

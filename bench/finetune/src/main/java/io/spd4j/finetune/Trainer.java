@@ -12,7 +12,7 @@ import java.util.SplittableRandom;
 import java.util.function.BooleanSupplier;
 import java.util.function.Consumer;
 
-/** The training loop: everything that a custom trainer does around the optimizer. */
+/** The training loop: what a custom trainer does around the optimizer. */
 final class Trainer {
   private final TrainingOptions options;
   private final Model model;
@@ -21,7 +21,7 @@ final class Trainer {
   private final Freezing freezing;
   private final List<LayerGroup> backbone;
 
-  /** Those with a rule that selects tensors. */
+  /** The layers whose rule selects tensors. */
   private final List<LayerGroup> selecting;
 
   private final History history;
@@ -50,11 +50,11 @@ final class Trainer {
    * Trains.
    *
    * @param stop asked before each step
-   * @param each is given each step
-   * @return what happened; fewer steps than were asked for if it was stopped
+   * @param each called with each step
+   * @return the history; it has fewer steps than requested if training was stopped
    */
   History train(BooleanSupplier stop, Consumer<History.Step> each) {
-    history.deviation(deviations()); // where it starts from
+    history.deviation(deviations()); // before the first step
     for (int step = 1; step <= options.steps && !stop.getAsBoolean(); step++) {
       History.Step taken = step(step);
       history.add(taken);

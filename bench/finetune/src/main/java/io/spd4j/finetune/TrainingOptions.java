@@ -14,16 +14,16 @@ import java.util.stream.IntStream;
 import picocli.CommandLine;
 import picocli.CommandLine.Option;
 
-/** How a run trains, whatever its rule. */
+/** How a run trains, regardless of its rule. */
 final class TrainingOptions extends NetworkOptions {
-  /** What the library takes. */
+  /** The library's largest number of threads. */
   private static final int MAX_THREADS = 1024;
 
   /** What follows the warm-up. */
   enum Schedule {
-    /** The learning rate goes down to 0. */
+    /** The learning rate decays to 0. */
     LINEAR,
-    /** It stays. */
+    /** The learning rate stays the same. */
     CONSTANT;
 
     @Override
@@ -36,7 +36,7 @@ final class TrainingOptions extends NetworkOptions {
       names = "--steps",
       defaultValue = "300",
       converter = Count.class,
-      description = "Steps of a run; default: ${DEFAULT-VALUE}.")
+      description = "Number of steps of a run; default: ${DEFAULT-VALUE}.")
   int steps;
 
   @Option(
@@ -54,15 +54,14 @@ final class TrainingOptions extends NetworkOptions {
   @Option(
       names = "--head-decay",
       defaultValue = "0.01",
-      description =
-          "AdamW's weight decay of the head, under every rule; default: ${DEFAULT-VALUE}.")
+      description = "AdamW's weight decay of the head, for every rule; default: ${DEFAULT-VALUE}.")
   double headDecay;
 
   @Option(
       names = "--warmup",
       defaultValue = "0.1",
       description =
-          "The part of the steps in which the learning rates rise linearly; default: "
+          "Share of the steps in which the learning rates rise linearly; default: "
               + "${DEFAULT-VALUE}.")
   double warmup;
 
@@ -70,20 +69,21 @@ final class TrainingOptions extends NetworkOptions {
       names = "--schedule",
       defaultValue = "linear",
       description =
-          "After the warm-up: ${COMPLETION-CANDIDATES} (down to 0, or as it is); default: "
+          "After the warm-up: ${COMPLETION-CANDIDATES} (decay to 0, or no change); default: "
               + "${DEFAULT-VALUE}.")
   Schedule schedule;
 
   @Option(
       names = "--clip",
       defaultValue = "1",
-      description = "The global gradient norm is clipped to this; default: ${DEFAULT-VALUE}.")
+      description =
+          "Largest global gradient norm, to which gradients are clipped; default: ${DEFAULT-VALUE}.")
   double clip;
 
   @Option(
       names = "--layer-lambda",
       paramLabel = "LAYER=FACTOR",
-      description = "Multiplies λ in one layer: embeddings or layer0 to layer5. Can be repeated.")
+      description = "Factor of λ in one layer: embeddings or layer0 to layer5; can be repeated.")
   Map<String, Double> layerLambda = new LinkedHashMap<>();
 
   @Option(
@@ -91,7 +91,7 @@ final class TrainingOptions extends NetworkOptions {
       paramLabel = "LAYER=STEP",
       description =
           "Gradual unfreezing: the layer (embeddings, layer0 to layer5, head) is frozen before "
-              + "this step, 1 for the first. Can be repeated.")
+              + "this step, counted from 1; can be repeated.")
   Map<String, Integer> unfreeze = new LinkedHashMap<>();
 
   @Option(
@@ -99,15 +99,16 @@ final class TrainingOptions extends NetworkOptions {
       paramLabel = "RECORDS",
       converter = Count.class,
       description =
-          "Early stopping per layer: one whose deviation has not grown by half a percent over so "
-              + "many records in a row is frozen for good; default: never.")
+          "Early stopping per layer: freezes a layer for good if its deviation has not grown by half "
+              + "a percent over this many records in a row; default: never.")
   Integer earlyStop;
 
   @Option(
       names = "--record",
       defaultValue = "10",
       converter = Count.class,
-      description = "Steps between two records of the deviation; default: ${DEFAULT-VALUE}.")
+      description =
+          "Number of steps between two records of the deviation; default: ${DEFAULT-VALUE}.")
   int record;
 
   @Option(
@@ -115,19 +116,19 @@ final class TrainingOptions extends NetworkOptions {
       paramLabel = "RANK",
       converter = Count.class,
       description =
-          "Trains adapters of this rank on the attention's projections and the head; the backbone "
-              + "stays as it is, and decay goes towards the origin; default: everything is trained.")
+          "Train only the head and adapters of this rank on the attention's projections, which decay "
+              + "towards the origin; default: train everything.")
   Integer lora;
 
-  /** Every option as it is when it is not given. */
+  /** Returns the options' default values. */
   static TrainingOptions defaults() {
     return CommandLine.populateCommand(new TrainingOptions());
   }
 
   /**
-   * What picocli cannot check.
+   * Checks what picocli cannot.
    *
-   * @throws Failure if an option is out of range, or what the run needs is not there
+   * @throws Failure if an option is out of range, or something that the run needs is missing
    */
   void check() throws Failure {
     int most = Config.MINILM_L6.positions();
@@ -142,12 +143,12 @@ final class TrainingOptions extends NetworkOptions {
       double factor = layerLambda.get(layer);
       require(
           isLayer(layer) && factor >= 0 && Float.isFinite((float) factor),
-          "--layer-lambda wants embeddings or layer0 to layer5 and a factor of 0 or more");
+          "--layer-lambda needs embeddings or layer0 to layer5 and a factor of 0 or more");
     }
     for (String layer : unfreeze.keySet()) {
       require(
           (isLayer(layer) || layer.equals(LayerGroup.HEAD)) && unfreeze.get(layer) >= 1,
-          "--unfreeze wants embeddings, layer0 to layer5 or head and a step of 1 or more");
+          "--unfreeze needs embeddings, layer0 to layer5 or head and a step of 1 or more");
     }
     require(
         lora == null
@@ -160,14 +161,13 @@ final class TrainingOptions extends NetworkOptions {
         ((OperatingSystemMXBean) ManagementFactory.getOperatingSystemMXBean()).getTotalMemorySize();
     require(
         needed < memory / 2,
-        "--batch %d of --length %d takes %d GB, more than half of this machine's memory"
+        "--batch %d of --length %d needs %d GB, more than half of this machine's memory"
             .formatted(batch, length, needed >> 30));
     OneDnn.Availability dnn = OneDnn.availability();
     require(dnn.available(), dnn.reason());
     require(
         backend != Backend.CUDA,
-        "--backend cuda: the network lies in the host's memory, which native, vector and scalar"
-            + " step");
+        "--backend cuda: the network lies in host memory, which native, vector and scalar step");
     for (Backend.Availability a : Backend.availability()) {
       require(
           a.backend() != backend || a.available(),
@@ -187,7 +187,7 @@ final class TrainingOptions extends NetworkOptions {
             .anyMatch(i -> name.equals(LayerGroup.layer(i)));
   }
 
-  /** What the report shows, in that order. */
+  /** Returns the settings in the order in which the report shows them. */
   Map<String, Object> settings() {
     Map<String, Object> settings = new LinkedHashMap<>();
     settings.put("steps", steps);

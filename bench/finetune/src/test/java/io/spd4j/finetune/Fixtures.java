@@ -9,9 +9,9 @@ import java.util.SplittableRandom;
 import java.util.stream.Stream;
 import picocli.CommandLine;
 
-/** Options as the command line gives them, and a task that a tiny model can learn. */
+/** Options parsed from a command line, and a task that a tiny model can learn. */
 final class Fixtures {
-  /** What makes a text spam. */
+  /** The word that makes a text spam. */
   private static final int SPAM = 7;
 
   private Fixtures() {}
@@ -29,7 +29,7 @@ final class Fixtures {
     return options;
   }
 
-  /** Large steps for a tiny model; later arguments override. */
+  /** Returns options with large steps for a tiny model; the arguments override them. */
   static TrainingOptions tiny(String... arguments) {
     String defaults = "--length 16 --batch 8 --threads 1 --lr 3e-3 --head-lr 1e-2 --steps 6";
     String[] all =
@@ -53,7 +53,7 @@ final class Fixtures {
     return new Trainer(options, model, examples(512, 1), new SplittableRandom(2));
   }
 
-  /** Texts of 2 to 16 words, half of them with the word that makes spam. */
+  /** Returns texts of 2 to 16 words, half of them with the word that makes a text spam. */
   static List<Example> examples(int count, long seed) {
     SplittableRandom random = new SplittableRandom(seed);
     return Stream.generate(() -> example(random)).limit(count).toList();

@@ -8,7 +8,7 @@ import java.nio.file.Path;
 import org.junit.jupiter.api.Test;
 
 class InterruptionTest {
-  /** What the JVM is told to end in the middle of. */
+  /** The JVM is told to end while this runs. */
   static final class Job {
     public static void main(String[] args) throws InterruptedException {
       try (Interruption interruption = new Interruption()) {
@@ -16,7 +16,7 @@ class InterruptionTest {
         while (!interruption.requested()) {
           Thread.sleep(1);
         }
-        Thread.sleep(100); // without the hook the JVM would be gone by now
+        Thread.sleep(100); // without the hook, the JVM would have ended by now
         System.out.println("saved");
       }
     }
@@ -34,7 +34,7 @@ class InterruptionTest {
             .start();
     try (BufferedReader out = jvm.inputReader(UTF_8)) {
       assertThat(out.readLine()).isEqualTo("asked: false");
-      jvm.toHandle().destroy(); // SIGTERM, as good as Ctrl-C
+      jvm.toHandle().destroy(); // SIGTERM has the same effect as Ctrl-C
       assertThat(out.lines()).containsExactly("saved");
       assertThat(jvm.waitFor()).isEqualTo(128 + 15);
     } finally {

@@ -33,7 +33,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** The commands, and all of the main job but fetching the corpus, with the real model. */
+/** Tests the commands and the main job with the real model, without fetching the corpus. */
 class JobTest {
   private static Arena arena;
   private static Weights pretrained;
@@ -55,7 +55,7 @@ class JobTest {
     arena.close();
   }
 
-  /** A few of each collection, in their order. */
+  /** Returns a few mails of each collection, in the collections' order. */
   private static List<Mail> mails() {
     List<Mail> mails = new ArrayList<>();
     for (MailCollection collection : MailCollection.values()) {
@@ -67,7 +67,7 @@ class JobTest {
     return mails;
   }
 
-  /** What is printed. */
+  /** Runs a job and returns its output. */
   private String run(BooleanSupplier stop, String rules, String... more) throws Exception {
     List<String> training = new ArrayList<>(List.of("--steps", "2", "--batch", "2"));
     training.addAll(List.of("--length", "16", "--threads", "2"));
@@ -108,7 +108,7 @@ class JobTest {
             "test.json");
     assertThat(values("complete")).containsExactly("true", "true", "true", "true");
     assertThat(values("steps")).startsWith("2").containsOnly("2");
-    // The in-distribution test has 2 of each 8, the others are limited to 4.
+    // The in-distribution test gets 2 mails of each class's 8; the others are limited to 4.
     assertThat(values("total"))
         .containsExactly("4", "4", "4", "4", "4", "4", "4", "4", "4", "4", "4", "4");
 
@@ -162,7 +162,7 @@ class JobTest {
     assertThat(both.getFirst()).isEqualTo(one.getFirst());
   }
 
-  /** Of the backbone alone: the last record's layers together. */
+  /** The deviation covers the backbone alone: the layers of the last record. */
   @Test
   void theDeviationIsThatOfTheBackbone() throws Exception {
     run(() -> false, "adamw");
@@ -179,7 +179,7 @@ class JobTest {
   @Test
   void aModelThatDivergedIsRightAboutNothing() throws Exception {
     String out = run(() -> false, "adamw", "--lr", "1e30", "--warmup", "0");
-    assertThat(out).contains("steps skipped, since gradients were not finite: 1");
+    assertThat(out).contains("steps skipped because gradients were not finite: 1");
     assertThat(values("correct")).hasSize(3).containsOnly("0");
   }
 
@@ -196,7 +196,7 @@ class JobTest {
   @Test
   void anInterruptedJobReportsWhatItHas() throws Exception {
     AtomicInteger asked = new AtomicInteger();
-    // Asked before the data, the run, its first step and its second one.
+    // The job asks before the data, the run, its first step and its second step.
     String out = run(() -> asked.incrementAndGet() >= 4, "spd,adamw", "--lora", "2");
 
     assertThat(out).contains("SPD").doesNotContain("AdamW");
@@ -230,7 +230,7 @@ class JobTest {
     }
   }
 
-  /** The values of all of the JSON report's fields of that name. */
+  /** Returns the values of all fields of this name in the JSON report. */
   private List<String> values(String field) throws IOException {
     return values(field, "([a-z0-9]+)");
   }

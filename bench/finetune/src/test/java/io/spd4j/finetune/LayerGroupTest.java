@@ -36,7 +36,7 @@ class LayerGroupTest {
     assertThat(layer.isHead()).isFalse();
   }
 
-  /** Of B·A = [[4, 5], [8, 10]] + [[-1, 0], [1, 0]], and of an adapter whose B is still 0. */
+  /** The adapters are B·A = [[4, 5], [8, 10]] + [[-1, 0], [1, 0]] and one whose B is still 0. */
   @Test
   void theDeviationThroughAdaptersIsThatOfTheWeightsTheyChange() {
     Arena arena = Arena.ofAuto();

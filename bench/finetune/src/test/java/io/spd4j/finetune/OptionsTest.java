@@ -95,19 +95,19 @@ class OptionsTest {
         "--warmup NaN | --warmup must be 0 to 1",
         "--clip 0 | --clip must be more than 0",
         "--clip NaN | --clip must be more than 0",
-        "--layer-lambda layer6=1 | --layer-lambda wants embeddings or layer0 to layer5 and a factor"
+        "--layer-lambda layer6=1 | --layer-lambda needs embeddings or layer0 to layer5 and a factor"
             + " of 0 or more",
-        "--layer-lambda head=1 | --layer-lambda wants embeddings or layer0 to layer5 and a factor"
+        "--layer-lambda head=1 | --layer-lambda needs embeddings or layer0 to layer5 and a factor"
             + " of 0 or more",
-        "--layer-lambda layer0=-1 | --layer-lambda wants embeddings or layer0 to layer5 and a"
+        "--layer-lambda layer0=-1 | --layer-lambda needs embeddings or layer0 to layer5 and a"
             + " factor of 0 or more",
-        "--layer-lambda layer0=Infinity | --layer-lambda wants embeddings or layer0 to layer5 and a"
+        "--layer-lambda layer0=Infinity | --layer-lambda needs embeddings or layer0 to layer5 and a"
             + " factor of 0 or more",
-        "--unfreeze layer=1 | --unfreeze wants embeddings, layer0 to layer5 or head and a step of 1"
+        "--unfreeze layer=1 | --unfreeze needs embeddings, layer0 to layer5 or head and a step of 1"
             + " or more",
-        "--unfreeze head=0 | --unfreeze wants embeddings, layer0 to layer5 or head and a step of 1"
+        "--unfreeze head=0 | --unfreeze needs embeddings, layer0 to layer5 or head and a step of 1"
             + " or more",
-        "--backend cuda | --backend cuda: the network lies in the host's memory, which native, vector"
+        "--backend cuda | --backend cuda: the network lies in host memory, which native, vector"
             + " and scalar step",
       })
   void refusesWhatIsOutOfRange(String arguments, String message) {
@@ -185,7 +185,7 @@ class OptionsTest {
     Path file = Files.createFile(folder.resolve("file"));
     assertThatThrownBy(() -> Fixtures.job("--results", file.resolve("x").toString()).check())
         .isInstanceOf(Failure.class)
-        .hasMessage(file.resolve("x") + " cannot be made: choose another folder with --results");
+        .hasMessage(file.resolve("x") + " cannot be created: choose another folder with --results");
 
     Path made = folder.resolve("a/b");
     Fixtures.job("--results", made.toString()).check();

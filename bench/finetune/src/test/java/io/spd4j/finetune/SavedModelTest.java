@@ -94,7 +94,7 @@ class SavedModelTest {
     assertThatThrownBy(() -> SavedModel.read(file(), Tiny.CONFIG, arena))
         .isInstanceOf(Failure.class)
         .hasMessage(
-            "%s is no fine-tuned model: it has no tensor %s of type F32 and shape %s",
+            "%s is not a fine-tuned model: it has no tensor %s of type F32 and shape %s",
             file(), name, shape);
   }
 
@@ -102,7 +102,7 @@ class SavedModelTest {
   void refusesAnotherFile() throws Exception {
     assertThatThrownBy(() -> SavedModel.read(folder, Tiny.CONFIG, arena))
         .isInstanceOf(Failure.class)
-        .hasMessage(folder + " is no file: name one that finetune wrote");
+        .hasMessage(folder + " is not a file: name one that finetune wrote");
     Files.writeString(file(), "this is no safetensors file");
     assertThatIOException()
         .isThrownBy(() -> SavedModel.read(file(), Tiny.CONFIG, arena))

@@ -52,7 +52,7 @@ class StepProfileTest {
       assertThat(rows.stream().mapToDouble(StepProfile.Row::millis).sum())
           .isCloseTo(profile.stepMillis(), within(1e-9 * profile.stepMillis()));
       assertThat(rows)
-          .allMatch(row -> row.millis() > 0); // parts overlap nowhere, so a rest is left
+          .allMatch(row -> row.millis() > 0); // parts do not overlap, so a remainder is left
       Map<String, Double> calls =
           rows.stream()
               .collect(
@@ -73,7 +73,7 @@ class StepProfileTest {
     }
   }
 
-  /** Forward once, and backward to both factors; what is pooled has no gradient to its weights. */
+  /** Each product runs once forward and twice backward; pooling has no gradient for its weights. */
   @Test
   void allMatrixProductsAreCounted() throws Exception {
     try (Recording recording = StepProfile.recording()) {
@@ -122,8 +122,8 @@ class StepProfileTest {
                 new StepProfile.Row(StepProfile.REST, "", 1, 3, 0)));
     assertThat(profile.table(400e9).lines().map(line -> line.replaceAll(" +", " ")))
         .containsExactly(
-            "| operation | by oneDNN's | calls | ms a step | share | GFLOP/s | of sgemm |",
-            "|:----------------|:------------|------:|----------:|------:|--------:|---------:|",
+            "| operation | by oneDNN's | calls | ms per step | share | GFLOP/s | of sgemm |",
+            "|:----------------|:------------|------:|------------:|------:|--------:|---------:|",
             "| product | fast | 6 | 5.00 | 62.5% | 200 | 50% |",
             "| everything else | | 1 | 3.00 | 37.5% | | |",
             "| the step | | | 8.00 | 100% | | |");

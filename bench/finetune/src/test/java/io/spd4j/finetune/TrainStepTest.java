@@ -33,7 +33,7 @@ class TrainStepTest {
     assertThat((Double) json.get("of_sgemm")).isCloseTo(gflops / sgemm, within(0.01));
   }
 
-  /** By hand for one layer of one token's row: the linear layers' weights, and attention's. */
+  /** Counts by hand, for one token in one layer, the products of linear layers and attention. */
   @Test
   void countsTheMatrixProducts() {
     Config config = new Config(100, 64, 8, 2, 32, 3);

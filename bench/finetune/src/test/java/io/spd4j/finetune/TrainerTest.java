@@ -32,7 +32,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
-/** The trainer and its model on a task that a tiny encoder learns. */
+/** Tests the trainer and its model on a task that a tiny encoder learns. */
 class TrainerTest {
   private static final String WORDS = "embeddings.word_embeddings.weight";
 
@@ -244,7 +244,7 @@ class TrainerTest {
     }
   }
 
-  /** Of each layer. */
+  /** Returns the values of each layer. */
   private static Map<String, List<Float>> values(Model model) {
     return model.layers().stream()
         .collect(
@@ -286,7 +286,7 @@ class TrainerTest {
         }
       }
       assertThat(earliest).isLessThan(55);
-      stopped.values().remove(60); // nothing was left to stop
+      stopped.values().remove(60); // no training was left to stop
       assertThat(history.stopped()).isEqualTo(stopped);
       assertThat(history.steps()).hasSize(60).allMatch(s -> s.gradientNorm() > 0);
     }

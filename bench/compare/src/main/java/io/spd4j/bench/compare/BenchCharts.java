@@ -18,10 +18,10 @@ import org.knowm.xchart.XYChart;
 import org.knowm.xchart.style.AxesChartStyler;
 import org.knowm.xchart.style.Styler.LegendPosition;
 
-/** The pictures of a run, drawn by XChart. Nothing but this loads AWT. */
+/** The charts of a run, drawn by XChart. Only this class loads AWT. */
 final class BenchCharts {
   static {
-    // Before any of AWT's classes, which look for a display otherwise.
+    // Must precede the loading of AWT, which otherwise looks for a display.
     System.setProperty("java.awt.headless", "true");
   }
 
@@ -32,7 +32,7 @@ final class BenchCharts {
 
   private BenchCharts() {}
 
-  /** SVG files by their names, without an ending. */
+  /** Returns SVG files by name, without an extension. */
   static Map<String, String> of(Bench bench) {
     Map<String, String> charts = new LinkedHashMap<>();
     int threads = bench.mostThreads();
@@ -55,7 +55,7 @@ final class BenchCharts {
     return charts;
   }
 
-  /** A group of bars for each rule. */
+  /** Draws a group of bars for each rule. */
   private static CategoryChart bars(List<CaseResult> cases) {
     StepCase step = cases.getFirst().step();
     boolean large =
@@ -87,13 +87,13 @@ final class BenchCharts {
     return chart;
   }
 
-  /** The bars show all digits that there are. */
+  /** Rounds a value, because the bars' labels show all digits. */
   private static double rounded(double value) {
     return Double.parseDouble(Units.digits(value));
   }
 
   /**
-   * Lines over the number of parameters, dashed for one thread.
+   * Draws lines over the number of parameters, dashed for one thread.
    *
    * @param unit what nanoseconds are divided by
    */
@@ -137,7 +137,7 @@ final class BenchCharts {
         .toList();
   }
 
-  /** Ours are blue, what C does is grey, PyTorch orange, the rest green. */
+  /** Our backends are blue, C is grey, PyTorch orange, the rest green. */
   private static Color color(String name) {
     return new Color(
         switch (name) {

@@ -23,7 +23,7 @@ final class BenchJson {
     return json;
   }
 
-  /** Adds what follows from the other numbers. */
+  /** Adds the numbers that follow from others. */
   private static void derive(List<CaseResult> results, JsonNode json) {
     for (int i = 0; i < results.size(); i++) {
       CaseResult result = results.get(i);

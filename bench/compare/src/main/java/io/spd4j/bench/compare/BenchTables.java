@@ -23,9 +23,9 @@ final class BenchTables {
   }
 
   /**
-   * All of it.
+   * Returns the whole text.
    *
-   * @param charts files of pictures, relative to the file with the text
+   * @param charts the chart files, relative to the text's file
    */
   static String markdown(Bench bench, List<String> charts) {
     BenchTables tables = new BenchTables(bench);
@@ -56,15 +56,16 @@ final class BenchTables {
                 bench.finished(),
                 bench.quick() ? " A quick run: fewer rounds, cases and competitors." : ""));
     line(
-        "Each implementation is a process of its own; all take their steps in turn, round after "
-            + "round, in alternating order, on the same float32 arrays, after the results of three "
-            + "steps were compared (of tensors cut to a million elements). Times are medians over the rounds, with the middle half of the "
-            + "rounds in brackets. Bytes are counted: what a step has to read and write at least (28 "
-            + "for each parameter with AdamW, 4 more for an anchor, 12 more where SPD projects, 8 "
-            + "without an anchor), whatever an implementation moves. c-rmw is a plain C loop that "
-            + "reads and writes as many arrays as the step does, c-copy copies one half of them to "
-            + "the other: the memory's limits, or the caches' for small shapes. AdamW among the rows "
-            + "of another rule is a yardstick in the same rounds.\n");
+        "Each implementation runs in its own process. They take turns, round after round, in "
+            + "alternating order, on the same float32 arrays. Before that, the results of three "
+            + "steps are compared, on tensors cut to a million elements. Times are medians over the "
+            + "rounds, with the middle half of the rounds in brackets. Bytes are computed: the "
+            + "least that a step has to read and write (28 per parameter with AdamW, 4 more for an "
+            + "anchor, 12 more where SPD projects, 8 without an anchor), whatever an implementation "
+            + "moves. c-rmw is a plain C loop that reads and writes as many arrays as the step, "
+            + "c-copy copies one half of them to the other: they show the limit of the memory or, "
+            + "for small shapes, of the caches. AdamW among the rows of another rule is a yardstick "
+            + "from the same rounds.\n");
   }
 
   private void targets() {
@@ -155,7 +156,7 @@ final class BenchTables {
     return result.measured(name).map(result::gigabytesPerSecond).orElse(Double.NaN);
   }
 
-  /** Each reason once, with the rules that it holds for. */
+  /** Lists each problem once, with the rules it affects. */
   private void problems(List<CaseResult> cases) {
     Map<String, List<String>> rules = new LinkedHashMap<>();
     for (CaseResult result : cases) {
@@ -206,9 +207,9 @@ final class BenchTables {
     }
     line("## The first second\n");
     line(
-        "Steps of a fresh JVM, with no flags but those that a backend needs; the arrays lie in "
-            + "shared arenas, others of the program in confined ones. At rest: the median of the "
-            + "steps behind the hundredth.\n");
+        "Steps of a fresh JVM, with no flags except those a backend needs. The arrays lie in shared "
+            + "arenas; the program also uses a confined arena. At rest: the median of the steps "
+            + "after the hundredth.\n");
     List<List<String>> rows = new ArrayList<>();
     for (FirstSteps f : bench.first()) {
       Optional<FirstSteps> ours =
@@ -245,7 +246,7 @@ final class BenchTables {
     if (bench.micros().isEmpty()) {
       return;
     }
-    line("## Small things, by JMH\n");
+    line("## JMH microbenchmarks\n");
     List<List<String>> rows =
         bench.micros().stream()
             .map(m ->
@@ -259,7 +260,7 @@ final class BenchTables {
   }
 
   private void participants() {
-    line("## Who took part\n");
+    line("## Participants\n");
     for (Participant p : bench.participants()) {
       line(
           "- %s: %s"
@@ -271,7 +272,7 @@ final class BenchTables {
     }
   }
 
-  /** How far the results of a participant are from ours at the most. */
+  /** Says how far a participant's results are from ours at most. */
   private String agreement(String name) {
     List<Entry> compared =
         bench
@@ -284,7 +285,7 @@ final class BenchTables {
     }
     double worst = compared.stream().mapToDouble(Entry::difference).max().orElseThrow();
     return worst == 0
-        ? "; its results are the same to the bit"
+        ? "; its results have the same bits"
         : "; its results differ by at most %.0e of what the steps change".formatted(worst);
   }
 }

@@ -7,17 +7,17 @@ import io.spd4j.finetune.cli.Rule;
 import java.util.List;
 import java.util.Optional;
 
-/** What the competitors of a case were found to do. */
+/** The measurements of a case. */
 record CaseResult(@JsonUnwrapped StepCase step, List<Entry> entries) {
   /**
-   * One of them.
+   * The measurements of one competitor.
    *
-   * @param rule what it stepped: a yardstick may have stepped AdamW
-   * @param rounds median nanoseconds of a step in each round, all entries' in the same order; empty
-   *     if there is a problem
+   * @param rule the rule that it stepped; a yardstick may have stepped AdamW
+   * @param rounds median nanoseconds of a step in each round, in the same order for all entries;
+   *     empty if there is a problem
    * @param difference how far its results are from the reference's ({@link Sample#difference});
    *     null if they were not compared
-   * @param allocated bytes on the Java heap for each step; null if it does not tell
+   * @param allocated Java heap bytes allocated per step; null if unknown
    * @param problem why it was not measured; null if it was
    */
   record Entry(
@@ -32,13 +32,13 @@ record CaseResult(@JsonUnwrapped StepCase step, List<Entry> entries) {
       return problem == null;
     }
 
-    /** Nanoseconds of a step. */
+    /** Returns the nanoseconds of a step. */
     Spread nanos() {
       return Spread.of(rounds);
     }
   }
 
-  /** The bytes that a step of an entry has to move, or that a loop does move. */
+  /** Returns the bytes that an entry's step must move, or that a limit's loop moves. */
   long bytes(Entry entry) {
     return switch (entry.name()) {
       case Competitors.COPY -> step.footprint();
@@ -47,17 +47,17 @@ record CaseResult(@JsonUnwrapped StepCase step, List<Entry> entries) {
     };
   }
 
-  /** These bytes over the median time. */
+  /** Returns these bytes divided by the median time. */
   double gigabytesPerSecond(Entry entry) {
     return bytes(entry) / entry.nanos().median();
   }
 
-  /** A competitor's entry, if it was measured. */
+  /** Returns a competitor's entry, if it was measured. */
   Optional<Entry> measured(String name) {
     return entries.stream().filter(e -> e.name().equals(name) && e.measured()).findFirst();
   }
 
-  /** How many times the time of another one takes: the quotients of the rounds. */
+  /** Returns the quotients of two entries' times, round by round. */
   static Spread ratio(Entry entry, Entry other) {
     int rounds = Math.min(entry.rounds().length, other.rounds().length);
     double[] ratios = new double[rounds];

@@ -15,19 +15,22 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 
-/** Measures a case: first that all compute the same, then how long they take. */
+/** Measures a case: checks that all competitors compute the same, then times them. */
 final class CaseRunner {
-  /** Steps whose results are compared. */
+  /** Number of steps whose results are compared. */
   private static final int CHECKED_STEPS = 3;
 
   /**
-   * How far results may be from the reference's: some roundings of 2^-24 of a parameter, which is a
-   * few times larger than what it is measured by, what the steps changed. A term of the update that
-   * is missing or wrong makes 1e-2 and more.
+   * How far results may be from the reference's, relative to what the steps changed. This allows
+   * some rounding errors of 2^-24 of a parameter, which is a few times larger than that change. A
+   * missing or wrong term of the update makes 1e-2 or more.
    */
   private static final double TOLERANCE = 1e-4;
 
-  /** What the machine is left, and the temporary arrays of whose turn it is. */
+  /**
+   * Memory left for the rest of the machine and for temporary arrays of the competitor whose turn
+   * it is.
+   */
   private static final long SPARE_MEMORY = 2L << 30;
 
   private static final Path MEMINFO = Path.of("/proc/meminfo");
@@ -45,7 +48,7 @@ final class CaseRunner {
     this.peersThreads = peersThreads;
   }
 
-  /** A competitor on its way through a case. */
+  /** A competitor and its state during a case. */
   private static final class Participant {
     final CompetitorProcess process;
     final StepCase step;
@@ -83,7 +86,7 @@ final class CaseRunner {
     void run(Participant participant) throws UnableException, Failure;
   }
 
-  /** Runs a task for all that have no problem yet. */
+  /** Runs a task for all participants without a problem. */
   private static void each(List<Participant> participants, Task task) throws Failure {
     for (Participant p : participants) {
       if (p.problem == null) {
@@ -107,9 +110,9 @@ final class CaseRunner {
   }
 
   /**
-   * All of it.
+   * Checks and times a case.
    *
-   * @throws Failure if results of ours do not have the same bits
+   * @throws Failure if the results of our backends differ in their bits
    */
   CaseResult run(StepCase step) throws Failure {
     List<Participant> participants = participants(step);
@@ -140,10 +143,10 @@ final class CaseRunner {
     return participants;
   }
 
-  /** Before and after the steps. */
+  /** Samples from before and after the steps. */
   private record Outcome(Sample start, Sample end) {}
 
-  /** Compares results with those of the first of ours: one at a time, for the sake of memory. */
+  /** Compares results with our first backend's, one competitor at a time to save memory. */
   private void check(List<Participant> participants) throws Failure {
     Optional<Participant> first =
         participants.stream().filter(p -> p.kind() == Kind.OURS).findFirst();
@@ -177,12 +180,12 @@ final class CaseRunner {
   private static void compare(Participant p, Outcome outcome, Outcome reference)
       throws UnableException, Failure {
     if (!outcome.start().sameBits(reference.start())) {
-      throw new UnableException("its arrays do not start with the values that all start with");
+      throw new UnableException("its arrays do not hold the common start values");
     }
     p.difference = outcome.end().difference(reference.end(), reference.start());
     if (p.kind() == Kind.OURS && !outcome.end().sameBits(reference.end())) {
       throw Failure.ofCheck(
-          "%s: %s does not have the bits of the others"
+          "%s: the bits of %s differ from the others'"
               .formatted(p.step, p.process.competitor().name()));
     }
     if (!(p.difference <= TOLERANCE)) {
@@ -197,13 +200,13 @@ final class CaseRunner {
     long available = availableMemory();
     if (available < needed) {
       throw new UnableException(
-          "it needs %.1f GB of memory beside the others, there are %.1f"
+          "it needs %.1f GB of memory beside the others, but only %.1f GB are free"
               .formatted(needed / 1e9, available / 1e9));
     }
     p.process.setup(p.process.possible(p.step.timed()));
   }
 
-  /** What processes can have without swapping; without bound where that cannot be told. */
+  /** Returns the bytes available without swapping; {@link Long#MAX_VALUE} if unknown. */
   private static long availableMemory() {
     try {
       return Files.readAllLines(MEMINFO).stream()

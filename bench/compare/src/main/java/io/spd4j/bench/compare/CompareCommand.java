@@ -31,13 +31,13 @@ import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Spec;
 
-/** Our steps, the machine's limits and other libraries' steps, side by side. */
+/** Compares our steps, the machine's limits and other libraries' steps. */
 @Command(
     name = "compare",
     description = {
-      "Times optimizer steps side by side: spd4j's backends, plain C loops that show what the "
-          + "machine can do, and other libraries that are there. Each is a process of its own; all "
-          + "take the same steps, in turn.",
+      "Times optimizer steps side by side: spd4j's backends, plain C loops that show the machine's "
+          + "limits, and the other libraries that are installed. Each runs in its own process; all "
+          + "take the same steps in turn.",
       "Writes bench.md, bench.json and charts."
     },
     footer = {
@@ -59,7 +59,7 @@ public final class CompareCommand implements Callable<Integer> {
       names = "--shape",
       converter = Shape.Converter.class,
       description =
-          "Only this one (several times: these): vit-b16, minilm, lora (no anchor), one:N or "
+          "Measure only this shape; can be repeated: vit-b16, minilm, lora (no anchor), one:N or "
               + "many:COUNTxN.")
   private List<Shape> shapes = new ArrayList<>();
 
@@ -67,18 +67,18 @@ public final class CompareCommand implements Callable<Integer> {
       names = "--threads",
       split = ",",
       converter = Count.class,
-      description = "Numbers of threads, the peers taking the last; default: 1,2.")
+      description = "Numbers of threads; peers use the largest; default: 1,2.")
   private List<Integer> threads = List.of(1, 2);
 
   @Option(
       names = "--only",
-      description = "Only competitors whose names match, a regular expression.")
+      description = "Only competitors whose names match this regular expression.")
   private Pattern only = Pattern.compile(".*");
 
   @Option(
       names = "--parts",
       split = ",",
-      description = "Which of: ${COMPLETION-CANDIDATES}; default: all.")
+      description = "Parts to measure, of ${COMPLETION-CANDIDATES}; default: all.")
   private Set<Part> parts = Set.of(Part.values());
 
   @Option(
@@ -89,7 +89,7 @@ public final class CompareCommand implements Callable<Integer> {
 
   @Option(
       names = "--python",
-      description = "A Python that has torch; default: ${DEFAULT-VALUE}.",
+      description = "A Python with torch; default: ${DEFAULT-VALUE}.",
       defaultValue = "python3")
   private String python;
 
@@ -114,10 +114,10 @@ public final class CompareCommand implements Callable<Integer> {
   @Option(
       names = "--against",
       description =
-          "Measures nothing: prints the times in bench.json of --results beside those of this file.")
+          "Measure nothing; print the times of this file beside those of bench.json in --results.")
   private Path against;
 
-  /** What a run consists of. */
+  /** The parts of a run. */
   private enum Part {
     CASES,
     CURVE,
@@ -178,14 +178,14 @@ public final class CompareCommand implements Callable<Integer> {
         micros);
   }
 
-  /** Starts all that are to take part, and keeps those that say hello. */
+  /** Starts all chosen competitors and keeps those that answer. */
   private void start(List<CompetitorProcess> processes, List<Participant> participants) {
     List<Competitor> all = Competitors.all(limits, python, peers, javaPeers);
     for (Competitor competitor : all) {
       if (only.matcher(competitor.name()).matches()) {
         try {
           if (quick && Competitors.NOT_QUICK.contains(competitor.name())) {
-            throw new UnableException("a quick run goes without it");
+            throw new UnableException("left out of a quick run");
           }
           processes.add(CompetitorProcess.start(competitor));
         } catch (UnableException e) {
@@ -242,7 +242,7 @@ public final class CompareCommand implements Callable<Integer> {
     spec.commandLine().getOut().println(format.formatted(arguments));
   }
 
-  /** The numbers first: a machine without fonts has no pictures, but is not to lose the rest. */
+  /** Writes the numbers first, so that a machine without fonts loses only the charts. */
   private void write(Bench bench) throws Failure {
     ReportFiles.write(results.resolve("bench.json"), out -> Json.write(BenchJson.of(bench), out));
     List<String> files = new ArrayList<>();

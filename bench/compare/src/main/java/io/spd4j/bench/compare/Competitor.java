@@ -3,23 +3,26 @@ package io.spd4j.bench.compare;
 import java.util.List;
 
 /**
- * Something that takes steps in a process of its own and can be compared with others.
+ * A program that takes steps in its own process and can be compared with others.
  *
- * @param name as in tables
- * @param kind what it is compared for
- * @param yardstick whether it steps AdamW where it does not know the rule
- * @param command starts it
+ * @param name the name in tables
+ * @param kind why it is compared
+ * @param yardstick whether it steps AdamW if it does not know the rule
+ * @param command the command that starts it
  */
 record Competitor(String name, Kind kind, boolean yardstick, List<String> command) {
-  /** What it is compared for. */
+  /** Why a competitor is compared. */
   enum Kind {
-    /** Our own: all are to have the same bits. */
+    /** Our own backends, which must all give the same bits. */
     OURS,
-    /** How fast this machine moves as much memory; no step of an optimizer. */
+    /** A limit of the machine: moves the same amount of memory, without an optimizer step. */
     LIMIT,
-    /** A step written by hand, without a library. */
+    /** A hand-written step, without a library. */
     PLAIN,
-    /** Another library; for one number of threads alone, since some of them compile for it. */
+    /**
+     * Another library. Takes part with one number of threads only, because some libraries compile
+     * for it.
+     */
     PEER
   }
 }

@@ -24,12 +24,12 @@ import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 
 /**
- * A competitor's process, which answers a line of JSON with another ({@link
- * io.spd4j.bench.contest.Server}). Once it has failed, everything else that it is asked fails with
- * the same reason. Used by one thread.
+ * A competitor's process, which answers each line of JSON with another ({@link
+ * io.spd4j.bench.contest.Server}). After a failure, every later request fails for the same reason.
+ * For use by one thread.
  */
 final class CompetitorProcess implements AutoCloseable {
-  /** Longer than anything takes that ends at all: torch.compile on a slow machine. */
+  /** Longer than the slowest answer, torch.compile on a slow machine. */
   private static final long PATIENCE_SECONDS = 600;
 
   private static final long REST_MILLIS = 300;
@@ -43,7 +43,7 @@ final class CompetitorProcess implements AutoCloseable {
   private final PrintStream in;
   private final BlockingQueue<String> answers = new LinkedBlockingQueue<>();
 
-  /** Why it does not answer any more; null while it does. */
+  /** Why it no longer answers; null while it does. */
   private String broken;
 
   private Identity identity;
@@ -57,7 +57,7 @@ final class CompetitorProcess implements AutoCloseable {
   }
 
   /**
-   * Starts a competitor; what it needs it loads while others start.
+   * Starts a competitor, which loads its libraries while others start.
    *
    * @throws UnableException if there is no such program
    */
@@ -67,9 +67,9 @@ final class CompetitorProcess implements AutoCloseable {
       log.toFile().deleteOnExit();
       ProcessBuilder builder = new ProcessBuilder(competitor.command()).redirectError(log.toFile());
       Map<String, String> environment = builder.environment();
-      environment.remove("GOMP_SPINCOUNT"); // ours, for fine-tuning: not the libraries' best
+      environment.remove("GOMP_SPINCOUNT"); // set for fine-tuning; not the libraries' best
       if (competitor.kind() == Competitor.Kind.PEER) {
-        // With temporary arrays, PyTorch and DJL are two to three times faster if glibc keeps them.
+        // PyTorch and DJL are two to three times faster if glibc keeps their temporary arrays.
         environment.put("MALLOC_ARENA_MAX", "1");
         environment.put("MALLOC_MMAP_MAX_", "0");
         environment.put("MALLOC_TRIM_THRESHOLD_", Long.toString(Long.MAX_VALUE));
@@ -81,7 +81,7 @@ final class CompetitorProcess implements AutoCloseable {
   }
 
   /**
-   * Lets it say what it is; before anything else.
+   * Asks the competitor what it is; must be the first request.
    *
    * @throws UnableException if something that it needs is missing
    */
@@ -93,7 +93,7 @@ final class CompetitorProcess implements AutoCloseable {
     return competitor;
   }
 
-  /** The versions of the libraries that do the work. */
+  /** Returns the versions of the libraries that do the work. */
   String version() {
     return identity.version();
   }
@@ -102,31 +102,33 @@ final class CompetitorProcess implements AutoCloseable {
     return identity.rules();
   }
 
-  /** A setup with the values that the competitor can do. */
+  /** Returns a set-up with the values that the competitor supports. */
   Setup possible(Setup wanted) {
     return wanted.with(identity.only());
   }
 
   /**
-   * Makes the arrays and the optimizer.
+   * Creates the arrays and the optimizer.
    *
-   * @throws UnableException if it cannot: for this setup, or for good
+   * @throws UnableException if it cannot, for this set-up or at all
    */
   void setup(Setup setup) throws UnableException {
     ask(setup.json());
   }
 
-  /** What steps took. */
+  /** The nanoseconds of each step, and the Java heap bytes allocated by all; null if unknown. */
   record Steps(long[] nanos, Long allocated) {}
 
-  /** Takes steps, and returns when it is at rest: it takes no time of what runs next. */
+  /**
+   * Takes steps and waits until the process is at rest, so that it takes no time from the next one.
+   */
   Steps step(int count) throws UnableException {
     Steps steps = Json.convert(ask(Map.of("cmd", "step", "count", count)), Steps.class);
     awaitRest();
     return steps;
   }
 
-  /** Elements of a tensor's data, expAvg and expAvgSq. */
+  /** Returns elements of a tensor's data, expAvg and expAvgSq. */
   List<float[]> values(int tensor, long from, int count) throws UnableException {
     JsonNode answer = ask(Map.of("cmd", "values", "tensor", tensor, "from", from, "count", count));
     return Stream.of("data", "exp_avg", "exp_avg_sq")
@@ -177,12 +179,12 @@ final class CompetitorProcess implements AutoCloseable {
     return new UnableException(reason);
   }
 
-  /** Puts every line of JSON that it writes into the queue; the rest is what libraries print. */
+  /** Queues every line of JSON that the process writes; libraries print the other lines. */
   private void listen() {
     try (BufferedReader out = process.inputReader(UTF_8)) {
       out.lines().filter(line -> line.startsWith("{")).forEach(answers::add);
     } catch (IOException | UncheckedIOException gone) {
-      // as at its end
+      // treated like the end of the output
     }
     answers.add(END);
   }
@@ -194,12 +196,13 @@ final class CompetitorProcess implements AutoCloseable {
         .map(String::strip)
         .filter(line -> !line.isEmpty())
         .reduce((before, last) -> last)
-        .orElse("it ended without a word");
+        .orElse("it ended without a message");
   }
 
   /**
-   * Waits until none of its threads runs: the helpers of some libraries wait for their next work in
-   * a loop, a JVM may still compile. Linux only; elsewhere nothing is waited for.
+   * Waits until none of the process's threads runs: helper threads of some libraries spin while
+   * they wait for work, and a JVM may still compile. Works on Linux only; elsewhere it does not
+   * wait.
    */
   private void awaitRest() throws UnableException {
     try {
@@ -240,7 +243,7 @@ final class CompetitorProcess implements AutoCloseable {
       process.destroyForcibly();
       Thread.currentThread().interrupt();
     } catch (IOException left) {
-      // a temporary file
+      // it is only a temporary file
     }
   }
 }

@@ -12,7 +12,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.Stream;
 
-/** All that can be compared, in the order of the tables. */
+/** All competitors, in the order of the tables. */
 final class Competitors {
   static final String NATIVE = "spd4j-native";
   static final String VECTOR = "spd4j-vector";
@@ -28,18 +28,18 @@ final class Competitors {
   private static final List<String> PYTORCH = List.of(FUSED, FOREACH, EAGER, COMPILED);
   private static final List<String> JAVA = List.of("djl-adam", "libtorch-fused", "nd4j-adam");
 
-  /** A quick run has no time for them: no target asks for them, or they compile for minutes. */
+  /** Left out of a quick run: no target needs them, or they compile for minutes. */
   static final List<String> NOT_QUICK =
       Stream.concat(Stream.of(SCALAR, FOREACH, COMPILED), JAVA.stream()).toList();
 
   private Competitors() {}
 
   /**
-   * All of them, whether they are there or not.
+   * Returns all competitors, installed or not.
    *
    * @param limits the program that `make limits` builds
-   * @param python a Python that has torch
-   * @param peers the folder with the scripts for Python
+   * @param python a Python with torch
+   * @param peers the folder of the Python scripts
    * @param javaPeers the folder that the Maven profile `peers` fills
    */
   static List<Competitor> all(Path limits, String python, Path peers, Path javaPeers) {
@@ -76,7 +76,7 @@ final class Competitors {
     return new Competitor("spd4j-" + backend.id(), Kind.OURS, false, command);
   }
 
-  /** Without its class path the JVM says what it lacks. */
+  /** If the class path was not built, the JVM reports what is missing. */
   private static List<String> javaPeer(Path folder, String name) {
     List<String> command = new ArrayList<>();
     command.add(VectorModule.java());

@@ -20,7 +20,7 @@ import picocli.CommandLine.Option;
 @Command(
     name = "contestant",
     hidden = true,
-    description = "Takes the steps that another process asks for: a JSON object a line.")
+    description = "Takes the steps that another process requests, one JSON object per line.")
 public final class ContestantCommand implements Callable<Integer> {
   private static final long CONFINED_BYTES = 1 << 24;
 

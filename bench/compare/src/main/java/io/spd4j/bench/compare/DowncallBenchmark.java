@@ -23,11 +23,11 @@ public class DowncallBenchmark {
         Backend.availability().stream()
             .anyMatch(a -> a.backend() == Backend.NATIVE && a.available());
     if (!loaded) {
-      throw new IllegalStateException("there is no libspd4j here");
+      throw new IllegalStateException("libspd4j is not available");
     }
   }
 
-  /** No other part of the library's inside is used here: nothing public is that small. */
+  /** The only use of a library internal here: no public method is this small. */
   @Benchmark
   public int downcall() {
     return spd4j_h.spd4j_abi_version();

@@ -1,10 +1,10 @@
 package io.spd4j.bench.compare;
 
-import io.spd4j.bench.contest.StepCase;
 import io.spd4j.finetune.cli.Failure;
 import io.spd4j.finetune.cli.VectorModule;
 import java.util.Collection;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.TreeMap;
 import org.openjdk.jmh.infra.BenchmarkParams;
@@ -18,10 +18,10 @@ import org.openjdk.jmh.runner.options.TimeValue;
 import org.openjdk.jmh.runner.options.VerboseMode;
 
 /**
- * What JMH measured.
+ * A result of JMH.
  *
  * @param name the benchmark and its parameters
- * @param nanos of one operation, the mean
+ * @param nanos mean nanoseconds of one operation
  * @param error half of the 99.9% confidence interval; NaN if there are too few iterations
  * @param allocated bytes on the Java heap for each operation, by JMH's GC profiler
  */
@@ -78,7 +78,7 @@ record Micro(String name, double nanos, double error, double allocated) {
   private static String name(BenchmarkParams params) {
     Map<String, String> values = new TreeMap<>();
     for (String key : params.getParamsKeys()) {
-      values.put(key, StepCase.lower(params.getParam(key)));
+      values.put(key, params.getParam(key).toLowerCase(Locale.ROOT));
     }
     String method = params.getBenchmark().substring(params.getBenchmark().lastIndexOf('.') + 1);
     return values.isEmpty() ? method : method + " " + values;

@@ -3,11 +3,11 @@ package io.spd4j.bench.compare;
 /**
  * How thoroughly a case is measured.
  *
- * @param checkedNumel tensors are cut to as many elements for the comparison of results
- * @param warmUpSeconds for each competitor
- * @param turnSeconds how long a competitor steps when it is its turn, if one step is not longer
- * @param rounds at the most
- * @param caseSeconds after which no round begins, once there are three
+ * @param checkedNumel tensors are cut to this many elements when results are compared
+ * @param warmUpSeconds seconds of warm-up for each competitor
+ * @param turnSeconds seconds of a competitor's turn, unless one step takes longer
+ * @param rounds the largest number of rounds
+ * @param caseSeconds no round begins after this many seconds, once there are three rounds
  */
 record Pace(
     long checkedNumel, double warmUpSeconds, double turnSeconds, int rounds, double caseSeconds) {

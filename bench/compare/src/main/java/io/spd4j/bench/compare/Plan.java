@@ -12,9 +12,9 @@ import java.util.stream.Stream;
  * What a run measures.
  *
  * @param cases in the order of the tables
- * @param curve AdamW against the number of elements of one tensor
+ * @param curve AdamW on one tensor of growing size
  * @param first cases whose first steps in a fresh JVM are timed
- * @param quick for how long JMH measures
+ * @param quick whether JMH measures only briefly
  */
 record Plan(
     List<StepCase> cases, List<StepCase> curve, List<StepCase> first, Pace pace, boolean quick) {
@@ -29,9 +29,9 @@ record Plan(
   }
 
   /**
-   * Everything.
+   * Returns the plan of a full run.
    *
-   * @param shapes if empty, those of the README
+   * @param shapes the shapes to measure; empty: those in the README
    * @param threads numbers of threads, in ascending order
    */
   static Plan full(List<Shape> shapes, List<Integer> threads) {
@@ -48,7 +48,10 @@ record Plan(
         false);
   }
 
-  /** What most targets need, with the largest number of threads, and for less time. */
+  /**
+   * Returns the plan of a quick run: what most targets need, with the largest number of threads, in
+   * less time.
+   */
   static Plan quick(List<Shape> shapes, List<Integer> threads) {
     int most = threads.getLast();
     List<StepCase> cases =
@@ -61,7 +64,9 @@ record Plan(
         cases, curve(threads, 1, 7), List.of(spd(first, most, Select.ALL)), Pace.QUICK, true);
   }
 
-  /** A quick run has time for peers only where a target asks for them. */
+  /**
+   * Returns whether peers take part. A quick run has time for them only where a target needs them.
+   */
   boolean peersTakePart(StepCase step) {
     return !quick || List.of(Target.VIT, Target.LORA).contains(step.shape().name());
   }

@@ -7,20 +7,20 @@ import java.util.Collections;
 import java.util.List;
 
 /**
- * Times steps of several competitors in turn, so that what else happens on the machine meets all of
- * them: in each round each has its turn, in the next round in the reverse order. The first step of
- * a turn, which finds caches full of others' data and helper threads asleep, is not counted, unless
- * it is so long that it is the whole turn.
+ * Times the steps of several competitors in turn, so that other activity on the machine affects all
+ * of them. Each competitor has one turn in a round; the next round reverses the order. The first
+ * step of a turn finds other data in the caches and sleeping helper threads, so it is not counted,
+ * unless it is the whole turn.
  */
 final class Rotation {
-  /** Takes steps; nanoseconds of each. */
+  /** Takes steps and returns the nanoseconds of each. */
   interface Steps {
     long[] take(int count) throws UnableException;
   }
 
   private static final int MAX_STEPS = 10_000;
 
-  /** What became of one competitor. */
+  /** The measurements of one competitor. */
   static final class Lane {
     private final Steps steps;
     private final List<Double> rounds = new ArrayList<>();
@@ -31,7 +31,7 @@ final class Rotation {
       this.steps = steps;
     }
 
-    /** The median nanoseconds of a step, for each round. */
+    /** Returns the median nanoseconds of a step in each round. */
     double[] rounds() {
       return rounds.stream().mapToDouble(Double::doubleValue).toArray();
     }
@@ -40,13 +40,14 @@ final class Rotation {
       return stepsPerRound;
     }
 
-    /** Why it has no times; null if it has. */
+    /** Returns why there are no times; null if there are. */
     String problem() {
       return problem;
     }
 
     /**
-     * Doubles the number of steps until they take long enough, and then knows how many it takes.
+     * Doubles the number of steps until they take long enough, then sets the number of steps per
+     * round.
      */
     private void warmUp(Pace pace) {
       attempt(() -> {
@@ -75,7 +76,10 @@ final class Rotation {
       void run() throws UnableException;
     }
 
-    /** Who fails once is out, with all its rounds: they would not be the others'. */
+    /**
+     * A failure removes the competitor with all its rounds, which would no longer match the
+     * others'.
+     */
     private void attempt(Attempt attempt) {
       try {
         attempt.run();
@@ -92,7 +96,7 @@ final class Rotation {
 
   private Rotation() {}
 
-  /** Warms all up and runs the rounds. */
+  /** Warms up all competitors and runs the rounds. */
   static void run(List<Lane> lanes, Pace pace) {
     lanes.forEach(lane -> lane.warmUp(pace));
     List<Lane> order = new ArrayList<>(lanes);

@@ -6,16 +6,16 @@ import java.util.List;
 import java.util.stream.IntStream;
 
 /**
- * Elements of a competitor's arrays: from the beginning, the middle and the end of up to 17
- * tensors, the first, the last and the largest among them.
+ * Elements of a competitor's arrays, from the beginning, middle and end of up to 17 tensors. These
+ * include the first, the last and the largest.
  *
- * @param places for each place the data, expAvg and expAvgSq
+ * @param places the elements of data, expAvg and expAvgSq at each place
  */
 record Sample(List<List<float[]>> places) {
   private static final int TENSORS = 16;
   private static final int ELEMENTS = 32;
 
-  /** Asks a competitor that is set up with tensors of so many elements. */
+  /** Takes a sample from a competitor that is set up with tensors of these sizes. */
   static Sample of(CompetitorProcess process, List<Long> numels) throws UnableException {
     List<List<float[]>> places = new ArrayList<>();
     for (int tensor : tensors(numels)) {
@@ -40,7 +40,7 @@ record Sample(List<List<float[]>> places) {
         .toList();
   }
 
-  /** Whether all elements have the bits of another's. */
+  /** Returns whether all elements have the same bits as another sample's. */
   boolean sameBits(Sample other) {
     for (int place = 0; place < places.size(); place++) {
       for (int array = 0; array < places.get(place).size(); array++) {
@@ -53,12 +53,12 @@ record Sample(List<List<float[]>> places) {
   }
 
   /**
-   * How far this is from a reference: the largest difference of an element. That of the data is
-   * relative to the root mean square of what the steps changed, that of a moment to the root mean
+   * Returns the largest difference of an element from a reference. A difference of data is divided
+   * by the root mean square of what the steps changed, a difference of a moment by the root mean
    * square of the moment.
    *
    * @param start the reference before the steps
-   * @return NaN if an element is
+   * @return NaN if an element is NaN
    */
   double difference(Sample reference, Sample start) {
     double worst = 0;

@@ -10,7 +10,7 @@ import java.util.Optional;
 final class SideBySide {
   private SideBySide() {}
 
-  /** What both runs measured, and the new time over the old one. */
+  /** Returns a table of what both runs measured, with the new time divided by the old time. */
   static String of(Bench old, Bench now) {
     List<List<String>> rows = new ArrayList<>();
     for (CaseResult result : now.all().toList()) {

@@ -2,7 +2,7 @@ package io.spd4j.bench.compare;
 
 import io.spd4j.finetune.report.Statistics;
 
-/** Where the middle half of some numbers lies. */
+/** The quartiles of some numbers. */
 record Spread(double q1, double median, double q3) {
   static Spread of(double[] values) {
     return new Spread(

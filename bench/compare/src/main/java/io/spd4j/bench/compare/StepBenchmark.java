@@ -23,11 +23,11 @@ import org.openjdk.jmh.annotations.TearDown;
 @BenchmarkMode(Mode.AverageTime)
 @OutputTimeUnit(TimeUnit.NANOSECONDS)
 public class StepBenchmark {
-  /** Elements of one tensor. */
+  /** Number of elements of the tensor. */
   @Param({"1", "1000", "100000"})
   public long numel;
 
-  /** What steps it. */
+  /** The backend. */
   @Param({"NATIVE", "VECTOR"})
   public Backend backend;
 
@@ -41,7 +41,7 @@ public class StepBenchmark {
 
   private Spd4jContestant contestant;
 
-  /** Makes the optimizer. */
+  /** Creates the optimizer. */
   @Setup
   public void setUp() throws Failure {
     StepCase step = new StepCase(Shape.parse("one:" + numel), rule, Select.ALL, threads);

@@ -11,12 +11,12 @@ import java.util.function.Predicate;
 import java.util.function.ToDoubleFunction;
 
 /**
- * Something that the library is meant to reach, and whether it does in a run.
+ * A goal of the library, and whether a run reaches it.
  *
- * @param text what is wanted
- * @param ratio what was measured; null if it was not
- * @param reached false if it was not measured, too
- * @param remark where, if that is not said in the text
+ * @param text the goal
+ * @param ratio the measured ratio; null if it was not measured
+ * @param reached whether the goal was reached; false if it was not measured
+ * @param remark the case that the ratio is from, if the text does not say
  */
 record Target(String text, Spread ratio, boolean reached, String remark) {
   static final String VIT = "vit-b16";
@@ -24,7 +24,7 @@ record Target(String text, Spread ratio, boolean reached, String remark) {
   private static final String MANY = "many:10000x64";
   private static final String ONE = "one:640K";
 
-  /** All targets, with the largest number of threads of a run. */
+  /** Returns all targets, judged with the run's largest number of threads. */
   static List<Target> of(Bench bench) {
     int threads = bench.mostThreads();
     Finder find = new Finder(bench, threads);
@@ -86,7 +86,10 @@ record Target(String text, Spread ratio, boolean reached, String remark) {
         ratio.isPresent() ? "" : "not measured");
   }
 
-  /** Finds what SPD's targets speak of: all selected, with the most threads. */
+  /**
+   * Finds the cases that targets name: SPD with all tensors selected, the largest number of
+   * threads.
+   */
   private record Finder(Bench bench, int threads) {
     private Optional<CaseResult> find(String shape, Rule rule) {
       Select select = rule == Rule.SPD ? Select.ALL : Select.NONE;
@@ -103,7 +106,7 @@ record Target(String text, Spread ratio, boolean reached, String remark) {
       return find(shape, rule).flatMap(c -> ratioOf(c, name, other));
     }
 
-    /** These are different cases: not the same rounds. */
+    /** Compares two cases, which have no rounds in common. */
     Optional<Spread> manyOverOne(Rule rule) {
       Optional<Spread> many = nanos(MANY, rule);
       Optional<Spread> one = nanos(ONE, rule);
@@ -125,12 +128,12 @@ record Target(String text, Spread ratio, boolean reached, String remark) {
         : Optional.of(CaseResult.ratio(entry.get(), over.get()));
   }
 
-  /** The quotient, as wide as its parts allow. */
+  /** Returns the quotient with its widest possible spread. */
   private static Spread over(Spread a, Spread b) {
     return new Spread(a.q1() / b.q3(), a.median() / b.median(), a.q3() / b.q1());
   }
 
-  /** A ratio of some case. */
+  /** The ratio of one case. */
   private record Found(String where, Spread ratio) {}
 
   private static Target vectorOverNative(Bench bench) {
@@ -184,13 +187,13 @@ record Target(String text, Spread ratio, boolean reached, String remark) {
     }
     return worst(
         threads
-            + " threads are never slower than 1: the middle halves of the times meet, or they are "
+            + " threads are never slower than 1: the middle halves of the times overlap, or more are "
             + "faster",
         found,
         ratio -> ratio.q1() <= 1);
   }
 
-  /** Shows the case with the largest ratio, and counts those that miss. */
+  /** Returns a target with the largest ratio of all cases and the number of cases that miss it. */
   private static Target worst(String text, List<Found> found, Predicate<Spread> good) {
     Optional<Found> worst =
         found.stream().max((a, b) -> Double.compare(a.ratio().median(), b.ratio().median()));

@@ -2,14 +2,14 @@ package io.spd4j.bench.compare;
 
 import java.util.Locale;
 
-/** Numbers as people read them. */
+/** Formats numbers for people. */
 final class Units {
-  /** What a cell holds that there is no number for. */
+  /** The content of a cell without a number. */
   static final String NONE = "–";
 
   private Units() {}
 
-  /** Three digits: 0.17, 56.2, 847. */
+  /** Formats a number with three digits: 0.17, 56.2, 847. */
   static String digits(double value) {
     if (!Double.isFinite(value)) {
       return NONE;
@@ -18,7 +18,7 @@ final class Units {
     return String.format(Locale.ROOT, "%." + decimals + "f", value);
   }
 
-  /** 350 ns, 35.2 µs, 3.52 ms. */
+  /** Formats a time: 350 ns, 35.2 µs, 3.52 ms. */
   static String time(double nanos) {
     if (!Double.isFinite(nanos)) {
       return NONE;
@@ -28,7 +28,7 @@ final class Units {
         : nanos < 999.5e3 ? digits(nanos / 1e3) + " µs" : digits(nanos / 1e6) + " ms";
   }
 
-  /** The median, and the middle half around it in the same unit. */
+  /** Formats the median and, in the same unit, the middle half around it. */
   static String time(Spread nanos) {
     double unit = nanos.median() < 999.5 ? 1 : nanos.median() < 999.5e3 ? 1e3 : 1e6;
     return time(nanos.median())
@@ -43,14 +43,14 @@ final class Units {
     return Double.isFinite(part) ? Math.round(100 * part) + "%" : NONE;
   }
 
-  /** 0 B, 1.4 KB. */
+  /** Formats bytes: 0 B, 1.4 KB. */
   static String bytes(Double bytes) {
     return bytes == null
         ? NONE
         : bytes < 999.5 ? Math.round(bytes) + " B" : digits(bytes / 1e3) + " KB";
   }
 
-  /** 640,000 or 86.6 million. */
+  /** Formats a count: 640,000 or 86.6 million. */
   static String count(long number) {
     return number < 1_000_000
         ? String.format(Locale.ROOT, "%,d", number)

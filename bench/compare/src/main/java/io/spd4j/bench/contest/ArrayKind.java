@@ -1,6 +1,6 @@
 package io.spd4j.bench.contest;
 
-/** The arrays of a parameter, numbered as the generator of {@link Values} knows them. */
+/** The arrays of a parameter. {@link Values} hashes a constant's ordinal. */
 public enum ArrayKind {
   DATA(1e-2f),
   GRADIENT(1e-3f),
@@ -9,7 +9,8 @@ public enum ArrayKind {
   EXP_AVG_SQ(0);
 
   /**
-   * Random values have magnitudes of 1 to 2 times this; data, that of what is added to the anchor.
+   * Random values have magnitudes of 1 to 2 times this. For data, this scales the deviation from
+   * the anchor.
    */
   final float scale;
 

@@ -11,14 +11,14 @@ import java.lang.foreign.MemorySegment;
 import java.util.function.BiConsumer;
 
 /**
- * Where the arrays of a backend lie: in the host's memory or, for CUDA, in that of the first
- * device, which the host reaches by copies only. One thread at a time.
+ * The memory of a backend's arrays: host memory or, for CUDA, the first device's memory, which the
+ * host can only copy to and from. For use by one thread at a time.
  */
 public final class ArrayMemory implements AutoCloseable {
-  /** A cache line, and the widest vector. */
+  /** The size of a cache line and of the widest vector. */
   static final long ALIGNMENT = 64;
 
-  /** Bytes that are filled at a time where they have to be copied. */
+  /** Device memory is filled in pieces of this many bytes. */
   private static final long PIECE = 1 << 22;
 
   private final Backend backend;
@@ -29,8 +29,9 @@ public final class ArrayMemory implements AutoCloseable {
   private MemorySegment piece;
 
   /**
-   * @param backend null: the library's choice for the host's memory
-   * @throws IllegalStateException if it is CUDA and there is no device; the message says why
+   * @param backend null: the library's choice for host memory
+   * @throws IllegalStateException if the backend is CUDA and there is no device; the message says
+   *     why
    * @throws CudaException if CUDA fails
    */
   public ArrayMemory(Backend backend) {
@@ -39,12 +40,12 @@ public final class ArrayMemory implements AutoCloseable {
     arena = stream == null ? Arena.ofShared() : DeviceArena.open(stream.device());
   }
 
-  /** The stream of the copies and the steps; null: the memory is the host's. */
+  /** Returns the stream of the copies and the steps; null for host memory. */
   public CudaStream stream() {
     return stream;
   }
 
-  /** Begins an optimizer over arrays of this memory. */
+  /** Returns an optimizer builder for arrays in this memory. */
   public Adam.Builder adam() {
     Adam.Builder builder = Adam.builder();
     if (backend != null) {
@@ -53,12 +54,12 @@ public final class ArrayMemory implements AutoCloseable {
     return stream == null ? builder : builder.stream(stream);
   }
 
-  /** An array of zeros, which lives until this is closed. */
+  /** Returns an array of zeros that lives until this memory is closed. */
   public MemorySegment allocate(long bytes) {
     return arena.allocate(bytes, ALIGNMENT);
   }
 
-  /** Copies off-heap memory of the host, which can be reused at once, to an array. */
+  /** Copies off-heap host memory, which can be reused at once, to an array. */
   private void write(MemorySegment host, MemorySegment array) {
     if (stream == null) {
       array.copyFrom(host);
@@ -68,10 +69,10 @@ public final class ArrayMemory implements AutoCloseable {
   }
 
   /**
-   * Sets an array.
+   * Fills an array.
    *
-   * @param values is given the offset of each piece of the array and memory for what it holds,
-   *     which any thread may access
+   * @param values called for each piece of the array with its offset in bytes and the memory to
+   *     fill, which any thread may access
    */
   void fill(MemorySegment array, BiConsumer<Long, MemorySegment> values) {
     if (stream == null) {
@@ -88,19 +89,19 @@ public final class ArrayMemory implements AutoCloseable {
     }
   }
 
-  /** A copy of off-heap memory of the host. */
+  /** Returns an array with a copy of off-heap host memory. */
   public MemorySegment copyOf(MemorySegment host) {
     MemorySegment array = allocate(host.byteSize());
     write(host, array);
     return array;
   }
 
-  /** Off-heap memory of the host as an array that steps only read: itself, if they can. */
+  /** Returns off-heap host memory as an array that steps only read; copies it only to a device. */
   public MemorySegment input(MemorySegment host) {
     return stream == null ? host : copyOf(host);
   }
 
-  /** What an array holds after all steps so far: itself, if the host can read it. */
+  /** Returns an array's content after all steps so far; copies it only from a device. */
   public MemorySegment output(MemorySegment array) {
     if (stream == null) {
       return array;

@@ -7,18 +7,19 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * An implementation of an optimizer's step that is compared with others, alone in its process. Used
- * by one thread: first {@link #identity}, then any number of times {@link #setup}, {@link #step}s
- * and {@link #close}.
+ * An implementation of an optimizer's step that is compared with others, alone in its process. One
+ * thread calls {@link #identity} first and then, any number of times, {@link #setup}, {@link #step}
+ * repeatedly, and {@link #close}.
  */
 public interface Contestant extends AutoCloseable {
   /**
-   * What a contestant is.
+   * Describes a contestant.
    *
-   * @param name as in tables
-   * @param version of the libraries that do the work
-   * @param rules that it knows
-   * @param only names and values of {@link Setup} where it can do no other value
+   * @param name the name in tables
+   * @param version the versions of the libraries that do the work
+   * @param rules the rules it implements
+   * @param only the only supported values of some fields of {@link Setup}, by name; null becomes
+   *     empty
    */
   record Identity(String name, String version, List<Rule> rules, Map<String, ?> only) {
     public Identity {
@@ -27,21 +28,24 @@ public interface Contestant extends AutoCloseable {
   }
 
   /**
-   * Says what it is, once it has loaded the libraries that it needs.
+   * Loads the libraries that it needs and describes itself.
    *
-   * @throws LinkageError if it cannot
+   * @throws LinkageError if it cannot load them
    */
   Identity identity();
 
   /**
-   * Allocates the arrays and makes everything ready but the arrays' values.
+   * Allocates the arrays and prepares everything except the arrays' values.
    *
-   * @param setup with a rule that it knows
-   * @throws Failure if it cannot do this, in one sentence
+   * @param setup names a rule that it implements
+   * @throws Failure if it cannot do this; the message says why in one sentence
    */
   void setup(Setup setup) throws Failure;
 
-  /** The floats of an array, which may be read and written between steps until {@link #close}. */
+  /**
+   * Returns the floats of an array, which may be read and written between steps until {@link
+   * #close}.
+   */
   MemorySegment array(ArrayKind kind, int tensor);
 
   /** Sets all elements of an array. */
@@ -49,10 +53,10 @@ public interface Contestant extends AutoCloseable {
     values.fill(kind, tensor, 0, array(kind, tensor));
   }
 
-  /** Puts back what a step uses up; this is not timed. */
+  /** Restores what a step consumes; not timed. */
   default void beforeStep() {}
 
-  /** One step of the optimizer over all tensors. */
+  /** Takes one optimizer step over all tensors. */
   void step();
 
   /** Frees what was set up, if anything was. */

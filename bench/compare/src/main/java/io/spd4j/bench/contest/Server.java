@@ -15,20 +15,21 @@ import java.lang.management.ManagementFactory;
 import java.util.Map;
 
 /**
- * Lets another process drive a contestant: a JSON object in one line for each that it sends.
+ * Lets another process drive a contestant. Answers each line of JSON with one line:
  *
  * <pre>
  * {"cmd":"hello"}                        {"name":…,"version":…,"rules":[…],"only":{…}}
  * {"cmd":"setup", fields of Setup}       {"ok":true}
- * {"cmd":"step","count":k}               {"nanos":[…],"allocated":n}: times of each step; bytes that all of
- *                                        them allocated on the Java heap, where there is one
+ * {"cmd":"step","count":k}               {"nanos":[…],"allocated":n}: time of each step; Java heap bytes that all of
+ *                                        them allocated, if there is a Java heap
  * {"cmd":"values","tensor":i,"from":j,"count":n}
  *                                        {"data":[…],"exp_avg":[…],"exp_avg_sq":[…]}
  * {"cmd":"close"}                        {"ok":true}, and what was set up is gone
- * {"cmd":"exit"}                         no answer; so does the end of the input
+ * {"cmd":"exit"}                         no answer; the end of the input does the same
  * </pre>
  *
- * What cannot be done here is answered with {"skip": a sentence}, a bug with {"error": what it is}.
+ * A request that cannot be met here is answered with {"skip": reason}, a bug with {"error":
+ * description}.
  */
 public final class Server {
   private static final ThreadMXBean THREADS =
@@ -40,7 +41,7 @@ public final class Server {
     this.contestant = contestant;
   }
 
-  /** Answers until the input ends. */
+  /** Answers requests until the input ends. */
   public static void serve(Contestant contestant, BufferedReader in, PrintStream out)
       throws IOException {
     try (contestant) {
@@ -81,7 +82,7 @@ public final class Server {
     }
   }
 
-  /** What is missing, under all that was wrapped around it. */
+  /** Returns the first line of the root cause's message. */
   private static String sentence(Throwable e) {
     Throwable cause = e;
     while (cause.getCause() != null) {

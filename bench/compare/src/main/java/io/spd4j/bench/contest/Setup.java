@@ -7,11 +7,11 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * The optimizer that a contestant is to set up.
+ * The optimizer that a contestant has to set up.
  *
- * @param tensors numbers of elements
- * @param anchored whether there are anchors; otherwise it is the origin
- * @param select what SPD is to find; the other rules do not look at it
+ * @param tensors number of elements of each tensor
+ * @param anchored whether the anchors are arrays; otherwise they are the origin
+ * @param select which tensors SPD selects; other rules ignore it
  * @param step the number of steps taken so far
  */
 public record Setup(
@@ -28,12 +28,12 @@ public record Setup(
     double eps,
     double lambda) {
 
-  /** Whether the rule needs arrays for the anchors. */
+  /** Returns whether the rule needs anchor arrays. */
   public boolean needsAnchors() {
     return anchored && rule.readsAnchor();
   }
 
-  /** The arrays of every tensor. */
+  /** Returns the kinds of arrays that every tensor has. */
   public List<ArrayKind> arrays() {
     return needsAnchors()
         ? List.of(ArrayKind.values())

@@ -17,7 +17,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.stream.IntStream;
 
-/** Our own step, with one of its backends. */
+/** Our own step on one backend. */
 public final class Spd4jContestant implements Contestant {
   private final Backend backend;
   private final Map<ArrayKind, List<MemorySegment>> arrays = new EnumMap<>(ArrayKind.class);
@@ -26,16 +26,16 @@ public final class Spd4jContestant implements Contestant {
   private Adam adam;
 
   /**
-   * @param backend null: the library's choice for the host's memory
+   * @param backend null: the library's choice for host memory
    */
   public Spd4jContestant(Backend backend) {
     this.backend = backend;
   }
 
   /**
-   * Sets one up for steps that can be timed.
+   * Returns a contestant that is set up for timed steps.
    *
-   * @param backend null: the library's choice for the host's memory
+   * @param backend null: the library's choice for host memory
    * @throws Failure if the backend is not available; the message says why
    * @throws CudaException if there is not enough memory on the device, or CUDA fails
    */
@@ -92,7 +92,7 @@ public final class Spd4jContestant implements Contestant {
     adam = memory.adam().group(group).threads(setup.threads()).build();
   }
 
-  /** Arrays of one kind lie together, as a trainer would have them. */
+  /** Allocates all arrays of one kind together, as a trainer would. */
   private List<MemorySegment> allocate() {
     long bytes = setup.tensors().stream().mapToLong(Spd4jContestant::alignedSize).sum();
     MemorySegment all = memory.allocate(bytes);
@@ -119,7 +119,7 @@ public final class Spd4jContestant implements Contestant {
         .build();
   }
 
-  /** The floats of an array; on a device a copy of them. */
+  /** Returns the floats of an array; for a device, a copy. */
   @Override
   public MemorySegment array(ArrayKind kind, int tensor) {
     return memory.output(arrays.get(kind).get(tensor));
@@ -132,12 +132,12 @@ public final class Spd4jContestant implements Contestant {
         (offset, part) -> values.fill(kind, tensor, offset / Float.BYTES, part));
   }
 
-  /** The optimizer, once it is set up. */
+  /** Returns the optimizer; null before the set-up. */
   public Adam adam() {
     return adam;
   }
 
-  /** The stream of a device's steps; null on the host. */
+  /** Returns the stream of a device's steps; null on the host. */
   public CudaStream stream() {
     return memory.stream();
   }
@@ -150,7 +150,7 @@ public final class Spd4jContestant implements Contestant {
   /**
    * Frees what was set up.
    *
-   * @throws IllegalStateException if SPD did not select in every step what the set-up says
+   * @throws IllegalStateException if SPD selected other tensors than the set-up says
    */
   @Override
   public void close() {
@@ -170,7 +170,7 @@ public final class Spd4jContestant implements Contestant {
     }
   }
 
-  /** What SPD did in some step that the set-up does not say; empty if there was no such thing. */
+  /** Says for which parameter SPD did not select as the set-up says; empty if there is none. */
   public Optional<String> fault() {
     return adam.spdReports().stream()
         .filter(report -> !setup.select().agrees(report))

@@ -4,19 +4,18 @@ import io.spd4j.bench.Select;
 import io.spd4j.bench.Shape;
 import io.spd4j.finetune.cli.Rule;
 import java.util.List;
-import java.util.Locale;
 
 /**
- * A step that is compared.
+ * A step to compare.
  *
- * @param select what SPD finds; the other rules do not look at it
+ * @param select which tensors SPD selects; other rules ignore it
  */
 public record StepCase(Shape shape, Rule rule, Select select, int threads) {
   private static final int SEED = 1;
   private static final double BETA2 = 0.999;
   private static final double EPS = 1e-8;
 
-  /** The rule and what it selects. */
+  /** Returns the rule's title and what it selects. */
   public String ruleName() {
     return rule == Rule.SPD ? "%s, %s selected".formatted(rule.title(), select) : rule.title();
   }
@@ -31,9 +30,10 @@ public record StepCase(Shape shape, Rule rule, Select select, int threads) {
   }
 
   /**
-   * The first steps of all, so large that the results tell every term of the update.
+   * Returns the set-up of the very first steps, large enough for every term of the update to show
+   * in the results.
    *
-   * @param largest tensors are cut to as many elements
+   * @param largest tensors are cut to this many elements
    */
   public Setup checked(long largest) {
     List<Long> tensors = shape.tensors().stream().map(n -> Math.min(n, largest)).toList();
@@ -41,9 +41,9 @@ public record StepCase(Shape shape, Rule rule, Select select, int threads) {
   }
 
   /**
-   * Small steps that can be taken for ever. β1 is so close to 1 that the first moments keep their
-   * signs, whatever the gradients say, so SPD finds the same in each step; and so many steps were
-   * taken that no bias is left to correct.
+   * Returns the set-up of small steps that can go on forever. β1 is so close to 1 that the first
+   * moments keep their signs whatever the gradients are, so SPD selects the same tensors in each
+   * step. The step count is so high that no bias is left to correct.
    */
   public Setup timed() {
     return setup(shape.tensors(), 100_000_000, 1e-6, 0.999999, rule.lambda());
@@ -65,40 +65,38 @@ public record StepCase(Shape shape, Rule rule, Select select, int threads) {
         lambda);
   }
 
-  /** The same with AdamW. */
+  /** Returns this case with AdamW as its rule. */
   public StepCase adamw() {
     return new StepCase(shape, Rule.ADAMW, Select.NONE, threads);
   }
 
-  /** Arrays that a step touches. */
+  /** Returns the number of arrays that a step touches. */
   public int arrays() {
     return shape.anchored() && rule.readsAnchor() ? 5 : 4;
   }
 
-  /** Bytes of these arrays. */
+  /** Returns the bytes of the arrays that a step touches. */
   public long footprint() {
     return shape.numel() * Float.BYTES * arrays();
   }
 
-  /** Bytes that a step has to read and write at least, where SPD finds what it is to find. */
+  /**
+   * Returns the least number of bytes that a step reads and writes if SPD selects as this case
+   * says.
+   */
   public long bytes() {
     return bytes(rule == Rule.SPD && select == Select.ALL ? shape.numel() : 0);
   }
 
   /**
-   * Bytes that a step has to read and write at least.
+   * Returns the least number of bytes that a step reads and writes.
    *
-   * @param projected elements of the tensors that SPD projects
+   * @param projected number of elements in the tensors that SPD projects
    */
   public long bytes(long projected) {
     boolean anchored = arrays() == 5;
     int update = anchored ? 8 : 7; // reads θ g m v (θ0), writes θ m v
     int projection = anchored ? 3 : 2; // reads θ (θ0), writes θ
     return (shape.numel() * update + projected * projection) * Float.BYTES;
-  }
-
-  /** A constant's name as files and tables have it. */
-  public static String lower(Object name) {
-    return name.toString().toLowerCase(Locale.ROOT);
   }
 }

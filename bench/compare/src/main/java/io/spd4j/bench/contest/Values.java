@@ -8,10 +8,10 @@ import java.lang.foreign.MemorySegment;
 import java.util.stream.LongStream;
 
 /**
- * The values that every contestant starts from, whatever its language: each is a hash of seed, kind
- * of array, tensor and element, in 32-bit integers that wrap around, and then in float with every
- * operation rounded. They stay sane for a million steps: no value gets near overflow or the
- * subnormals, and what SPD finds stays as it was.
+ * The values that every contestant starts from, in every language. Each value is a hash of the
+ * seed, the kind of array, the tensor and the element in wrapping 32-bit integers, converted to
+ * float with every operation rounded. The values stay sane for a million steps: none gets near
+ * overflow or the subnormals, and SPD keeps selecting the same tensors.
  */
 public final class Values {
   private static final int SEED = 0x9E3779B1;
@@ -19,7 +19,7 @@ public final class Values {
   private static final int TENSOR = 0xC2B2AE3D;
   private static final int ELEMENT = 0x27D4EB2F;
 
-  /** Elements that are made at once. */
+  /** Number of elements generated at once. */
   private static final int CHUNK = 1 << 14;
 
   private final Setup setup;
@@ -28,7 +28,7 @@ public final class Values {
     this.setup = setup;
   }
 
-  /** Sets all arrays of a contestant that has been set up. */
+  /** Fills all arrays of a contestant that has been set up. */
   public static void fill(Contestant contestant, Setup setup) {
     Values values = new Values(setup);
     for (ArrayKind kind : setup.arrays()) {
@@ -39,9 +39,9 @@ public final class Values {
   }
 
   /**
-   * Sets elements of an array, on all processors.
+   * Fills elements of an array on all processors.
    *
-   * @param first the number of the first element in its tensor
+   * @param first the index of the first element in its tensor
    * @param part the elements, in memory that any thread may access
    */
   void fill(ArrayKind kind, int tensor, long first, MemorySegment part) {
@@ -57,9 +57,10 @@ public final class Values {
   }
 
   /**
-   * SPD selects a tensor where the gradient points along the deviation, and projects it where the
-   * update, which follows the first moment, leads further away nevertheless. So for ALL gradient
-   * and first moment have opposite signs, and it is the larger one that is to last.
+   * SPD selects a tensor if the gradient points along the deviation, and projects it if the update,
+   * which follows the first moment, still leads further away. For ALL, the gradient and the first
+   * moment therefore have opposite signs. The first moment is the larger one, so that it keeps its
+   * sign.
    */
   private void fill(ArrayKind kind, int tensor, int from, float[] values) {
     boolean selected = setup.rule() == Rule.SPD && setup.select() != Select.NATURAL;
@@ -90,7 +91,10 @@ public final class Values {
     }
   }
 
-  /** Magnitudes of a kind, and signs of a kind times turn, in operations that are vectorized. */
+  /**
+   * Combines the magnitudes of one kind with the signs of another, times turn, in operations that
+   * vectorize.
+   */
   private void random(
       ArrayKind magnitudes, ArrayKind signs, int turn, int tensor, int from, float[] values) {
     int ofMagnitude = setup.seed() * SEED + magnitudes.ordinal() * KIND + tensor * TENSOR;

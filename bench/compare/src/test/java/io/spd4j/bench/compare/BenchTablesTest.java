@@ -75,7 +75,7 @@ class BenchTablesTest {
             |       2 |      1,000 |                – | 1.40 µs (1.40–1.40) |
             """)
         .contains("| downcall       | 5.25 ns |")
-        .contains("- spd4j-native: 1.0, v4; its results are the same to the bit")
+        .contains("- spd4j-native: 1.0, v4; its results have the same bits")
         .contains("- pytorch-fused: absent. no torch");
     assertThat(BenchTables.markdown(OF_PEER, List.of()))
         .contains("- nd4j-adam: 1; its results differ by at most 2e-06 of what the steps change");
@@ -98,7 +98,7 @@ class BenchTablesTest {
     Map<String, String> charts = BenchCharts.of(BENCH);
 
     assertThat(charts).containsOnlyKeys("one-1M", "curve", "curve-per-parameter");
-    // The texts are outlines; what can be told is which colours are there.
+    // The texts are drawn as outlines, so only the colours can be checked.
     assertThat(fills(charts.get("one-1M")))
         .contains("rgb(0,114,178)", "rgb(196,202,210)", "rgb(223,227,233)") // native, rmw, copy
         .contains("#414b59") // the style sheet's ink

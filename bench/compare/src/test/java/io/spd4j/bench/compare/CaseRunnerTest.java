@@ -62,7 +62,7 @@ class CaseRunnerTest {
     "rounds-differently,",
     "only-without-decay,",
     "forgets-decay, its results differ from the others by",
-    "starts-elsewhere, its arrays do not start with the values",
+    "starts-elsewhere, its arrays do not hold the common start values",
     "cannot-step, failed: java.lang.IllegalStateException: out of luck",
   })
   void onlyWhoComputesTheSameIsTimed(String flaw, String problem) throws UnableException, Failure {
@@ -92,7 +92,7 @@ class CaseRunnerTest {
 
     assertThatThrownBy(() -> run(Rule.ADAMW, 2))
         .isInstanceOf(Failure.class)
-        .hasMessageContaining("rounds-differently does not have the bits");
+        .hasMessageContaining("the bits of rounds-differently differ");
   }
 
   @Test

@@ -87,7 +87,7 @@ class CompetitorProcessTest {
         .hasMessage("No module named torch");
     assertThatThrownBy(() -> start("exit 1"))
         .isInstanceOf(UnableException.class)
-        .hasMessage("it ended without a word");
+        .hasMessage("it ended without a message");
     assertThatThrownBy(() -> hello(List.of("/no/such/program")))
         .isInstanceOf(UnableException.class)
         .hasMessageContaining("/no/such/program");

@@ -18,7 +18,7 @@ import java.lang.foreign.ValueLayout;
 import java.util.List;
 import java.util.Map;
 
-/** A process that steps as we do, but for one flaw. */
+/** A process that steps as we do, except for one flaw. */
 final class FlawedContestant implements Contestant {
   private final Spd4jContestant sound = new Spd4jContestant(Backend.SCALAR);
   private final String flaw;
@@ -27,7 +27,7 @@ final class FlawedContestant implements Contestant {
     this.flaw = flaw;
   }
 
-  /** Takes the name of the flaw. */
+  /** Runs the contestant with the flaw that the argument names. */
   public static void main(String[] args) throws IOException {
     Server.serve(
         new FlawedContestant(args[0]),

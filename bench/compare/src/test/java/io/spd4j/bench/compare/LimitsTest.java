@@ -24,7 +24,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** The C program against Java. It is there if a C compiler was. */
+/** Compares the C program with Java. The program exists only if a C compiler was found. */
 class LimitsTest {
   private static final Path PROGRAM = Path.of("..", "..", "target", "bench", "limits");
   private static final List<Long> TENSORS = List.of(1L, 16L, 37L, 5000L);
@@ -107,7 +107,7 @@ class LimitsTest {
     java.close();
   }
 
-  /** What it reads and writes comes out as it was. */
+  /** The loop leaves the arrays unchanged. */
   @ParameterizedTest
   @ValueSource(ints = {1, 2, 3})
   void readModifyWriteKeepsTheValues(int threads) throws UnableException {
@@ -121,7 +121,7 @@ class LimitsTest {
     }
   }
 
-  /** Of four arrays that lie one after the other, the second half takes what the first half has. */
+  /** The first two of four adjacent arrays are copied to the last two. */
   @ParameterizedTest
   @ValueSource(ints = {1, 2, 3})
   void copyCopiesOneHalfToTheOther(int threads) throws UnableException {

@@ -16,7 +16,7 @@ class RotationTest {
 
   private final List<String> turns = new ArrayList<>();
 
-  /** Steps that are said to take so long, the first of each turn ten times. */
+  /** Steps that claim to take this long; the first of each turn claims ten times as long. */
   private Lane lane(String name, long nanos) {
     return new Lane(count -> {
       turns.add(name + count);

@@ -35,7 +35,7 @@ class Spd4jContestantTest {
     return contestant;
   }
 
-  /** What the comparison of results and the long timing both rely on. */
+  /** Both the comparison of results and the long timing rely on this. */
   @ParameterizedTest
   @CsvSource({"NONE, true", "NONE, false", "ALL, true", "ALL, false"})
   void theSelectionHolds(Select select, boolean anchored) throws Failure {
@@ -96,7 +96,7 @@ class Spd4jContestantTest {
     contestant.close();
   }
 
-  /** Every value that the checked steps start from must matter, else it is not compared. */
+  /** Every start value of the checked steps must matter, otherwise it is not compared. */
   @ParameterizedTest
   @EnumSource
   void theDecayIsSeenInTheResults(Rule rule) throws Failure {

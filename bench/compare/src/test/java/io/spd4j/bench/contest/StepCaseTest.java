@@ -9,7 +9,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
 class StepCaseTest {
-  /** Bytes for a parameter, and of its arrays. */
+  /** Bytes moved per parameter, and bytes of its arrays. */
   @ParameterizedTest
   @CsvSource({
     "one:10, ADAMW, NONE, 28, 16",

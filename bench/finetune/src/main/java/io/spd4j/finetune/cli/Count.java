@@ -3,7 +3,7 @@ package io.spd4j.finetune.cli;
 import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.TypeConversionException;
 
-/** Reads a number of threads or repeats. */
+/** Reads a number from 1 to 10,000. */
 public final class Count implements ITypeConverter<Integer> {
   private static final int MAX = 10_000;
 

@@ -2,7 +2,7 @@ package io.spd4j.finetune.cli;
 
 import picocli.CommandLine.ExitCode;
 
-/** Ends a command with a sentence for the user. */
+/** Ends a command with a one-sentence message for the user. */
 public final class Failure extends Exception {
   private static final long serialVersionUID = 1L;
   private final int status;
@@ -12,12 +12,12 @@ public final class Failure extends Exception {
     this.status = status;
   }
 
-  /** The input cannot be used. */
+  /** Reports that the input cannot be used. */
   public static Failure ofInput(String sentence) {
     return new Failure(ExitCode.USAGE, sentence);
   }
 
-  /** A check failed. */
+  /** Reports that a check failed. */
   public static Failure ofCheck(String sentence) {
     return new Failure(ExitCode.SOFTWARE, sentence);
   }

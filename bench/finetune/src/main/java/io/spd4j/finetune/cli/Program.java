@@ -11,11 +11,11 @@ import picocli.CommandLine.Option;
 import picocli.CommandLine.ScopeType;
 import picocli.CommandLine.Spec;
 
-/** A command line with subcommands; a subclass names them. */
+/** A command line with subcommands, which a subclass names. */
 @Command(
     exitCodeListHeading = "%nExit status:%n",
     exitCodeList = {
-      "0:all is well",
+      "0:success",
       "1:a check failed",
       "2:bad usage, or an input that cannot be used"
     })
@@ -29,7 +29,7 @@ public abstract class Program implements Runnable {
       description = "Print this help.")
   private boolean help;
 
-  /** Runs a command and exits with its status; in another JVM, if this one lacks an option. */
+  /** Runs a command and exits with its status; starts another JVM if this one lacks an option. */
   protected final void exit(String[] args) throws IOException, InterruptedException {
     System.exit(
         VectorModule.shouldRelaunch()
@@ -50,7 +50,9 @@ public abstract class Program implements Runnable {
         .execute(args);
   }
 
-  /** What the user can mend is said in one sentence; anything else is a bug, with its trace. */
+  /**
+   * Prints one sentence for an error that the user can fix. Rethrows any other error: it is a bug.
+   */
   private static int sentence(Exception e, CommandLine command, CommandLine.ParseResult parsed)
       throws Exception {
     int status =
@@ -63,7 +65,7 @@ public abstract class Program implements Runnable {
     return status;
   }
 
-  /** Prints the usage: no command was named. */
+  /** Prints the usage, because no command was given. */
   @Override
   public final void run() {
     spec.commandLine().usage(spec.commandLine().getOut());

@@ -9,7 +9,8 @@ import java.util.Locale;
 import java.util.function.DoubleFunction;
 
 /**
- * The decay rules. In lower case a constant's name is the rule's on the command line and in files.
+ * The decay rules. A constant's name in lower case is the rule's name on the command line and in
+ * files.
  */
 public enum Rule {
   ADAMW("AdamW", 0.01, false, WeightDecay::new),
@@ -38,27 +39,27 @@ public enum Rule {
     return valueOf(name.toUpperCase(Locale.ROOT));
   }
 
-  /** The name that its papers use. */
+  /** Returns the name that papers use. */
   public String title() {
     return title;
   }
 
-  /** The strength λ that it is run with where none is given. */
+  /** Returns the default strength λ. */
   public double lambda() {
     return lambda;
   }
 
-  /** Whether it decays towards an anchor, where there is one. */
+  /** Returns whether the rule decays towards an anchor if there is one. */
   public boolean readsAnchor() {
     return readsAnchor;
   }
 
-  /** The rule with a strength λ. */
+  /** Returns the rule with a strength λ. */
   public DecayRule decay(double lambda) {
     return decay.apply(lambda);
   }
 
-  /** A strength as people write it: 0.01 and 1, not 1.0. */
+  /** Formats a strength as people write it: 0.01 and 1, not 1.0. */
   public static String number(double lambda) {
     return BigDecimal.valueOf(lambda).stripTrailingZeros().toPlainString();
   }

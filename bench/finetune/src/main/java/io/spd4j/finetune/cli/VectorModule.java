@@ -8,31 +8,31 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * Starts a second JVM with the incubating Vector API, which no entry of a manifest can ask for, so
- * that {@code java -jar} needs no options.
+ * Starts a second JVM with the incubating Vector API, so that {@code java -jar} needs no options: a
+ * jar's manifest cannot enable the API.
  */
 public final class VectorModule {
   private static final String NAME = "jdk.incubator.vector";
 
   private VectorModule() {}
 
-  /** Whether the API is in this JDK but not in this process. */
+  /** Returns whether this JDK has the API but this process has not resolved it. */
   static boolean shouldRelaunch() {
     return ModuleLayer.boot().findModule(NAME).isEmpty()
         && ModuleFinder.ofSystem().find(NAME).isPresent();
   }
 
-  /** The options that a JVM of this program wants. */
+  /** Returns the options that this program's JVM needs. */
   public static List<String> options() {
     List<String> options = new ArrayList<>();
     options.addAll(List.of("--add-modules", NAME, "--enable-native-access=ALL-UNNAMED"));
     if (Runtime.version().feature() >= 24) {
-      options.add("--sun-misc-unsafe-memory-access=allow"); // else a warning: protobuf uses it
+      options.add("--sun-misc-unsafe-memory-access=allow"); // avoids a warning: protobuf uses it
     }
     return options;
   }
 
-  /** The command that runs a program of this class path in another JVM of the same kind. */
+  /** Returns the command that runs a program of this class path in another JVM of this JDK. */
   public static List<String> command(Class<? extends Program> main, String... args) {
     List<String> command = new ArrayList<>();
     command.add(java());
@@ -42,25 +42,28 @@ public final class VectorModule {
     return command;
   }
 
-  /** The program that started this JVM. */
+  /** Returns the path of this JDK's java program. */
   public static String java() {
     return Path.of(System.getProperty("java.home"), "bin", "java").toString();
   }
 
-  /** Runs a program with the options of this JVM; its exit status. */
+  /** Runs a program with the options of this JVM and returns its exit status. */
   static int relaunch(Class<? extends Program> main, String... args)
       throws IOException, InterruptedException {
     List<String> command = command(main, args);
     command.addAll(1, ManagementFactory.getRuntimeMXBean().getInputArguments());
     ProcessBuilder builder = new ProcessBuilder(command).inheritIO();
-    // oneDNN's threads wait in a loop for their next call; libgomp's default starves all others.
+    // oneDNN's threads spin until their next call; libgomp's default starves all other threads.
     builder.environment().putIfAbsent("GOMP_SPINCOUNT", "10000");
     Process child = builder.start();
     Runtime.getRuntime().addShutdownHook(new Thread(() -> end(child)));
     return child.waitFor();
   }
 
-  /** Ctrl-C reaches both processes, and the child may have results to save. */
+  /**
+   * Lets the child end first: Ctrl-C reaches both processes, and the child may have results to
+   * save.
+   */
   private static void end(Process child) {
     child.destroy();
     try {

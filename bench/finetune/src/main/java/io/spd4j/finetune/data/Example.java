@@ -1,7 +1,7 @@
 package io.spd4j.finetune.data;
 
 /**
- * A mail as the network takes it.
+ * A mail as input of the network.
  *
  * @param tokens token ids, {@code [CLS] ... [SEP]}, not padded
  * @param label 1 for spam, 0 for ham

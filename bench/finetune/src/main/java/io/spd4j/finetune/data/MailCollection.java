@@ -3,8 +3,8 @@ package io.spd4j.finetune.data;
 import java.util.Locale;
 
 /**
- * The collections of the SpamAssassin corpus, all but a few mails from the months named. The order
- * is the one in which duplicates are looked for.
+ * The collections of the SpamAssassin corpus. All but a few mails are from the months given. Of
+ * duplicate mails, the one in the first collection is kept.
  */
 public enum MailCollection {
   /** Mail that is easily told from spam; August to December 2002. */
@@ -24,12 +24,12 @@ public enum MailCollection {
     this.spam = spam;
   }
 
-  /** Whether all of its mails are spam; else none is. */
+  /** Returns whether its mails are spam: all or none are. */
   public boolean spam() {
     return spam;
   }
 
-  /** The name of its folder in the corpus. */
+  /** Returns the name of its folder in the corpus. */
   public String folder() {
     return name().toLowerCase(Locale.ROOT).replace('_', '-');
   }

@@ -23,21 +23,21 @@ import org.apache.james.mime4j.stream.MimeConfig;
 import org.jsoup.Jsoup;
 
 /**
- * The text that the reader of a mail sees below its headers. These tell how the mail came into its
- * collection, which is what its label is taken from.
+ * Extracts the text that the reader of a mail sees below its headers. The headers are dropped
+ * because they give away the collection, and so the label.
  */
 final class MailText {
   private static final Charset WINDOWS_1252 = Charset.forName("windows-1252");
   private static final Pattern EMPTY_LINE = Pattern.compile("\r?\n\r?\n");
   private static final Pattern WHITE_SPACE = Pattern.compile("(?U)\\s+");
 
-  /** How HTML begins: some mails of the corpus have lost the header that says so. */
+  /** The start of HTML: some mails of the corpus have lost the header that declares it. */
   private static final Pattern HTML =
       Pattern.compile("(?i)\\s*<(!doctype|x-html|html|head|body|meta|font|table|div|p)[\\s>]");
 
   private MailText() {}
 
-  /** All text of a mail, with single spaces between the words; empty if there is none. */
+  /** Returns all text of a mail, with single spaces between words; empty if there is none. */
   static String of(byte[] mail) {
     String text;
     try {
@@ -45,7 +45,7 @@ final class MailText {
       builder.setMimeEntityConfig(MimeConfig.PERMISSIVE);
       text = text(builder.parseMessage(new ByteArrayInputStream(mail)));
     } catch (IOException | RuntimeException malformed) {
-      // No mail is worth the loss of the others.
+      // One malformed mail must not stop the job.
       String[] parts = EMPTY_LINE.split(decode(mail, US_ASCII), 2);
       text = parts.length == 2 ? plain(parts[1]) : "";
     }
@@ -64,7 +64,7 @@ final class MailText {
   private static String text(Multipart multipart) throws IOException {
     List<Entity> parts = multipart.getBodyParts();
     if (parts.isEmpty()) {
-      throw new IOException("no part begins where the header says that parts begin");
+      throw new IOException("the mail has no part at the boundary that its header declares");
     }
     if (multipart.getSubType().equals("alternative")) {
       return best(parts);
@@ -76,7 +76,7 @@ final class MailText {
     return all.toString();
   }
 
-  /** Of several versions the plain one, if it has any text, else the first that has. */
+  /** Returns the plain-text version if it has any text, otherwise the first version that has. */
   private static String best(List<Entity> versions) throws IOException {
     List<Entity> plainFirst = new ArrayList<>(versions);
     plainFirst.sort(Comparator.comparing(part -> !part.getMimeType().equals("text/plain")));
@@ -89,7 +89,7 @@ final class MailText {
     return "";
   }
 
-  /** A kind of text that is not known is plain text (RFC 2046, 4.1.4), except for more headers. */
+  /** Treats unknown kinds of text as plain text (RFC 2046, 4.1.4), except for headers. */
   private static String text(Entity entity, SingleBody body) throws IOException {
     String type = entity.getMimeType();
     if (!type.startsWith("text/")
@@ -107,12 +107,17 @@ final class MailText {
     return HTML.matcher(text).lookingAt() ? html(text) : text;
   }
 
-  /** Without the title, which a mail reader does not show; scripts and styles are no text. */
+  /**
+   * Returns the text without the title, which a mail reader does not show, and without scripts and
+   * styles.
+   */
   private static String html(String text) {
     return Jsoup.parse(text).body().text();
   }
 
-  /** What the mail says, or US-ASCII, which {@link #decode} takes for a guess. */
+  /**
+   * Returns the mail's charset, or US-ASCII if unknown, which {@link #decode} treats as a guess.
+   */
   private static Charset charset(String name) {
     try {
       return Charset.forName(name);
@@ -121,7 +126,7 @@ final class MailText {
     }
   }
 
-  /** Many a mail says US-ASCII or Latin-1, or nothing, and holds something else. */
+  /** Decodes text. Many mails declare US-ASCII, Latin-1 or nothing but contain something else. */
   private static String decode(byte[] bytes, Charset charset) {
     if (!charset.equals(US_ASCII) && !charset.equals(ISO_8859_1)) {
       return new String(bytes, charset);

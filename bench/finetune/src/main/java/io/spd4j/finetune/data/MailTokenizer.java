@@ -10,13 +10,14 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 
-/** The WordPiece tokenizer of all-MiniLM-L6-v2. May be used by several threads at once. */
+/** The WordPiece tokenizer of all-MiniLM-L6-v2. Thread-safe. */
 public final class MailTokenizer implements AutoCloseable {
-  /** As many positions as the model knows. */
+  /** The model's number of positions. */
   public static final int MAX_TOKENS = 512;
 
   static {
-    // Else DJL looks for a cloud to report its use to, and with a GPU downloads another library.
+    // Stops DJL from reporting its use to a cloud and, with a GPU, from downloading another
+    // library.
     System.setProperty("ai.djl.offline", "true");
   }
 
@@ -43,10 +44,10 @@ public final class MailTokenizer implements AutoCloseable {
   }
 
   /**
-   * Encodes mails, on all processors.
+   * Encodes mails on all processors.
    *
    * @param maxTokens see {@link #encode(String, int)}
-   * @return one example for each mail, in their order
+   * @return one example for each mail, in the mails' order
    */
   public List<Example> encode(List<Mail> mails, int maxTokens) {
     return mails.parallelStream()
@@ -55,9 +56,9 @@ public final class MailTokenizer implements AutoCloseable {
   }
 
   /**
-   * The ids of a text's first tokens, between {@code [CLS]} and {@code [SEP]}.
+   * Returns the ids of a text's first tokens, between {@code [CLS]} and {@code [SEP]}.
    *
-   * @param maxTokens how many ids there may be, these two included; 2 to {@link #MAX_TOKENS}
+   * @param maxTokens the largest number of ids, including these two; 2 to {@link #MAX_TOKENS}
    * @throws IllegalArgumentException if the number is not in its range
    */
   public int[] encode(String text, int maxTokens) {

@@ -11,18 +11,19 @@ import java.security.NoSuchAlgorithmException;
 import java.util.HexFormat;
 
 /**
- * A package of the npm registry, as one file.
+ * A package of the npm registry, stored as one file.
  *
- * @param name with its scope
- * @param sha256 of the file, in hexadecimal
+ * @param name the name, with its scope
+ * @param sha256 the file's SHA-256 in hexadecimal
  */
 record NpmPackage(String name, String version, String sha256) {
   /**
-   * The file, checked.
+   * Returns the file's content, checked.
    *
-   * @param cache the folder that has it, or into which it is fetched
+   * @param cache the folder that has the file, or into which it is fetched
    * @param npm the command to fetch it with
-   * @throws Failure if it cannot be fetched, or if what is there or comes is another file
+   * @throws Failure if the file cannot be fetched, or if the stored or fetched file is not the
+   *     expected one
    */
   byte[] bytes(Path cache, String npm) throws Failure, IOException, InterruptedException {
     Path file = cache.resolve(fileName());
@@ -39,7 +40,9 @@ record NpmPackage(String name, String version, String sha256) {
     return bytes;
   }
 
-  /** Only a whole and right file is ever seen under its name, whatever happens on the way. */
+  /**
+   * Fetches the file. Whatever happens, only a complete and correct file appears under its name.
+   */
   private void fetch(Path file, String npm) throws Failure, InterruptedException {
     Path cache = file.toAbsolutePath().getParent();
     try {
@@ -50,7 +53,7 @@ record NpmPackage(String name, String version, String sha256) {
         pack(folder, npm);
         String found = sha256(Files.readAllBytes(fetched));
         if (!found.equals(sha256)) {
-          throw notFetched(cache, "what came has the SHA-256 " + found);
+          throw notFetched(cache, "the fetched file has the SHA-256 " + found);
         }
         Files.move(fetched, file, StandardCopyOption.ATOMIC_MOVE);
       } finally {
@@ -62,7 +65,9 @@ record NpmPackage(String name, String version, String sha256) {
     }
   }
 
-  /** One retry: npm's own two make a user without a network wait for minutes. */
+  /**
+   * Runs npm with one retry: its default of two makes a user without a network wait for minutes.
+   */
   private void pack(Path folder, String npm) throws Failure, IOException, InterruptedException {
     Process process;
     try {
@@ -102,7 +107,7 @@ record NpmPackage(String name, String version, String sha256) {
 
   private Failure notFetched(Path cache, String why) {
     return Failure.ofInput(
-        "%s could not be fetched (%s): run `npm pack %s` where it works and put the file into %s"
+        "%s could not be fetched (%s): run `npm pack %s` elsewhere and put the file into %s"
             .formatted(fileName(), why, spec(), cache));
   }
 
@@ -110,7 +115,7 @@ record NpmPackage(String name, String version, String sha256) {
     return name + "@" + version;
   }
 
-  /** As npm names it. */
+  /** Returns the file name that npm uses. */
   private String fileName() {
     return spec().substring(1).replace('/', '-').replace('@', '-') + ".tgz";
   }

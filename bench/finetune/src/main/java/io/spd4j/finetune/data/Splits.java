@@ -6,23 +6,23 @@ import java.util.List;
 import java.util.SplittableRandom;
 
 /**
- * Which mails are for what.
+ * The split of the mails into training and test sets.
  *
- * @param train of {@link MailCollection#EASY_HAM_1} and {@link MailCollection#SPAM_1}, in random
- *     order
+ * @param train mails of {@link MailCollection#EASY_HAM_1} and {@link MailCollection#SPAM_1}, in
+ *     random order
  * @param idTest the in-distribution test: the rest of these two, in random order
  * @param oodTest the out-of-distribution test: {@link MailCollection#EASY_HAM_2} and {@link
  *     MailCollection#SPAM_2}
- * @param hardHam {@link MailCollection#HARD_HAM_1}, out of distribution too, and ham only
+ * @param hardHam {@link MailCollection#HARD_HAM_1}, also out of distribution, and ham only
  */
 public record Splits(List<Mail> train, List<Mail> idTest, List<Mail> oodTest, List<Mail> hardHam) {
   /**
-   * Splits the corpus; the same mails in the same order and the same seed give the same splits.
+   * Splits the corpus. The same mails in the same order and the same seed give the same split.
    *
-   * @param testFraction how much of each class, above 0 and below 1, is held back from training;
-   *     each class has at least one mail on either side
-   * @throws IllegalArgumentException if the fraction is not in its range, or if a class has fewer
-   *     than two mails to share out
+   * @param testFraction the share of each class, above 0 and below 1, that is held back from
+   *     training; each side gets at least one mail of each class
+   * @throws IllegalArgumentException if the fraction is out of range, or a class has fewer than two
+   *     mails
    */
   public static Splits of(List<Mail> mails, double testFraction, long seed) {
     if (!(testFraction > 0 && testFraction < 1)) {

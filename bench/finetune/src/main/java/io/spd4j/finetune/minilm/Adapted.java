@@ -3,11 +3,11 @@ package io.spd4j.finetune.minilm;
 import io.spd4j.onednn.OneDnn;
 import java.lang.foreign.MemorySegment;
 
-/** A linear layer and, where the weights have one, the adapter beside it. */
+/** A linear layer and, if the weights have one, its adapter. */
 final class Adapted {
   private final Projection base;
 
-  /** Null: there is none. */
+  /** Null if there is none. */
   private final Lora lora;
 
   Adapted(OneDnn dnn, Weights weights, String name, Buffers buffers) {

@@ -7,15 +7,15 @@ import java.util.List;
  * Token sequences, padded to one length.
  *
  * @param ids [size, length], row-major; padding is 0
- * @param lengths tokens of each sequence, 1 to length
- * @param length of every row
+ * @param lengths number of tokens of each sequence, 1 to length
+ * @param length the length of every row
  */
 public record Batch(int[] ids, int[] lengths, int length) {
   /**
-   * Pads sequences to the longest of them, rounded up so that there are few shapes.
+   * Pads sequences to the length of the longest, rounded up so that few shapes occur.
    *
-   * @param sequences each at least one token
-   * @param multiple what the length is rounded up to
+   * @param sequences each with at least one token
+   * @param multiple the length is rounded up to a multiple of this
    */
   public static Batch of(List<int[]> sequences, int multiple) {
     int longest = sequences.stream().mapToInt(s -> s.length).max().orElseThrow();
@@ -30,12 +30,12 @@ public record Batch(int[] ids, int[] lengths, int length) {
     return new Batch(ids, lengths, length);
   }
 
-  /** How many sequences there are. */
+  /** Returns the number of sequences. */
   public int size() {
     return lengths.length;
   }
 
-  /** How many rows of tokens there are, padding included. */
+  /** Returns the number of token rows, including padding. */
   int rows() {
     return ids.length;
   }

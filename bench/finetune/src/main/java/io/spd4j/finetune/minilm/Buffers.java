@@ -4,10 +4,10 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 
 /**
- * The memory of activations: made once for the largest batch and used again in every step.
+ * The memory of activations, allocated once for the largest batch and reused in every step.
  *
- * @param rows the most tokens of a batch, padding included
- * @param sequences the most sequences of a batch
+ * @param rows the largest number of tokens of a batch, including padding
+ * @param sequences the largest number of sequences of a batch
  * @param length the longest sequence
  */
 record Buffers(Arena arena, long rows, long sequences, long length) {
@@ -15,12 +15,14 @@ record Buffers(Arena arena, long rows, long sequences, long length) {
     return arena.allocate(Math.multiplyExact(count, Float.BYTES), Weight.ALIGNMENT);
   }
 
-  /** A matrix with a row for each token. */
+  /** Allocates a matrix with a row for each token. */
   MemorySegment tokens(long features) {
     return floats(rows * features);
   }
 
-  /** Scores of every token of a sequence for every other one, for each head. */
+  /**
+   * Allocates the attention scores of every token for every token of its sequence, for each head.
+   */
   MemorySegment scores(long heads) {
     return floats(heads * rows * length);
   }

@@ -8,9 +8,11 @@ import java.lang.foreign.MemorySegment;
 import java.util.List;
 import java.util.SplittableRandom;
 
-/** An encoder with a linear head on its pooled vectors. Confined as the encoder is. */
+/**
+ * An encoder with a linear head on its pooled vectors. Confined to the same thread as the encoder.
+ */
 public final class Classifier {
-  /** The names of the head's tensors start with this. */
+  /** The prefix of the head's tensor names. */
   public static final String HEAD = "head.";
 
   private final Encoder encoder;
@@ -22,7 +24,7 @@ public final class Classifier {
   private final MemorySegment logitsGradient;
 
   /**
-   * @param weights the encoder's tensors, adapters if there are any, and the head's
+   * @param weights the tensors of the encoder, of adapters if there are any, and of the head
    * @see Encoder#Encoder
    */
   public Classifier(
@@ -37,7 +39,7 @@ public final class Classifier {
     logitsGradient = buffers.tokens(classes);
   }
 
-  /** A new head, as torch.nn.Linear would begin. */
+  /** Returns a new head, initialized like torch.nn.Linear. */
   public static List<Weight> head(
       Arena arena, Config config, int classes, SplittableRandom random) {
     long hidden = config.hidden();
@@ -53,7 +55,7 @@ public final class Classifier {
   }
 
   /**
-   * The logits of a batch.
+   * Returns the logits of a batch.
    *
    * @return [size, classes], overwritten by the next call
    */
@@ -63,7 +65,7 @@ public final class Classifier {
     return logits;
   }
 
-  /** The class with the largest logit for each sequence; -1, none, if one is not a number. */
+  /** Returns the class with the largest logit for each sequence; -1 if a logit is NaN. */
   public int[] predict(Batch batch) {
     forward(batch);
     int[] predicted = new int[batch.size()];
@@ -88,10 +90,11 @@ public final class Classifier {
   }
 
   /**
-   * Forward and backward pass: the mean cross-entropy, and its gradients in the weights.
+   * Runs a forward and a backward pass: computes the mean cross-entropy and writes its gradients to
+   * the weights.
    *
    * @param labels a class for each sequence
-   * @param lowest see {@link Encoder#backward}; the number of layers: the head alone
+   * @param lowest see {@link Encoder#backward}; the number of layers or more trains the head alone
    * @return the loss
    */
   public double lossAndGradients(Batch batch, int[] labels, int lowest) {

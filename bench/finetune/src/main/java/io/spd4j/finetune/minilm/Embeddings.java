@@ -7,8 +7,8 @@ import io.spd4j.onednn.OneDnn;
 import java.lang.foreign.MemorySegment;
 
 /**
- * The sum of a token's word, position and type embedding (there is one type), normalized. The
- * backward pass is a scatter-add into the rows that were looked up.
+ * The normalized sum of a token's word, position and type embeddings (with a single type). The
+ * backward pass adds into the rows that were looked up.
  */
 final class Embeddings {
   private final OneDnn dnn;
@@ -20,7 +20,7 @@ final class Embeddings {
   private final MemorySegment sum;
   private final MemorySegment gradient;
 
-  /** Tokens whose rows of the gradients are not zero. */
+  /** Tokens whose gradient rows are not zero. */
   private int[] scattered = {};
 
   Embeddings(OneDnn dnn, Config config, Weights weights, Buffers buffers) {
@@ -60,7 +60,7 @@ final class Embeddings {
   }
 
   /**
-   * The gradients of the weights.
+   * Computes the gradients of the weights.
    *
    * @param grad the gradient of dst
    */

@@ -11,12 +11,12 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * BERT's encoder with mean pooling: a vector for each sequence, the mean of its tokens' last hidden
- * states. Confined to the thread that opened its OneDnn, one batch at a time: the backward pass
- * belongs to the last forward pass.
+ * BERT's encoder with mean pooling: each sequence becomes the mean of its tokens' last hidden
+ * states. Handles one batch at a time: a backward pass belongs to the last forward pass. Confined
+ * to the thread that opened its OneDnn.
  */
 public final class Encoder {
-  /** Added to the scores of padding: its probability becomes 0, exactly. */
+  /** Added to the scores of padding, so that its probability becomes exactly 0. */
   private static final float MASKED = -1e30f;
 
   private final OneDnn dnn;
@@ -25,7 +25,7 @@ public final class Encoder {
   private final Embeddings embeddings;
   private final List<EncoderLayer> layers = new ArrayList<>();
 
-  /** What goes into each layer, and what comes out of the last one. */
+  /** The input of each layer, then the output of the last layer. */
   private final List<MemorySegment> hidden = new ArrayList<>();
 
   private final MemorySegment mask;
@@ -33,17 +33,17 @@ public final class Encoder {
   private final MemorySegment gradient;
 
   /**
-   * @param weights the tensors of {@link Weights#shapes}, and adapters where there are any; the
+   * @param weights the tensors of {@link Weights#shapes}, and adapters if there are any; the
    *     backward pass writes their gradients
-   * @param maxSize the most sequences of a batch
-   * @param maxLength the longest sequence, padding included, at most the config's positions
-   * @param arena for the activations
+   * @param maxSize the largest number of sequences of a batch
+   * @param maxLength the longest sequence, including padding; at most the config's positions
+   * @param arena the arena of the activations
    */
   public Encoder(
       OneDnn dnn, Config config, Weights weights, int maxSize, int maxLength, Arena arena) {
     if (maxLength > config.positions()) {
       throw new IllegalArgumentException(
-          "sequences of %d tokens, the model has %d positions"
+          "sequences have %d tokens, but the model has %d positions"
               .formatted(maxLength, config.positions()));
     }
     this.dnn = dnn;
@@ -85,7 +85,7 @@ public final class Encoder {
   private void check(Batch batch) {
     if (batch.size() > buffers.sequences() || batch.length() > buffers.length()) {
       throw new IllegalArgumentException(
-          "a batch of %d sequences of %d tokens, there is memory for %d of %d"
+          "the batch has %d sequences of %d tokens, but there is memory for %d of %d"
               .formatted(batch.size(), batch.length(), buffers.sequences(), buffers.length()));
     }
     for (int id : batch.ids()) {
@@ -95,7 +95,7 @@ public final class Encoder {
     }
   }
 
-  /** The mean as a product with each token's share in it. */
+  /** Computes the mean as a product with each token's weight. */
   private MatMul pool(Batch batch) {
     long size = batch.size();
     long length = batch.length();
@@ -106,12 +106,12 @@ public final class Encoder {
   }
 
   /**
-   * The gradients of the weights.
+   * Computes the gradients of the weights.
    *
    * @param batch as in the last forward pass
    * @param pooledGradient [size, hidden]
-   * @param lowest the lowest layer whose gradients are wanted: what is below it keeps the ones it
-   *     has; -1: the embeddings
+   * @param lowest the lowest layer whose gradients are computed, -1 for the embeddings; lower
+   *     layers keep their gradients
    */
   public void backward(Batch batch, MemorySegment pooledGradient, int lowest) {
     pool(batch).backwardB(pooling, pooledGradient, gradient);

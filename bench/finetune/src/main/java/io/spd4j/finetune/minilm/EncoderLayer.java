@@ -10,9 +10,9 @@ import java.lang.foreign.MemorySegment;
 import java.util.List;
 
 /**
- * A layer of BERT's encoder (Devlin et al. 2018): attention of every token to every other one of
- * its sequence, then a feed-forward block, each with a residual connection and layer normalization
- * behind it. Keeps what its backward pass needs.
+ * A layer of BERT's encoder (Devlin et al. 2018): attention between all tokens of a sequence, then
+ * a feed-forward block, each followed by a residual connection and layer normalization. Keeps what
+ * its backward pass needs.
  */
 final class EncoderLayer {
   private static final String QUERY = "attention.self.query";
@@ -32,7 +32,7 @@ final class EncoderLayer {
   private final Projection output;
   private final Norm outputNorm;
 
-  // What the forward pass leaves for the backward pass, a row for each token.
+  // Values that the forward pass keeps for the backward pass, a row for each token.
   private final MemorySegment q;
   private final MemorySegment k;
   private final MemorySegment v;
@@ -45,7 +45,9 @@ final class EncoderLayer {
   private final MemorySegment outputSum;
   private final Gradients gradients;
 
-  /** Memory for gradients, which all layers share: each is done with it before the next begins. */
+  /**
+   * Memory for gradients that all layers share: each layer finishes with it before the next begins.
+   */
   record Gradients(
       MemorySegment hidden,
       MemorySegment q,
@@ -90,13 +92,13 @@ final class EncoderLayer {
     outputSum = buffers.tokens(config.hidden());
   }
 
-  /** The operations for a batch's shape, the same for every layer. */
+  /** The operations for a batch's shape, shared by all layers. */
   record Ops(long rows, LayerNorm norm, MatMul scores, Softmax softmax, MatMul context, Gelu gelu) {
     static Ops of(OneDnn dnn, Config config, Batch batch) {
       long size = batch.size();
       long length = batch.length();
       long heads = config.heads();
-      // The heads lie side by side within a token's row; the products see them as a batch.
+      // The heads lie side by side in a token's row; the products treat them as a batch.
       Layout tokens = Layout.rowMajor(size, length, heads, config.headSize()).permute(0, 2, 1, 3);
       Layout scores = Layout.rowMajor(size, heads, length, length);
       return new Ops(
@@ -115,7 +117,8 @@ final class EncoderLayer {
   }
 
   /**
-   * @param mask [size, length], added to the scores: 0 for a token, hugely negative for padding
+   * @param mask [size, length], added to the scores: 0 for a token, a huge negative number for
+   *     padding
    */
   void forward(Ops ops, MemorySegment src, MemorySegment mask, MemorySegment dst) {
     long rows = ops.rows;
@@ -135,10 +138,10 @@ final class EncoderLayer {
   }
 
   /**
-   * The gradients of the weights and of src.
+   * Computes the gradients of the weights and of src.
    *
    * @param src as in the forward pass
-   * @param grad the gradient of dst, replaced by that of src
+   * @param grad the gradient of dst, which is replaced by the gradient of src
    */
   void backward(Ops ops, MemorySegment src, MemorySegment grad) {
     long rows = ops.rows;
@@ -148,7 +151,8 @@ final class EncoderLayer {
     output.backwardSource(rows, sumGrad, gradients.intermediate);
     ops.gelu.backward(beforeGelu, gradients.intermediate, gradients.intermediate);
     intermediate.backwardWeights(rows, attended, gradients.intermediate);
-    intermediate.backwardSourceAdd(rows, gradients.intermediate, sumGrad); // and the residual
+    intermediate.backwardSourceAdd(
+        rows, gradients.intermediate, sumGrad); // adds the residual's gradient
 
     attentionNorm.backward(ops.norm, attentionSum, sumGrad, grad);
     attentionOutput.backward(rows, context, grad, gradients.context);

@@ -12,7 +12,7 @@ import java.util.SplittableRandom;
 
 /**
  * A low-rank adapter beside a linear layer (LoRA, Hu et al. 2021, with α = r): dst += (src·Aᵀ)·Bᵀ
- * with A [r, in] and B [out, r]. Named as in HuggingFace's PEFT.
+ * with A [r, in] and B [out, r]. Tensor names are those of HuggingFace's PEFT.
  */
 public final class Lora {
   private static final String A = ".lora_A.weight";
@@ -23,7 +23,7 @@ public final class Lora {
   private final MemorySegment inner;
   private final MemorySegment innerGradient;
 
-  /** The adapter of a layer whose tensors are there. */
+  /** Uses the tensors of a layer's adapter, which must exist. */
   Lora(OneDnn dnn, Weights weights, String name, Buffers buffers) {
     Weight a = weights.get(name + A);
     long rank = a.shape().getFirst();
@@ -33,10 +33,13 @@ public final class Lora {
     innerGradient = buffers.tokens(rank);
   }
 
-  /** New adapters for the attention's projections: B is 0, so that at first nothing changes. */
+  /**
+   * Returns new adapters for the attention's projections. B is 0, so that they change nothing at
+   * first.
+   */
   public static List<Weight> create(Arena arena, Config config, int rank, SplittableRandom random) {
     List<Weight> weights = new ArrayList<>();
-    double bound = Math.sqrt(1.0 / config.hidden()); // Kaiming with a = √5, as PEFT has it
+    double bound = Math.sqrt(1.0 / config.hidden()); // Kaiming with a = √5, as in PEFT
     shapes(config, rank)
         .forEach((name, shape) -> {
           Weight weight = Weight.zeros(arena, name, shape, true);
@@ -49,7 +52,7 @@ public final class Lora {
     return weights;
   }
 
-  /** The names of the adapters' tensors and their shapes. */
+  /** Returns the names and shapes of the adapters' tensors. */
   public static SequencedMap<String, List<Long>> shapes(Config config, long rank) {
     SequencedMap<String, List<Long>> shapes = new LinkedHashMap<>();
     long hidden = config.hidden();
@@ -63,7 +66,7 @@ public final class Lora {
     return shapes;
   }
 
-  /** ‖B·A‖², how far an adapter takes the weights it stands beside from where they were. */
+  /** Returns ‖B·A‖², the squared distance by which an adapter moves its layer's weights. */
   public static double squaredNorm(Weight a, Weight b) {
     int rank = a.shape().getFirst().intValue();
     long in = a.shape().getLast();
@@ -89,12 +92,12 @@ public final class Lora {
     return weight.data().getAtIndex(ValueLayout.JAVA_FLOAT, i);
   }
 
-  /** Whether a tensor is part of an adapter. */
+  /** Returns whether a tensor is part of an adapter. */
   public static boolean isNameOf(String tensor) {
     return tensor.endsWith(A) || tensor.endsWith(B);
   }
 
-  /** Whether the weights have an adapter for a layer. */
+  /** Returns whether the weights have an adapter for a layer. */
   static boolean isIn(Weights weights, String name) {
     return weights.has(name + A);
   }
@@ -104,7 +107,7 @@ public final class Lora {
     up.forwardAdd(rows, inner, dst);
   }
 
-  /** The gradients of A and B, and what srcGrad gets on top. */
+  /** Computes the gradients of A and B, and adds the adapter's part to srcGrad. */
   void backwardAdd(long rows, MemorySegment src, MemorySegment dstGrad, MemorySegment srcGrad) {
     up.backwardWeights(rows, inner, dstGrad);
     up.backwardSource(rows, dstGrad, innerGradient);

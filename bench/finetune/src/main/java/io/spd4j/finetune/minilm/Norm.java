@@ -3,7 +3,7 @@ package io.spd4j.finetune.minilm;
 import io.spd4j.onednn.LayerNorm;
 import java.lang.foreign.MemorySegment;
 
-/** A layer normalization with its weights and what its backward pass needs. */
+/** A layer normalization with its weights and the values that its backward pass needs. */
 final class Norm {
   private final Weight scale;
   private final Weight shift;
@@ -21,7 +21,7 @@ final class Norm {
     shiftGradient = gradient(shift, buffers);
   }
 
-  /** oneDNN writes the gradients whether they are wanted or not. */
+  /** Returns where to write a gradient: oneDNN always writes it, even if it is not needed. */
   private static MemorySegment gradient(Weight weight, Buffers buffers) {
     return weight.gradient() != null ? weight.gradient() : buffers.floats(weight.numel());
   }

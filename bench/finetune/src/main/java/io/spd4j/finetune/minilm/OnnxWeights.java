@@ -18,22 +18,22 @@ import java.util.Map;
 
 /**
  * Reads the pre-trained weights of a BERT encoder that PyTorch exported to ONNX. Most initializers
- * have HuggingFace's names; the matrices of linear layers are anonymous and transposed, and found
- * through the nodes that multiply by them, whose names are the layers' paths.
+ * have HuggingFace's names. The matrices of linear layers are anonymous and transposed; they are
+ * found through the nodes that multiply by them, whose names are the layers' paths.
  */
 public final class OnnxWeights {
-  /** all-MiniLM-L6-v2, as the jar on the class path names it. */
+  /** The name of all-MiniLM-L6-v2 on the class path. */
   public static final String RESOURCE = "/all-minilm-l6-v2.onnx";
 
   private static final String MATMUL = "/MatMul";
 
-  /** ONNX stores numbers with the lowest byte first. */
+  /** ONNX stores numbers in little-endian order. */
   private static final ValueLayout.OfFloat FLOAT =
       ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
 
   private OnnxWeights() {}
 
-  /** The weights of all-MiniLM-L6-v2 from the class path, to be kept in the arena. */
+  /** Reads the weights of all-MiniLM-L6-v2 from the class path into memory of the arena. */
   public static Weights minilm(Arena arena) throws IOException {
     try (InputStream in = OnnxWeights.class.getResourceAsStream(RESOURCE)) {
       if (in == null) {
@@ -48,10 +48,10 @@ public final class OnnxWeights {
   }
 
   /**
-   * The weights of an encoder.
+   * Reads the weights of an encoder.
    *
-   * @throws IOException if the stream is no ONNX file, a tensor is missing, or one has another type
-   *     or shape
+   * @throws IOException if the stream is not an ONNX file, or a tensor is missing or has another
+   *     type or shape
    */
   static Weights read(InputStream in, Config config, Arena arena) throws IOException {
     CodedInputStream coded = CodedInputStream.newInstance(in);

@@ -6,13 +6,13 @@ import jdk.jfr.Label;
 import jdk.jfr.Name;
 import jdk.jfr.StackTrace;
 
-/** A part of a training step that is no operation of oneDNN's, for Flight Recorder. */
+/** A Flight Recorder event for a part of a training step outside oneDNN. */
 @Name(PartEvent.NAME)
 @Label("Part of a Step")
 @Category("spd4j")
 @StackTrace(false)
 public final class PartEvent extends Event {
-  /** What recordings call it. */
+  /** The event's name in recordings. */
   public static final String NAME = "io.spd4j.bench.Part";
 
   @Label("Part")
@@ -22,7 +22,7 @@ public final class PartEvent extends Event {
     this.part = part;
   }
 
-  /** Begins now; {@link #commit} ends it. */
+  /** Begins an event, which {@link #commit} ends. */
   public static PartEvent begin(String part) {
     PartEvent event = new PartEvent(part);
     event.begin();

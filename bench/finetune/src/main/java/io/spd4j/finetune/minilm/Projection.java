@@ -9,7 +9,7 @@ final class Projection {
   private final OneDnn dnn;
   private final Weight weight;
 
-  /** Null: there is none. */
+  /** Null if there is none. */
   private final Weight bias;
 
   Projection(OneDnn dnn, Weight weight, Weight bias) {
@@ -34,17 +34,17 @@ final class Projection {
     linear(rows).forward(src, weight.data(), biasData(), dst);
   }
 
-  /** Adds to dst: an adapter. */
+  /** Adds the result to dst, for an adapter. */
   void forwardAdd(long rows, MemorySegment src, MemorySegment dst) {
     linear(rows).forwardAdd(src, weight.data(), biasData(), dst);
   }
 
-  /** With something added: a residual connection. */
+  /** Adds a residual connection. */
   void forwardAdd(long rows, MemorySegment src, MemorySegment addend, MemorySegment dst) {
     linear(rows).forwardAdd(src, weight.data(), biasData(), addend, dst);
   }
 
-  /** The gradients of the weights, where they are wanted. */
+  /** Computes the gradients of the weights, if they have any. */
   void backwardWeights(long rows, MemorySegment src, MemorySegment dstGrad) {
     if (weight.gradient() != null) {
       linear(rows)

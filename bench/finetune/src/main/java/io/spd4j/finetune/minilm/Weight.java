@@ -7,16 +7,16 @@ import java.util.List;
 /**
  * A tensor of the network, float32 and off-heap.
  *
- * @param name HuggingFace's
+ * @param name HuggingFace's name
  * @param shape linear weights are [out, in]
  * @param data the values
- * @param gradient where the backward pass writes; null: it is not wanted
+ * @param gradient where the backward pass writes; null if the tensor is not trained
  */
 public record Weight(String name, List<Long> shape, MemorySegment data, MemorySegment gradient) {
-  /** A cache line, and the widest vector. */
+  /** The size of a cache line and of the widest vector. */
   static final long ALIGNMENT = 64;
 
-  /** Zeros. */
+  /** Returns a tensor of zeros. */
   public static Weight zeros(Arena arena, String name, List<Long> shape, boolean trainable) {
     long bytes = shape.stream().reduce(1L, Math::multiplyExact) * Float.BYTES;
     return new Weight(
@@ -26,14 +26,14 @@ public record Weight(String name, List<Long> shape, MemorySegment data, MemorySe
         trainable ? arena.allocate(bytes, ALIGNMENT) : null);
   }
 
-  /** A copy of the values with a gradient of its own, if it is to be trained. */
+  /** Returns a copy of the values, with its own gradient if it is trainable. */
   public Weight copy(Arena arena, boolean trainable) {
     Weight copy = zeros(arena, name, shape, trainable);
     copy.data.copyFrom(data);
     return copy;
   }
 
-  /** The number of elements. */
+  /** Returns the number of elements. */
   public long numel() {
     return data.byteSize() / Float.BYTES;
   }

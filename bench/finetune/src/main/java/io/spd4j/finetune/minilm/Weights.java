@@ -9,16 +9,19 @@ import java.util.Map;
 import java.util.NoSuchElementException;
 import java.util.SequencedMap;
 
-/** The tensors of a network by HuggingFace's names, embeddings first. Immutable but its values. */
+/**
+ * The tensors of a network by HuggingFace's names, embeddings first. Immutable except for the
+ * values.
+ */
 public final class Weights {
   private final SequencedMap<String, Weight> byName = new LinkedHashMap<>();
 
-  /** Tensors with different names, in their order. */
+  /** Takes tensors with different names and keeps their order. */
   public Weights(Collection<Weight> weights) {
     weights.forEach(weight -> byName.put(weight.name(), weight));
   }
 
-  /** The names of an encoder's tensors and their shapes, embeddings first. */
+  /** Returns the names and shapes of an encoder's tensors, embeddings first. */
   public static SequencedMap<String, List<Long>> shapes(Config c) {
     SequencedMap<String, List<Long>> shapes = new LinkedHashMap<>();
     long hidden = c.hidden();
@@ -40,7 +43,7 @@ public final class Weights {
     return shapes;
   }
 
-  /** What the names of an encoder layer's tensors start with. */
+  /** Returns the prefix of an encoder layer's tensor names. */
   public static String layer(int index) {
     return "encoder.layer." + index + ".";
   }
@@ -55,13 +58,13 @@ public final class Weights {
     shapes.put(name + ".bias", List.of(features));
   }
 
-  /** All tensors. */
+  /** Returns all tensors. */
   public List<Weight> all() {
     return new ArrayList<>(byName.values());
   }
 
   /**
-   * One tensor.
+   * Returns a tensor.
    *
    * @throws NoSuchElementException if there is none of that name
    */
@@ -73,17 +76,17 @@ public final class Weights {
     return weight;
   }
 
-  /** Whether there is a tensor of that name. */
+  /** Returns whether there is a tensor of that name. */
   public boolean has(String name) {
     return byName.containsKey(name);
   }
 
-  /** Copies of all, with gradients if they are to be trained. */
+  /** Returns copies of all tensors, with gradients if they are trainable. */
   public Weights copy(Arena arena, boolean trainable) {
     return new Weights(byName.values().stream().map(w -> w.copy(arena, trainable)).toList());
   }
 
-  /** These and more. */
+  /** Returns these tensors and more. */
   public Weights with(Collection<Weight> more) {
     List<Weight> all = all();
     all.addAll(more);

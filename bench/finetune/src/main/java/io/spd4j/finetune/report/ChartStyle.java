@@ -14,7 +14,7 @@ import org.knowm.xchart.style.AxesChartStyler;
 import org.knowm.xchart.style.markers.Marker;
 import org.knowm.xchart.style.markers.SeriesMarkers;
 
-/** The kinds of charts, empty, and what is added to them, all in one style. */
+/** Creates charts in one style and adds series to them. */
 public final class ChartStyle {
   private static final Color TRANSPARENT = new Color(0, 0, 0, 0);
 
@@ -23,7 +23,7 @@ public final class ChartStyle {
 
   private ChartStyle() {}
 
-  /** A chart with categories on its x axis. */
+  /** Returns an empty chart with categories on its x axis. */
   public static CategoryChart categories(int width, int height, String yTitle) {
     CategoryChart chart = new CategoryChart(width, height);
     style(chart.getStyler());
@@ -31,18 +31,19 @@ public final class ChartStyle {
     return chart;
   }
 
-  /** A chart over steps. */
+  /** Returns an empty chart over steps. */
   static XYChart steps(int width, int height, String yTitle, int steps) {
     XYChart chart = new XYChart(width, height);
     style(chart.getStyler());
-    // Not to the last point: where the points are evenly spaced XChart puts all ticks that fit.
+    // Ends the axis after the last point: for evenly spaced points, XChart draws every tick that
+    // fits.
     chart.getStyler().setXAxisMin(0.0).setXAxisMax(1.01 * Math.max(1, steps)).setYAxisMin(0.0);
     chart.setXAxisTitle("step");
     chart.setYAxisTitle(yTitle);
     return chart;
   }
 
-  /** A chart over numbers, with decades on both axes. */
+  /** Returns an empty chart with logarithmic axes. */
   public static XYChart decades(int width, int height, String xTitle, String yTitle) {
     XYChart chart = new XYChart(width, height);
     style(chart.getStyler());

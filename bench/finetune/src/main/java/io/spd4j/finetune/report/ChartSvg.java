@@ -11,7 +11,7 @@ import java.util.regex.Pattern;
 import org.knowm.xchart.ChartEncoder;
 import org.knowm.xchart.internal.chartpart.IChart;
 
-/** XChart's SVG as a part of the page, or as a file. */
+/** Draws XChart's charts as SVG, as a part of a page or as a file. */
 public final class ChartSvg {
   private static final Pattern PALETTE_COLOR = Pattern.compile("rgb\\(0,0,([1-9]\\d?)\\)");
   private static final Pattern CLIP = Pattern.compile("\\bclip(\\d+)");
@@ -19,21 +19,21 @@ public final class ChartSvg {
 
   private ChartSvg() {}
 
-  /** The style sheet's colours for the light mode come first. */
+  /** A colour in the style sheet. Those of the light mode come first. */
   private static final Pattern CSS_COLOR = Pattern.compile("--chart-(\\d+): (#[0-9a-f]{6});");
 
   /**
-   * A colour of the palette, for XChart. It is written as rgb(0,0,n), and then replaced by what the
-   * page has for the light or dark mode that it is shown in.
+   * Returns a colour of the palette for XChart, which writes it as rgb(0,0,n). That is later
+   * replaced by the page's colour for light or dark mode.
    */
   public static Color color(int color) {
     return new Color(0, 0, color);
   }
 
   /**
-   * Draws a chart.
+   * Draws a chart as a part of a page.
    *
-   * @param id of its own in the page
+   * @param id the chart's unique id in the page
    */
   static String of(IChart chart, String id) {
     String file = draw(chart);
@@ -42,7 +42,7 @@ public final class ChartSvg {
     return CLIP.matcher(svg).replaceAll(id + "-$1");
   }
 
-  /** Draws a chart as a file of its own, in the colours of the light mode. */
+  /** Draws a chart as a separate file, in the colours of the light mode. */
   public static String file(IChart chart) {
     Map<String, String> colors = new HashMap<>();
     CSS_COLOR

@@ -17,10 +17,10 @@ import org.knowm.xchart.CategorySeries.CategorySeriesRenderStyle;
 import org.knowm.xchart.XYChart;
 import org.knowm.xchart.internal.chartpart.AxesChart;
 
-/** The charts of a report, drawn by XChart. Nothing but this loads AWT. */
+/** The charts of a report, drawn by XChart. Only this class loads AWT. */
 final class Charts {
   static {
-    // Before any of AWT's classes, which look for a display otherwise.
+    // Must precede the loading of AWT, which otherwise looks for a display.
     System.setProperty("java.awt.headless", "true");
   }
 
@@ -28,16 +28,16 @@ final class Charts {
   private static final int HEIGHT = 320;
   private static final int PANEL_HEIGHT = 260;
 
-  /** Points of a line over steps; more would show noise, and make a large file. */
+  /** The largest number of points of a line; more would show noise and make a large file. */
   private static final int MAX_POINTS = 100;
 
   private final FinetuneReport report;
   private final List<Setting> settings;
 
-  /** One of each rule: more would be hard to tell apart. */
+  /** One setting of each rule: more would be hard to tell apart. */
   private final List<Setting> best;
 
-  /** Of the longest of their runs. */
+  /** The number of steps of their longest run. */
   private final int steps;
 
   private int charts;
@@ -54,7 +54,7 @@ final class Charts {
             .orElse(0);
   }
 
-  /** All charts that there are numbers for. */
+  /** Returns all charts that have data. */
   static List<Figure> of(FinetuneReport report) {
     Charts charts = new Charts(report);
     return Stream.of(charts.accuracy(), charts.loss(), charts.deviations(), charts.sweep())
@@ -71,7 +71,7 @@ final class Charts {
     }
     double from = accuracyAxis(chart, report.testSets());
     String caption =
-        "The share of examples that were classified correctly, in every test set%s.%s%s"
+        "The share of correctly classified examples in every test set%s.%s%s"
             .formatted(
                 from > 0 ? String.format(Locale.ROOT, " (the axis begins at %.0f%%)", from) : "",
                 spread(),
@@ -141,7 +141,7 @@ final class Charts {
     return new Figure("Distance from the pre-trained weights", caption, legend, panels);
   }
 
-  /** The mean over the runs, which record their deviations at the same steps. */
+  /** Returns the mean over the runs, which record their deviations at the same steps. */
   private static List<Point> deviations(List<Run> runs, int layer) {
     List<History.Deviation> first = runs.getFirst().history().deviations();
     int every = Math.max(1, Math.ceilDiv(first.size(), MAX_POINTS));
@@ -214,7 +214,7 @@ final class Charts {
 
   private String choice() {
     return isSweep()
-        ? " Of every rule, the λ with the highest in-distribution accuracy is shown."
+        ? " For every rule, the λ with the highest in-distribution accuracy is shown."
         : "";
   }
 
@@ -228,7 +228,10 @@ final class Charts {
     return DoubleStream.of(setting.accuracies(testSet)).map(a -> 100 * a).toArray();
   }
 
-  /** Differences would not be seen on an axis from 0; where it begins. */
+  /**
+   * Sets the axis's range and returns its start, which is above 0 where differences would not show
+   * otherwise.
+   */
   private double accuracyAxis(CategoryChart chart, List<String> testSets) {
     double from =
         settings.stream()
@@ -241,7 +244,7 @@ final class Charts {
     return from;
   }
 
-  /** Three in a row, or two where that leaves none alone. */
+  /** Returns the width for three panels in a row, or for two if that fills the last row better. */
   private static int panelWidth(int panels) {
     return panels % 3 == 0 ? 320 : 490;
   }
@@ -264,7 +267,10 @@ final class Charts {
         : List.of(new Panel(title, ChartSvg.of(chart, "chart-" + charts)));
   }
 
-  /** From the first layer to the last as the hues of a rainbow, as light on white as on black. */
+  /**
+   * Returns a colour of the rainbow, from the first layer to the last, visible on white and on
+   * black.
+   */
   private static Color layerColor(int layer, int layers) {
     return Color.getHSBColor(0.85f * layer / layers, 0.65f, 0.8f);
   }

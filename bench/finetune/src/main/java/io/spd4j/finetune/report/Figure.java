@@ -3,17 +3,17 @@ package io.spd4j.finetune.report;
 import java.util.List;
 
 /**
- * A part of the HTML report with pictures.
+ * A section of the HTML report with pictures.
  *
- * @param title its heading
- * @param caption how to read it
- * @param legend what the colours stand for; can be empty
- * @param panels one or several pictures side by side
+ * @param title the heading
+ * @param caption how to read the pictures
+ * @param legend the meaning of the colours; can be empty
+ * @param panels one or more pictures side by side
  */
 record Figure(String title, String caption, List<Key> legend, List<Panel> panels) {
-  /** A colour's meaning; the colour as CSS has it. */
+  /** The meaning of a colour, given in CSS. */
   record Key(String label, String color) {}
 
-  /** A picture, as an SVG element, and what it shows. */
+  /** A picture as an SVG element, and its title. */
   record Panel(String title, String svg) {}
 }

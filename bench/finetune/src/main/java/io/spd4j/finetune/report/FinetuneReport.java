@@ -7,15 +7,15 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * A fine-tuning job: what ran, where, and what came out.
+ * A fine-tuning job: what ran, where, and the results.
  *
- * @param title one line that says what was trained on what
- * @param settings by name, in the order in which they are shown; values are numbers, booleans or
- *     whatever has a readable toString
+ * @param title one line that says what was trained on which data
+ * @param settings by name, in display order; values are numbers, booleans or anything with a
+ *     readable toString
  * @param machine where it ran
  * @param finished when it ended
- * @param testSets their titles in the order in which they are shown, the in-distribution one first
- * @param runs any number of rules, λ and seeds, in the order in which they are shown
+ * @param testSets their titles in display order, the in-distribution set first
+ * @param runs runs of any rules, λ and seeds, in display order
  */
 public record FinetuneReport(
     String title,
@@ -27,7 +27,8 @@ public record FinetuneReport(
   /**
    * Copies the collections.
    *
-   * @throws IllegalArgumentException if there is no test set, or a run has a score of another one
+   * @throws IllegalArgumentException if there is no test set, or a run has a score of an unknown
+   *     one
    */
   public FinetuneReport {
     settings = Collections.unmodifiableMap(new LinkedHashMap<>(settings));

@@ -7,10 +7,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.SequencedMap;
 
-/**
- * What happened in a training run, step by step; the trainer appends to it. Not thread-safe: one
- * thread at a time.
- */
+/** What happened in a training run, step by step. The trainer appends to it. Not thread-safe. */
 public final class History {
   private final List<String> layers;
   private final List<String> tensors;
@@ -19,13 +16,13 @@ public final class History {
   private final SequencedMap<String, Integer> stopped = new LinkedHashMap<>();
 
   /**
-   * One optimizer step. Numbers may be NaN or infinite: that is how training fails.
+   * One optimizer step. Numbers may be NaN or infinite if training diverges.
    *
-   * @param loss the batch's mean
+   * @param loss the batch's mean loss
    * @param gradientNorm the global norm before clipping
-   * @param learningRate the step's
-   * @param stepMillis the whole step: forward, backward and optimizer
-   * @param optimizerMillis the optimizer's part of it
+   * @param learningRate the step's learning rate
+   * @param stepMillis milliseconds of the whole step: forward, backward and optimizer
+   * @param optimizerMillis the optimizer's part of stepMillis
    * @param selected the tensors that were selected, as indices into {@link History#tensors()};
    *     copied
    */
@@ -36,16 +33,16 @@ public final class History {
       double stepMillis,
       double optimizerMillis,
       BitSet selected) {
-    /** Copies what the trainer may go on to use. */
+    /** Copies the selection, which the trainer may reuse. */
     public Step {
       selected = (BitSet) selected.clone();
     }
   }
 
   /**
-   * ‖θ−θ0‖ of every layer.
+   * The distance ‖θ−θ0‖ of every layer.
    *
-   * @param step after how many steps
+   * @param step the number of steps taken before
    * @param layers as in {@link History#layers()}
    */
   public record Deviation(int step, List<Double> layers) {
@@ -56,9 +53,9 @@ public final class History {
   }
 
   /**
-   * An empty history.
+   * Creates an empty history.
    *
-   * @param layers names of what deviations are recorded for; can be empty
+   * @param layers names of the layers whose deviations are recorded; can be empty
    * @param tensors names of the tensors that the rule selects from, grouped by layer; empty for a
    *     rule that does not select
    */
@@ -70,7 +67,7 @@ public final class History {
   /**
    * Appends a step.
    *
-   * @throws IllegalArgumentException if it selects a tensor that the history has no name for
+   * @throws IllegalArgumentException if it selects a tensor without a name in the history
    */
   public void add(Step step) {
     if (step.selected().length() > tensors.size()) {
@@ -82,10 +79,10 @@ public final class History {
   }
 
   /**
-   * Records the deviation as it is after the last step that was added.
+   * Records the deviation after the last step that was added.
    *
    * @param norms ‖θ−θ0‖ of every layer, as in {@link #layers()}
-   * @throws IllegalArgumentException if there are more or fewer than layers
+   * @throws IllegalArgumentException if their number differs from the number of layers
    */
   public void deviation(List<Double> norms) {
     if (norms.size() != layers.size()) {
@@ -95,34 +92,35 @@ public final class History {
     deviations.add(new Deviation(steps.size(), norms));
   }
 
-  /**
-   * Records that a layer is trained no longer, from the step behind the last one that was added.
-   */
+  /** Records that a layer is no longer trained after the last step that was added. */
   public void stop(String layer) {
     stopped.put(layer, steps.size());
   }
 
-  /** The layers that were stopped early, each with the last step it was trained in. */
+  /** Returns the layers that were stopped early, each with the last step it was trained in. */
   public SequencedMap<String, Integer> stopped() {
     return Collections.unmodifiableSequencedMap(stopped);
   }
 
-  /** Names of the layers. */
+  /** Returns the names of the layers. */
   public List<String> layers() {
     return layers;
   }
 
-  /** Names of the tensors that the rule selects from; empty for a rule that does not select. */
+  /**
+   * Returns the names of the tensors that the rule selects from; empty for a rule that does not
+   * select.
+   */
   public List<String> tensors() {
     return tensors;
   }
 
-  /** The steps so far, step 1 first. */
+  /** Returns the steps so far, step 1 first. */
   public List<Step> steps() {
     return Collections.unmodifiableList(steps);
   }
 
-  /** The deviations so far. */
+  /** Returns the deviations so far. */
   public List<Deviation> deviations() {
     return Collections.unmodifiableList(deviations);
   }

@@ -14,10 +14,10 @@ import org.jsoup.nodes.DocumentType;
 import org.jsoup.nodes.Element;
 
 /**
- * A report as a page that needs no other file. Texts are escaped by jsoup.
+ * A report as a page that needs no other file. Jsoup escapes the texts.
  *
  * @param html the page
- * @param warning one sentence about what it lacks
+ * @param warning one sentence about what the page lacks
  */
 record HtmlReport(String html, Optional<String> warning) {
   private static final DateTimeFormatter TIME =
@@ -30,19 +30,19 @@ record HtmlReport(String html, Optional<String> warning) {
     try {
       figures.addAll(Charts.of(report));
     } catch (LinkageError | InternalError | RuntimeException e) {
-      // All of these come where fonts or parts of AWT are missing; the results must not be lost.
+      // Any of these is thrown if fonts or parts of AWT are missing. The results must not be lost.
       warning =
           Optional.of(
               "The report has no charts, because Java could not draw them here ("
                   + e
-                  + "): if this machine has no fonts, install fontconfig and a font, on Debian "
-                  + "fontconfig and fonts-dejavu-core.");
+                  + "): if this machine has no fonts, install fontconfig and a font (on Debian: "
+                  + "fontconfig and fonts-dejavu-core).");
     }
     figures.addAll(selections(report));
     return new HtmlReport(page(report, figures, warning), warning);
   }
 
-  /** One run of every rule that selects tensors. */
+  /** Returns maps of one run of every rule that selects tensors. */
   private static List<Figure> selections(FinetuneReport report) {
     return Setting.bestOfEachRule(report).stream()
         .map(setting -> setting.shown().getFirst())

@@ -6,17 +6,17 @@ import java.nio.file.Path;
 import java.util.List;
 
 /**
- * Where a job ran.
+ * The machine that a job ran on.
  *
- * @param cpu the processor's model, or its architecture where the model cannot be told
+ * @param cpu the processor's model, or its architecture if the model is unknown
  * @param cores logical processors that the JVM may use
- * @param jdk version and vendor
- * @param os name, version and architecture
+ * @param jdk the JDK's version and vendor
+ * @param os the operating system's name, version and architecture
  */
 public record Machine(String cpu, int cores, String jdk, String os) {
   private static final Path CPUINFO = Path.of("/proc/cpuinfo");
 
-  /** This machine. */
+  /** Returns this machine. */
   public static Machine here() {
     String architecture = System.getProperty("os.arch");
     return new Machine(
@@ -31,7 +31,9 @@ public record Machine(String cpu, int cores, String jdk, String os) {
             + ")");
   }
 
-  /** The first "model name" of a cpuinfo file; there is none on ARM, and no file but on Linux. */
+  /**
+   * Returns the first "model name" in a cpuinfo file. ARM has none, and only Linux has the file.
+   */
   static String cpu(Path cpuinfo, String otherwise) {
     List<String> lines;
     try {

@@ -3,15 +3,15 @@ package io.spd4j.finetune.report;
 import java.util.ArrayList;
 import java.util.List;
 
-/** A table in Markdown, aligned so that it also reads well as it is. */
+/** A table in Markdown, aligned so that it also reads well as plain text. */
 public final class MarkdownTable {
   private MarkdownTable() {}
 
   /**
-   * The table; all columns but the first ones are numbers, to the right.
+   * Returns the table. Its first columns are text; the others are numbers, aligned to the right.
    *
-   * @param left columns of text
-   * @param rows as long as the header
+   * @param left the number of text columns
+   * @param rows each as long as the header
    */
   public static String of(int left, List<String> header, List<List<String>> rows) {
     List<List<String>> lines = new ArrayList<>();

@@ -6,9 +6,9 @@ import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
 
-/** The numbered colours of the page's style sheet, {@code --chart-1} and so on. */
+/** The numbered colours of the page's style sheet: {@code --chart-1} and so on. */
 final class Palette {
-  /** Text and axes. */
+  /** The colour of text and axes. */
   static final int INK = 1;
 
   static final int GRID = 2;
@@ -17,7 +17,7 @@ final class Palette {
 
   private Palette() {}
 
-  /** A rule's colour, in all pictures of a report. */
+  /** Returns a rule's colour in all pictures of a report. */
   static int ofRule(FinetuneReport report, String rule) {
     List<String> rules = report.runs().stream().map(Run::rule).distinct().toList();
     return FIRST_RULE + rules.indexOf(rule) % RULES;
@@ -27,7 +27,7 @@ final class Palette {
     return "var(--chart-" + color + ")";
   }
 
-  /** The page's style sheet. */
+  /** Returns the page's style sheet. */
   static String styleSheet() {
     try (InputStream css = Palette.class.getResourceAsStream("report.css")) {
       return new String(css.readAllBytes(), StandardCharsets.UTF_8);

@@ -10,14 +10,14 @@ import me.tongfei.progressbar.ProgressBarConsumer;
 import me.tongfei.progressbar.ProgressState;
 
 /**
- * Shows how far a training run is: on a terminal a bar that moves, elsewhere a line at the first
- * step and at every tenth of the steps. What is left is reckoned from the steps so far.
+ * Shows the progress of a training run: a moving bar on a terminal, elsewhere a line at the first
+ * step and at every tenth of the steps. The time left is estimated from the steps so far.
  */
 public final class Progress implements AutoCloseable {
   private static final int LINES = 10;
   private static final int MILLIS_BETWEEN_UPDATES = 250;
 
-  /** Given, because asking the terminal would load JLine, which takes Ctrl-C from the JVM. */
+  /** Fixed, because asking the terminal would load JLine, which takes Ctrl-C away from the JVM. */
   private static final int COLUMNS = 79;
 
   private final String task;
@@ -28,7 +28,7 @@ public final class Progress implements AutoCloseable {
   private double millis;
 
   /**
-   * @param terminal where the bar is drawn; null: there is no terminal, lines go to out
+   * @param terminal where the bar is drawn; null if there is no terminal and lines go to out
    */
   Progress(String task, int steps, PrintWriter out, ProgressBarConsumer terminal) {
     this.task = task;
@@ -49,8 +49,8 @@ public final class Progress implements AutoCloseable {
   /**
    * Begins a run. Nothing else should be printed until it is closed.
    *
-   * @param task what is run, in a few words: rule and seed
-   * @param steps how many there will be
+   * @param task names the run by rule and seed
+   * @param steps the run's number of steps
    * @param out where the lines go; a bar always goes to standard output
    */
   public static Progress start(String task, int steps, PrintWriter out) {
@@ -63,7 +63,10 @@ public final class Progress implements AutoCloseable {
     return new ConsoleProgressBarConsumer(System.out, COLUMNS);
   }
 
-  /** The library's own line has no room for the message in 80 columns. The bar takes the rest. */
+  /**
+   * Draws a line with a bar in the remaining space. The library's own line leaves no room for the
+   * message in 80 columns.
+   */
   private static String render(ProgressState state, int columns) {
     String message = state.getExtraMessage();
     int room = Math.max(0, columns - state.getTaskName().length() - message.length() - 4);
@@ -73,11 +76,11 @@ public final class Progress implements AutoCloseable {
   }
 
   /**
-   * A step was taken.
+   * Records a step.
    *
-   * @param loss the batch's
-   * @param stepMillis the whole step
-   * @param optimizerMillis the optimizer's part of it
+   * @param loss the batch's loss
+   * @param stepMillis milliseconds of the whole step
+   * @param optimizerMillis the optimizer's part of stepMillis
    */
   public void step(double loss, double stepMillis, double optimizerMillis) {
     step++;
@@ -107,7 +110,7 @@ public final class Progress implements AutoCloseable {
     return (long) LINES * step / steps;
   }
 
-  /** Leaves the bar as it is. */
+  /** Ends the bar, which stays on the terminal. */
   @Override
   public void close() {
     if (bar != null) {

@@ -15,17 +15,17 @@ import java.util.UUID;
 
 /** Writes a report's files. */
 public final class ReportFiles {
-  /** What a file holds. */
+  /** The content of a file. */
   public interface Content {
-    /** Writes all of it. */
+    /** Writes the whole content. */
     void write(OutputStream out) throws IOException;
   }
 
   /**
-   * What was written.
+   * The files that were written.
    *
-   * @param html the report to look at
-   * @param json all of its numbers
+   * @param html the report for people
+   * @param json all of the report's numbers
    * @param warning one sentence about what the report lacks
    */
   public record Written(Path html, Path json, Optional<String> warning) {}
@@ -33,10 +33,11 @@ public final class ReportFiles {
   private ReportFiles() {}
 
   /**
-   * Writes name.json and then name.html, or replaces them; each appears as a whole or not at all.
+   * Writes name.json and then name.html, or replaces them. Each file appears complete or not at
+   * all.
    *
-   * @param folder created if need be
-   * @param name of the files, without an ending
+   * @param folder created if necessary
+   * @param name the name of the files, without an extension
    * @throws Failure if a file cannot be written
    */
   public static Written write(Path folder, String name, FinetuneReport report) throws Failure {
@@ -49,7 +50,7 @@ public final class ReportFiles {
   }
 
   /**
-   * Writes a file, or replaces it: it appears as a whole or not at all.
+   * Writes or replaces a file, which appears complete or not at all.
    *
    * @throws Failure if it cannot be written
    */
@@ -72,7 +73,7 @@ public final class ReportFiles {
     }
   }
 
-  /** A file system's own words, where there are any, are more than the file's name. */
+  /** Prefers the file system's reason, if there is one, to a message with only the file's name. */
   private static String reason(IOException e) {
     return e instanceof FileSystemException file && file.getReason() != null
         ? file.getReason()

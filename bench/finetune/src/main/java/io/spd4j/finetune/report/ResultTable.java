@@ -6,17 +6,17 @@ import java.util.Locale;
 import java.util.function.ToDoubleFunction;
 
 /**
- * The results in rows: one for every rule and λ, over the seeds that were completed, and one for
- * every run that was interrupted.
+ * The results as rows: one for every rule and λ, over the completed seeds, and one for every
+ * interrupted run.
  */
 public final class ResultTable {
-  /** What a cell holds that there is no number for. */
+  /** The content of a cell without a number. */
   private static final String NONE = "–";
 
   private final List<String> header = new ArrayList<>(List.of("rule", "seeds"));
   private final List<List<String>> rows = new ArrayList<>();
 
-  /** The table of a report. */
+  /** Builds the table of a report. */
   public ResultTable(FinetuneReport report) {
     header.addAll(report.testSets());
     header.addAll(List.of("‖θ−θ0‖", "ms per step", "ms in optimizer"));
@@ -31,7 +31,7 @@ public final class ResultTable {
           String label =
               setting.label()
                   + (steps == run.plannedSteps()
-                      ? ", interrupted in its tests"
+                      ? ", interrupted during the tests"
                       : ", interrupted after %d of %d steps".formatted(steps, run.plannedSteps()));
           rows.add(row(label, "seed " + run.seed(), List.of(run), report.testSets()));
         }
@@ -55,7 +55,7 @@ public final class ResultTable {
     return cell(format, format, 1, runs.stream().mapToDouble(value).toArray());
   }
 
-  /** Mean ± standard deviation. */
+  /** Formats mean ± standard deviation. */
   private static String cell(String mean, String deviation, double scale, double[] values) {
     if (values.length == 0) {
       return NONE;
@@ -68,23 +68,23 @@ public final class ResultTable {
             + String.format(Locale.ROOT, deviation, scale * Statistics.standardDeviation(values));
   }
 
-  /** The columns' titles. */
+  /** Returns the column titles. */
   List<String> header() {
     return header;
   }
 
-  /** The cells of every row. */
+  /** Returns the cells of every row. */
   List<List<String>> rows() {
     return rows;
   }
 
-  /** What the numbers are. */
+  /** Returns an explanation of the numbers. */
   String note() {
     return "‖θ−θ0‖ is the distance from the pre-trained weights; milliseconds are medians over a "
         + "run's steps; with several seeds: mean ± sample standard deviation.";
   }
 
-  /** The table in Markdown with a note below. */
+  /** Returns the table in Markdown with a note below. */
   public String markdown() {
     return MarkdownTable.of(1, header, rows) + '\n' + note() + '\n';
   }

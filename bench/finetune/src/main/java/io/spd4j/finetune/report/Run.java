@@ -7,14 +7,14 @@ import java.util.Map;
  *
  * @param rule the decay rule's name: "AdamW", "L2-SP", "SPD"
  * @param lambda the rule's strength, finite
- * @param seed what the run's random numbers started from
- * @param plannedSteps steps that a complete run takes
- * @param complete false if it was interrupted, be it in training or in the tests
- * @param scores by test set, of {@link FinetuneReport#testSets()}; those that are missing were not
- *     run
+ * @param seed the seed of the run's random numbers
+ * @param plannedSteps the number of steps of a complete run
+ * @param complete false if the run was interrupted, in training or in the tests
+ * @param scores by the test sets of {@link FinetuneReport#testSets()}; without the tests that were
+ *     not run
  * @param deviation ‖θ−θ0‖ over all pre-trained parameters at the end
  * @param history the steps that were taken
- * @param weights name of the file with the fine-tuned weights; null: none was written
+ * @param weights the name of the file with the fine-tuned weights; null if none was written
  */
 public record Run(
     String rule,
@@ -38,13 +38,13 @@ public record Run(
     scores = Map.copyOf(scores);
   }
 
-  /** Milliseconds a step, the median; NaN without steps. */
+  /** Returns the median milliseconds of a step; NaN without steps. */
   public double stepMillis() {
     return Statistics.median(
         history.steps().stream().mapToDouble(History.Step::stepMillis).toArray());
   }
 
-  /** Milliseconds in the optimizer a step, the median; NaN without steps. */
+  /** Returns the median milliseconds in the optimizer per step; NaN without steps. */
   public double optimizerMillis() {
     return Statistics.median(
         history.steps().stream().mapToDouble(History.Step::optimizerMillis).toArray());

@@ -19,7 +19,7 @@ public record Score(int correct, int total) {
     }
   }
 
-  /** The part that is correct, 0 to 1. */
+  /** Returns the correct share, 0 to 1. */
   public double accuracy() {
     return (double) correct / total;
   }

@@ -9,8 +9,8 @@ import org.jsoup.parser.ParseSettings;
 import org.jsoup.parser.Parser;
 
 /**
- * A map of what a rule selected when: a row for every tensor, a column for every step, or for
- * several steps where there are many. Lines and text of SVG, drawn without AWT.
+ * A map of what a rule selected in which step: a row for every tensor, a column for every step, or
+ * for several steps if there are many. Made of SVG lines and text, without AWT.
  */
 final class SelectionMap {
   private static final int MAX_COLUMNS = 120;
@@ -34,7 +34,7 @@ final class SelectionMap {
     this.history = history;
     steps = history.steps().size();
     columns = Math.min(steps, MAX_COLUMNS);
-    // jsoup leaves viewBox its capital only in a document that says so.
+    // jsoup keeps the capital in viewBox only with this setting.
     Document document = new Document("");
     document.parser(Parser.htmlParser().settings(ParseSettings.preserveCase));
     document.outputSettings().prettyPrint(false);
@@ -42,9 +42,9 @@ final class SelectionMap {
   }
 
   /**
-   * The map of a run that took steps and has tensors to select from.
+   * Returns the map of a run that took steps and has tensors to select from.
    *
-   * @param color of the cells, as CSS has it
+   * @param color the cells' colour in CSS
    */
   static Figure of(Run run, String color) {
     SelectionMap map = new SelectionMap(run.history());
@@ -54,14 +54,14 @@ final class SelectionMap {
             ? "each column a step, coloured where "
             : String.format(
                 Locale.ROOT,
-                "each column stands for about %.1f steps, the more strongly coloured the more of "
+                "each column stands for about %.1f steps, coloured more strongly the more of "
                     + "them there are in which ",
                 (double) map.steps / map.columns);
     String caption =
         "Each row is a tensor and %s%s selected it, that is, moving it back towards its "
-            + "pre-trained values (an adapter: towards 0) would have lowered the loss, too; the "
-            + "share of all steps is on the right. Where nothing is selected the update stays as "
-            + "Adam made it: that is the method, not a fault.";
+            + "pre-trained values (an adapter: towards 0) would also have lowered the loss; the "
+            + "share of all steps is on the right. A tensor that is not selected keeps Adam's "
+            + "update: that is the method, not a fault.";
     String title = Setting.label(run.rule(), run.lambda()) + ", seed " + run.seed();
     return new Figure(
         "What " + run.rule() + " selected",
@@ -98,7 +98,7 @@ final class SelectionMap {
       double middle = y + ROW / 2.0;
       rows.append("M0 %sh%d".formatted(middle, columns));
       for (int column = 0; column < columns; column++) {
-        // Up: what was selected shows, be it ever so seldom.
+        // Rounds up, so that even a rare selection shows.
         double shade = Math.ceil(SHADES * share(i, firstStep(column), firstStep(column + 1)));
         shades[(int) shade].append("M%d %sh1".formatted(column, middle));
       }
@@ -123,7 +123,7 @@ final class SelectionMap {
     return (int) ((long) column * steps / columns);
   }
 
-  /** The part of the steps in which a tensor was selected. */
+  /** Returns the share of the steps in which a tensor was selected. */
   private double share(int tensor, int from, int to) {
     long selected =
         history.steps().subList(from, to).stream()

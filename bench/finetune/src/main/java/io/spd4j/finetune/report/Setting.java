@@ -7,11 +7,11 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 
-/** A rule with its λ, and its runs, which differ in their seeds. */
+/** A rule with its λ, and its runs, which differ in the seed. */
 record Setting(String rule, double lambda, List<Run> runs) {
   private record Key(String rule, double lambda) {}
 
-  /** The settings of all runs, in the order in which they first come. */
+  /** Returns the settings of all runs, in order of first appearance. */
   static List<Setting> of(FinetuneReport report) {
     Map<Key, List<Run>> bySetting = new LinkedHashMap<>();
     for (Run run : report.runs()) {
@@ -24,7 +24,9 @@ record Setting(String rule, double lambda, List<Run> runs) {
         .toList();
   }
 
-  /** Of every rule the setting with the highest accuracy in-distribution, or else the first. */
+  /**
+   * Returns each rule's setting with the highest in-distribution accuracy, or its first setting.
+   */
   static List<Setting> bestOfEachRule(FinetuneReport report) {
     String testSet = report.testSets().getFirst();
     Map<String, Setting> best = new LinkedHashMap<>();
@@ -43,7 +45,7 @@ record Setting(String rule, double lambda, List<Run> runs) {
     return label(rule, lambda);
   }
 
-  /** For a picture. */
+  /** Returns the label for a picture. */
   String shownLabel() {
     return complete().isEmpty() ? label() + " (interrupted)" : label();
   }
@@ -52,17 +54,17 @@ record Setting(String rule, double lambda, List<Run> runs) {
     return rule + ", λ = " + Rule.number(lambda);
   }
 
-  /** The runs that results are taken from. */
+  /** Returns the runs that results are taken from. */
   List<Run> complete() {
     return runs.stream().filter(Run::complete).toList();
   }
 
-  /** The runs whose course is shown: better an interrupted one than none. */
+  /** Returns the runs whose history is shown: interrupted ones only if none is complete. */
   List<Run> shown() {
     return complete().isEmpty() ? runs : complete();
   }
 
-  /** Of the complete runs that have such a score. */
+  /** Returns the accuracies of the complete runs that have a score of the test set. */
   double[] accuracies(String testSet) {
     return accuracies(complete(), testSet);
   }

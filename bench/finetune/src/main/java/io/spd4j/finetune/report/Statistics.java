@@ -2,19 +2,19 @@ package io.spd4j.finetune.report;
 
 import java.util.Arrays;
 
-/** Summaries of a few numbers. What cannot be told from so few is NaN. */
+/** Summaries of numbers; NaN if there are too few. */
 public final class Statistics {
   private Statistics() {}
 
-  /** The middle one, or the mean of the two in the middle. */
+  /** Returns the middle value, or the mean of the two middle values. */
   public static double median(double[] values) {
     return quantile(values, 0.5);
   }
 
   /**
-   * The value below which a part of the values lies: between the two nearest by their distance.
+   * Returns the value below which a share of the values lies, interpolated linearly.
    *
-   * @param part from 0, the smallest, to 1, the largest
+   * @param part the share, from 0 for the smallest to 1 for the largest value
    */
   public static double quantile(double[] values, double part) {
     if (values.length == 0) {
@@ -32,7 +32,7 @@ public final class Statistics {
     return Arrays.stream(values).average().orElse(Double.NaN);
   }
 
-  /** The sample standard deviation, with n − 1. */
+  /** Returns the sample standard deviation, with n − 1. */
   static double standardDeviation(double[] values) {
     double mean = mean(values);
     double squares = Arrays.stream(values).map(v -> (v - mean) * (v - mean)).sum();

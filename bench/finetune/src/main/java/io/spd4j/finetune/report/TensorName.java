@@ -4,7 +4,7 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /**
- * A parameter tensor's name, as in BERT checkpoints, in two parts.
+ * The name of a parameter tensor in a BERT checkpoint, in two parts.
  *
  * @param layer "embeddings", "layer 0" …
  * @param label the tensor's name within the layer
@@ -13,7 +13,7 @@ public record TensorName(String layer, String label) {
   private static final Pattern ENCODER_LAYER = Pattern.compile("(?:.*\\.)?layer\\.(\\d+)\\.(.+)");
   private static final Pattern MODULE = Pattern.compile("([^.]+)\\.(.+)");
 
-  /** Takes a name apart; the layer of one without dots is "other". */
+  /** Splits a name. The layer of a name without dots is "other". */
   public static TensorName of(String name) {
     Matcher layer = ENCODER_LAYER.matcher(name);
     if (layer.matches()) {

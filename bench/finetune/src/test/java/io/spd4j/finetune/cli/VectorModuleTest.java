@@ -7,7 +7,7 @@ import org.junit.jupiter.api.Test;
 import picocli.CommandLine.Command;
 
 class VectorModuleTest {
-  /** A program without commands. */
+  /** A program without subcommands. */
   @Command
   static final class Nothing extends Program {
     public static void main(String[] args) throws IOException, InterruptedException {

@@ -113,7 +113,7 @@ class MailTokenizerTest {
         .hasMessageContaining("" + maxTokens);
   }
 
-  /** The native library is loaded once for all, so this takes another JVM. */
+  /** Needs another JVM, because a JVM loads the native library only once. */
   @Test
   void saysWhereTheNativeLibraryShouldBe(@TempDir Path folder) throws Exception {
     Path file = Files.createFile(folder.resolve("file"));
@@ -133,7 +133,7 @@ class MailTokenizerTest {
     assertThat(child.waitFor()).isZero();
   }
 
-  /** Prints why the tokenizer does not load. */
+  /** Prints why the tokenizer cannot be loaded. */
   static final class Loading {
     public static void main(String[] args) throws IOException {
       try (MailTokenizer loaded = new MailTokenizer()) {

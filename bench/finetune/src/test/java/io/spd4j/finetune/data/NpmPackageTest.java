@@ -13,11 +13,11 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** With a shell script in the place of npm. */
+/** Uses a shell script instead of npm. */
 class NpmPackageTest {
   private static final String FILE = "acme-two-mails-1.2.3.tgz";
 
-  /** Of "mails\n". */
+  /** The SHA-256 of "mails\n". */
   private static final NpmPackage MAILS =
       new NpmPackage(
           "@acme/two-mails",

@@ -62,7 +62,7 @@ class EncoderTest {
                 .isEqualTo(depth(name) >= Math.min(2, lowest) ? all.get(name) : before.get(name)));
   }
 
-  /** -1 for the embeddings, 2 for the head. */
+  /** -1 trains from the embeddings up, 2 trains the head alone. */
   private static int depth(String name) {
     if (name.startsWith(Classifier.HEAD)) {
       return 2;
@@ -132,10 +132,10 @@ class EncoderTest {
 
     assertThatIllegalArgumentException()
         .isThrownBy(() -> classifier.forward(BATCH))
-        .withMessage("a batch of 3 sequences of 8 tokens, there is memory for 2 of 8");
+        .withMessage("the batch has 3 sequences of 8 tokens, but there is memory for 2 of 8");
     assertThatIllegalArgumentException()
         .isThrownBy(() -> classifier.forward(Batch.of(List.of(new int[9]), 1)))
-        .withMessage("a batch of 1 sequences of 9 tokens, there is memory for 2 of 8");
+        .withMessage("the batch has 1 sequences of 9 tokens, but there is memory for 2 of 8");
     for (int id : new int[] {-1, 13}) {
       assertThatIllegalArgumentException()
           .isThrownBy(() -> classifier.forward(Batch.of(List.of(new int[] {1, id}), 8)))
@@ -143,7 +143,7 @@ class EncoderTest {
     }
     assertThatIllegalArgumentException()
         .isThrownBy(() -> new Classifier(dnn, Tiny.CONFIG, weights, 2, 17, arena))
-        .withMessage("sequences of 17 tokens, the model has 16 positions");
+        .withMessage("sequences have 17 tokens, but the model has 16 positions");
     assertThatThrownBy(() -> classifier(Tiny.encoder(arena, Tiny.CONFIG, 1)))
         .isInstanceOf(NoSuchElementException.class)
         .hasMessage("there is no tensor head.weight");

@@ -11,16 +11,16 @@ import java.util.List;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
-/** Every gradient of a tiny model against the differences of the loss. */
+/** Compares every gradient of a tiny model with finite differences of the loss. */
 class FiniteDifferencesTest {
   private static final Batch BATCH =
       Batch.of(List.of(new int[] {1, 7, 3, 7, 2}, new int[] {4}, new int[] {9, 8, 1}), 2);
   private static final int[] LABELS = {0, 1, 1};
 
-  /** Large enough for float32, and the fourth power of it small enough. */
+  /** Large enough for float32, with a small enough fourth power. */
   private static final double STEP = 0.01;
 
-  /** What float32 leaves of a difference that is 0. */
+  /** The error of float32 in a difference that is 0. */
   private static final double TOLERANCE = 1e-4;
 
   @ParameterizedTest
@@ -50,7 +50,7 @@ class FiniteDifferencesTest {
           largest = Math.max(largest, Math.abs(difference));
           compared++;
         }
-        if (!weight.name().endsWith("attention.self.key.bias")) { // whose gradient is 0
+        if (!weight.name().endsWith("attention.self.key.bias")) { // its gradient is 0
           assertThat(largest).as(weight.name()).isGreaterThan(20 * TOLERANCE);
         }
       }
@@ -60,7 +60,7 @@ class FiniteDifferencesTest {
     }
   }
 
-  /** Of the fourth order. */
+  /** Returns a difference quotient of the fourth order. */
   private static double difference(Classifier classifier, MemorySegment data, long i) {
     float value = data.getAtIndex(JAVA_FLOAT, i);
     double difference =
@@ -79,7 +79,7 @@ class FiniteDifferencesTest {
     return after - before;
   }
 
-  /** The mean cross-entropy from the logits, without a backward pass. */
+  /** Returns the mean cross-entropy, computed from the logits without a backward pass. */
   private static double loss(Classifier classifier) {
     MemorySegment logits = classifier.forward(BATCH);
     double sum = 0;

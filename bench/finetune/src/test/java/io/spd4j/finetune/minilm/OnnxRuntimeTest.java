@@ -22,7 +22,9 @@ import java.util.SplittableRandom;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 
-/** Embeddings against ONNX Runtime, which runs the model's own graph on one text at a time. */
+/**
+ * Compares embeddings with ONNX Runtime, which runs the model's own graph on one text at a time.
+ */
 class OnnxRuntimeTest {
   private static final int HIDDEN = Config.MINILM_L6.hidden();
   private static final int BATCH = 4;
@@ -57,7 +59,7 @@ class OnnxRuntimeTest {
       List<int[]> texts = new ArrayList<>();
       TEXTS.forEach(text -> texts.add(tokenizer.encode(text, MailTokenizer.MAX_TOKENS)));
       assertThat(texts).extracting(text -> text.length).contains(2, 3, 512);
-      Collections.shuffle(texts, new SplittableRandom(7)); // short ones beside long ones
+      Collections.shuffle(texts, new SplittableRandom(7)); // puts short texts beside long ones
 
       Weights weights = OnnxWeights.minilm(arena);
       Encoder encoder = new Encoder(dnn, Config.MINILM_L6, weights, BATCH, 512, arena);

@@ -20,13 +20,13 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** Small files laid out like PyTorch's export; OracleTest reads the real one. */
+/** Reads small files laid out like PyTorch's export. OracleTest reads the real one. */
 class OnnxWeightsTest {
   private static final Config CONFIG = new Config(3, 2, 4, 2, 5, 1);
   private static final String INTERMEDIATE = "encoder.layer.0.intermediate.dense.weight";
   private static final String SHIFT = "encoder.layer.0.output.LayerNorm.bias";
 
-  /** All tensors count from 0 on in the order of the file. */
+  /** The values of each tensor count up from 0 in the file's order. */
   private static GraphProto.Builder graph() {
     GraphProto.Builder graph = GraphProto.newBuilder();
     Weights.shapes(CONFIG)

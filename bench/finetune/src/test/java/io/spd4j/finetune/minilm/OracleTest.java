@@ -18,20 +18,22 @@ import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 
-/** One batch through all-MiniLM-L6-v2 as PyTorch computed it in float64. */
+/** Compares one batch through all-MiniLM-L6-v2 with PyTorch's results in float64. */
 class OracleTest {
   private static final Path FILE =
       Path.of("../../src/test/resources/reference/minilm_batch.safetensors");
   private static final int SIZE = 4;
   private static final int LENGTH = 32;
 
-  /** Of an output; float32's error differs by CPU, and the largest that was seen is 1.1e-6. */
+  /**
+   * Tolerance of an output. The error of float32 depends on the CPU; the largest seen is 1.1e-6.
+   */
   private static final double OUTPUT = 5e-6;
 
-  /** Of a gradient, as a share of its norm; the largest that was seen is 5e-6. */
+  /** Tolerance of a gradient, relative to its norm; the largest error seen is 5e-6. */
   private static final double GRADIENT = 2e-5;
 
-  /** As many values of a gradient are recorded. */
+  /** Number of recorded values of a gradient. */
   private static final int HEAD = 256;
 
   private static Arena arena;
@@ -121,7 +123,7 @@ class OracleTest {
         sum += g * g;
       }
       double norm = recorded("grad_norm." + name);
-      // The softmax takes no notice of what the keys' bias adds to a whole row of scores.
+      // The keys' bias adds a constant to a row of scores, which the softmax ignores.
       boolean zero = name.endsWith("attention.self.key.bias");
       double tolerance = zero ? 1e-7 : GRADIENT * norm;
       assertThat(norm).as(name).matches(n -> zero == n < 1e-12);
@@ -130,7 +132,7 @@ class OracleTest {
     }
   }
 
-  /** The part of a gradient that is recorded: see the file's metadata. */
+  /** Returns the recorded part of a gradient; see the file's metadata. */
   private static MemorySegment head(Weight weight) {
     long values = Math.min(HEAD, weight.numel());
     if (!weight.name().equals("embeddings.word_embeddings.weight")) {

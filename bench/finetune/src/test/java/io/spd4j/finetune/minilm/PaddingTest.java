@@ -18,21 +18,21 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** Padding and a sequence's company in the batch leave what comes out as it is. */
+/** Checks that padding and the other sequences of a batch do not change a sequence's result. */
 class PaddingTest {
   private static final Config CONFIG = new Config(50, 64, 32, 4, 48, 2);
   private static final String WORDS = "embeddings.word_embeddings.weight";
 
   /**
-   * Not to the bit: oneDNN adds up in another order for another shape, and each CPU in its own. A
-   * sum of 48 products may be off by 6e-7, and some dozen follow each other.
+   * Not exact: oneDNN's order of additions depends on the shape and the CPU. A sum of 48 products
+   * may be off by 6e-7, and a few dozen sums follow each other.
    */
   private static final double TOLERANCE = 1e-5;
 
   private final Arena arena = Arena.ofConfined();
   private final SplittableRandom random = new SplittableRandom(3);
 
-  /** Words from the lower half of the vocabulary. */
+  /** Returns words from the lower half of the vocabulary. */
   private final List<int[]> sequences =
       IntStream.of(7, 1, 16, 12).mapToObj(length -> random.ints(length, 0, 25).toArray()).toList();
 

@@ -10,13 +10,15 @@ import java.util.Map;
 import java.util.SplittableRandom;
 import java.util.function.Function;
 
-/** Encoders that are small enough for exhaustive tests, with random weights. */
+/** Encoders with random weights, small enough for exhaustive tests. */
 public final class Tiny {
   public static final Config CONFIG = new Config(13, 16, 8, 2, 12, 2);
 
   private Tiny() {}
 
-  /** An encoder's weights; the attention is far from uniform and every bias counts. */
+  /**
+   * Returns an encoder's weights, with which attention is far from uniform and every bias matters.
+   */
   public static Weights encoder(Arena arena, Config config, long seed) {
     SplittableRandom random = new SplittableRandom(seed);
     List<Weight> weights =
@@ -31,7 +33,7 @@ public final class Tiny {
     return new Weights(weights);
   }
 
-  /** The same with a head for two classes, and gradients if they are to be trained. */
+  /** Returns an encoder's weights and a head for two classes, with gradients if trainable. */
   static Weights classifier(Arena arena, Config config, long seed, boolean trainable) {
     SplittableRandom random = new SplittableRandom(seed);
     return encoder(arena, config, seed)
@@ -39,7 +41,7 @@ public final class Tiny {
         .with(Classifier.head(arena, config, 2, random));
   }
 
-  /** Adapters whose B is not zero. */
+  /** Returns adapters whose B is not zero. */
   static List<Weight> adapters(Arena arena, Config config, long seed) {
     SplittableRandom random = new SplittableRandom(seed);
     List<Weight> adapters = Lora.create(arena, config, 2, random);
@@ -53,12 +55,12 @@ public final class Tiny {
     }
   }
 
-  /** Copies of the values by name; compared with equals they are compared by bits. */
+  /** Returns copies of the values by name, as lists whose equals compares bits. */
   public static Map<String, List<Float>> values(Weights weights) {
     return copy(weights, Weight::data);
   }
 
-  /** Copies of the gradients of what has one. */
+  /** Returns copies of all gradients by name. */
   static Map<String, List<Float>> gradients(Weights weights) {
     return copy(weights, Weight::gradient);
   }
@@ -74,7 +76,7 @@ public final class Tiny {
     return copy;
   }
 
-  /** A copy of a segment's floats. */
+  /** Returns a copy of a segment's floats. */
   static List<Float> floats(MemorySegment segment) {
     return segment.elements(JAVA_FLOAT).map(f -> f.get(JAVA_FLOAT, 0)).toList();
   }

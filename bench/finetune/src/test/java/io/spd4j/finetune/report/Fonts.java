@@ -4,7 +4,7 @@ import java.awt.Font;
 import java.awt.font.FontRenderContext;
 import java.awt.font.TextLayout;
 
-/** Whether Java can draw text on this machine. */
+/** Checks whether Java can draw text on this machine. */
 final class Fonts {
   private Fonts() {}
 

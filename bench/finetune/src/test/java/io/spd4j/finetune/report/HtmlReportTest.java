@@ -84,7 +84,7 @@ class HtmlReportTest {
         .doesNotContainPattern("(fill|stroke): ?rgb\\(0, ?0, ?0\\);(?!fill-opacity:0)");
     assertThat(drawings).contains("var(--chart-1)", "var(--chart-2)", "var(--chart-3)");
     for (String color : matches("var\\((--chart-\\d+)\\)", drawings).distinct().toList()) {
-      // Once for the light mode and once for the dark one.
+      // Once for light mode and once for dark mode.
       assertThat(page.select("style").html().split(color + ":", -1)).hasSize(3);
     }
   }
@@ -139,7 +139,7 @@ class HtmlReportTest {
     assertThat(page.select("tbody td").first().text()).isEqualTo(evil + ", λ = 1");
   }
 
-  /** Training can fail in any way; what is left of it is still to be seen. */
+  /** Training can fail in any way, and its remains must still be shown. */
   @ParameterizedTest
   @CsvSource({
     "0, 1, 1",

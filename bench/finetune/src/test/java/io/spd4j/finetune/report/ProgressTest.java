@@ -45,7 +45,7 @@ class ProgressTest {
         .allMatch(line -> line.contains("loss NaN, 1 ms, optimizer 100%"));
   }
 
-  /** Which would take Ctrl-C away from the job. */
+  /** JLine would take Ctrl-C away from the job. */
   @Test
   void aBarOnATerminalDoesNotLoadJLine() throws Exception {
     Process process =

@@ -74,7 +74,7 @@ class ReportFilesTest {
     ProcessBuilder java =
         new ProcessBuilder(
             Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-            "-Duser.home=" + folder, // where the JDK remembers the fonts that it found
+            "-Duser.home=" + folder, // the JDK caches the fonts it found here
             "-cp",
             System.getProperty("java.class.path"),
             WriteSample.class.getName(),
@@ -89,7 +89,8 @@ class ReportFilesTest {
     assertThat(page.select(".warning").text()).isEqualTo(warning);
     assertThat(page.select("h2").eachText())
         .containsExactly("Results", "What SPD selected", "Settings", "Machine");
-    assertThat(Json.read(Files.readAllBytes(folder.resolve("sample.json")), Object.class)).isNotNull();
+    assertThat(Json.read(Files.readAllBytes(folder.resolve("sample.json")), Object.class))
+        .isNotNull();
   }
 
   private static List<String> files(Path folder) throws IOException {

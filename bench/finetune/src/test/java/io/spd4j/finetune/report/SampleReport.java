@@ -10,7 +10,7 @@ import java.util.SplittableRandom;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 
-/** Reports as a fine-tuning job would leave them, of random numbers. */
+/** Random reports that look like those of a fine-tuning job. */
 final class SampleReport {
   static final List<String> TEST_SETS =
       List.of("in-distribution", "easy-ham-2 + spam-2", "hard-ham-1");
@@ -43,7 +43,7 @@ final class SampleReport {
   static final List<String> LAYERS =
       TENSORS.stream().map(name -> TensorName.of(name).layer()).distinct().toList();
 
-  /** What makes a rule's numbers differ from another's. */
+  /** Makes each rule's numbers different. */
   private enum Rule {
     ADAMW("AdamW", 0.985, 0.94, 0.72, 1.0),
     L2_SP("L2-SP", 0.983, 0.952, 0.78, 0.55),
@@ -91,7 +91,7 @@ final class SampleReport {
     return of(runs);
   }
 
-  /** AdamW with one λ, the other rules with several. */
+  /** Returns a report of AdamW with one λ and the other rules with several. */
   static FinetuneReport sweep(int steps, int seeds) {
     List<Run> runs = new ArrayList<>();
     for (int seed = 1; seed <= seeds; seed++) {
@@ -106,7 +106,7 @@ final class SampleReport {
     return of(runs);
   }
 
-  /** The second run was interrupted. */
+  /** Returns a report whose second run was interrupted. */
   static FinetuneReport interrupted(int steps) {
     return of(
         List.of(run(Rule.ADAMW, 0.01, 1, steps, steps), run(Rule.SPD, 1, 1, steps, steps / 3)));
@@ -164,7 +164,7 @@ final class SampleReport {
         .toList();
   }
 
-  /** The first layers more often than the last ones, and more of them at the end. */
+  /** Selects the first layers more often than the last, and more layers at the end. */
   private static BitSet selected(int step, int steps, SplittableRandom random) {
     BitSet selected = new BitSet();
     for (int i = 0; i < TENSORS.size(); i++) {

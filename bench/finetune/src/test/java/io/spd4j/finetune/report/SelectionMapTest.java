@@ -19,7 +19,7 @@ class SelectionMapTest {
     Figure map = map(4, step -> step == 1, step -> false, step -> step >= 2);
     Element svg = svg(map);
 
-    // The rows of layer 0 are further down by a gap.
+    // A gap separates the rows of layer 0.
     assertThat(cells(svg, "1.0")).isEqualTo("M1 7.0h1M2 43.0h1M3 43.0h1");
     assertThat(svg.select("path[stroke]").eachAttr("d").stream().filter(d -> !d.isEmpty()))
         .hasSize(1);

@@ -3,11 +3,11 @@ package io.spd4j.finetune.report;
 import io.spd4j.finetune.cli.Failure;
 import java.nio.file.Path;
 
-/** Writes a sample's files in a JVM of its own: fonts are looked for only once. */
+/** Writes a sample's files in a separate JVM, because a JVM looks for fonts only once. */
 final class WriteSample {
   private WriteSample() {}
 
-  /** Takes the folder; prints the warning. */
+  /** Takes the folder as its argument and prints the warning. */
   public static void main(String[] args) throws Failure {
     ReportFiles.Written written =
         ReportFiles.write(Path.of(args[0]), "sample", SampleReport.seeds(30, 2));

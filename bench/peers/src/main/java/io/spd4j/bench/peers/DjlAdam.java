@@ -22,9 +22,8 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.stream.IntStream;
 
 /**
- * DJL's Adam on its PyTorch engine or, if there is a decay, DJL's AdamW, which calls the same
- * native function. DJL updates one parameter after the other, through temporary tensors: `make
- * bench` has glibc keep the memory of those, which makes it twice as fast.
+ * DJL's AdamW on its PyTorch engine. DJL updates one parameter after the other through temporary
+ * tensors. `make bench` lets glibc keep their memory, which makes DJL twice as fast.
  */
 final class DjlAdam implements Contestant {
   private final Map<ArrayKind, NDArray[]> arrays = new EnumMap<>(ArrayKind.class);
@@ -78,7 +77,7 @@ final class DjlAdam implements Contestant {
         .build();
   }
 
-  /** DJL has no other way to start from given moments. */
+  /** Sets moments by reflection: DJL has no other way to start from given moments. */
   @SuppressWarnings("unchecked")
   private void bring(String field, ArrayKind kind) {
     try {

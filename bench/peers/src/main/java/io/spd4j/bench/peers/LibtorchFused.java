@@ -22,10 +22,10 @@ import org.bytedeco.pytorch.Type.TypePtr;
 import org.bytedeco.pytorch.global.torch;
 
 /**
- * libtorch's fused AdamW for the CPU, through the JavaCPP presets: one call over the list of all
- * tensors, as torch.optim.AdamW(fused=True) makes it. The presets leave out the functions of ATen
- * whose names begin with an underscore, and libtorch's own AdamW in C++ is not fused, so the call
- * goes by the dispatcher.
+ * libtorch's fused AdamW for the CPU, through the JavaCPP presets. Like
+ * torch.optim.AdamW(fused=True), it makes one call for all tensors. The call goes through the
+ * dispatcher, because the presets omit ATen functions whose names begin with an underscore, and
+ * libtorch's C++ AdamW is not fused.
  */
 final class LibtorchFused implements Contestant {
   private final Map<ArrayKind, Tensor[]> arrays = new EnumMap<>(ArrayKind.class);
@@ -100,7 +100,7 @@ final class LibtorchFused implements Contestant {
     call(update, updateArguments);
   }
 
-  /** The arguments are taken from the stack. */
+  /** Calls an operator, which takes the arguments from a copy on the stack. */
   private static void call(OperatorHandle operator, IValue[] arguments) {
     try (IValueVector stack = new IValueVector(arguments)) {
       operator.callBoxed(stack);

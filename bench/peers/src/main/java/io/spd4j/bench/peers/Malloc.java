@@ -12,7 +12,7 @@ import java.util.Optional;
 final class Malloc {
   private Malloc() {}
 
-  /** Gives free memory back to the system, where the allocator is glibc's. */
+  /** Returns free memory to the system if the allocator is glibc's. */
   static void trim() {
     Linker linker = Linker.nativeLinker();
     Optional<MemorySegment> trim = linker.defaultLookup().find("malloc_trim");

@@ -15,8 +15,8 @@ import org.nd4j.linalg.learning.AdamUpdater;
 import org.nd4j.linalg.learning.config.Adam;
 
 /**
- * ND4J's AdamUpdater. All tensors are parts of one flat array, as in the networks of
- * Deeplearning4j, which is its fastest way. It puts the update where the gradient was.
+ * ND4J's AdamUpdater. All tensors are parts of one flat array, as in Deeplearning4j's networks,
+ * which is its fastest way. The updater overwrites the gradient with the update.
  */
 final class Nd4jAdam implements Contestant {
   private final Map<ArrayKind, INDArray> arrays = new EnumMap<>(ArrayKind.class);
@@ -27,7 +27,7 @@ final class Nd4jAdam implements Contestant {
   private int iteration;
 
   Nd4jAdam() {
-    // else there may be no more outside the heap than inside it
+    // by default, off-heap memory is limited to the size of the heap
     System.setProperty("org.bytedeco.javacpp.maxbytes", "0");
     System.setProperty("org.bytedeco.javacpp.maxphysicalbytes", "0");
   }

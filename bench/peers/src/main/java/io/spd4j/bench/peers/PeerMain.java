@@ -11,14 +11,14 @@ import java.io.PrintStream;
 import java.net.URISyntaxException;
 import java.nio.file.Path;
 
-/** Serves one of the peers on standard input and output. */
+/** Runs one of the peers as a contestant on standard input and output. */
 final class PeerMain {
   private PeerMain() {}
 
-  /** Takes the peer's name. */
+  /** Takes the peer's name as its argument. */
   public static void main(String[] args) throws IOException, URISyntaxException {
     PrintStream out = System.out;
-    System.setOut(System.err); // where the peers' logs do not get between the answers
+    System.setOut(System.err); // keeps the peers' logs out of the answers
     unpackHere();
     Contestant peer =
         switch (args.length == 1 ? args[0] : "") {
@@ -31,7 +31,10 @@ final class PeerMain {
     Server.serve(peer, new BufferedReader(new InputStreamReader(System.in, UTF_8)), out);
   }
 
-  /** The peers unpack hundreds of megabytes of native libraries, by default in the home folder. */
+  /**
+   * Makes the peers unpack their hundreds of megabytes of native libraries here instead of in the
+   * home folder.
+   */
   private static void unpackHere() throws URISyntaxException {
     Path classes =
         Path.of(PeerMain.class.getProtectionDomain().getCodeSource().getLocation().toURI());
