@@ -9,7 +9,7 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.stream.IntStream;
 
-/** The machine's own bandwidth: what a step cannot beat unless its arrays stay in the cache. */
+/** The bandwidth of a copy, which a step cannot beat unless its arrays stay in the cache. */
 final class CopyBandwidth {
   private CopyBandwidth() {}
 

@@ -48,7 +48,7 @@ class CudaTest {
   /** The large tensor is written in two pieces. */
   @ParameterizedTest
   @CsvSource({"NONE, true", "NONE, false", "ALL, true", "NATURAL, false"})
-  void aContestantHasTheBitsThatItHasOnTheHost(Select select, boolean anchored) throws Failure {
+  void aContestantGivesTheSameBitsAsOnTheHost(Select select, boolean anchored) throws Failure {
     Shape shape = new Shape("test", List.of(1L, 33L, 5000L, (1L << 20) + 77), anchored);
     StepCase step = new StepCase(shape, Rule.SPD, select, 1);
     try (Spd4jContestant device = Spd4jContestant.of(Backend.CUDA, step);

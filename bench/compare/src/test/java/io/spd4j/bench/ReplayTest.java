@@ -162,7 +162,7 @@ class ReplayTest {
 
   /** A first gradient at right angles to the deviation. */
   @Test
-  void aDecisionThatIsTooCloseToCallFailsNobody() throws IOException {
+  void aDecisionThatIsTooCloseToCallIsNoFault() throws IOException {
     Path close;
     try (Arena arena = Arena.ofConfined()) {
       SafetensorsFile file = SafetensorsFile.map(reference("spd_strong"), arena);
@@ -248,7 +248,7 @@ class ReplayTest {
   }
 
   @Test
-  void aFileThatIsNoTraceIsRefusedInOneSentence() {
+  void aFileThatIsNotATraceIsRefusedInOneSentence() {
     Path batch = reference("minilm_batch");
 
     assertRefused(

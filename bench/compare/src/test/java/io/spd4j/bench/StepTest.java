@@ -87,7 +87,7 @@ class StepTest {
   }
 
   @Test
-  void aClaimThatDoesNotHoldIsSeen() {
+  void detectsAWrongSelection() {
     SpdReport selected = new SpdReport("p", 1, -1, 0.1, 1, 1, true, 2, 2, 0.1);
     SpdReport once = new SpdReport("p", 2, -1, 0.1, 1, 1, true, 2, 1, 0.1);
     SpdReport notProjected = new SpdReport("p", 2, -1, 0, 1, 1, true, 2, 2, 0.1);

@@ -13,7 +13,7 @@ class TimingTest {
   }
 
   @Test
-  void runsWhatIsTimedAsOftenAsAsked() {
+  void runsTheTaskAsOftenAsRequested() {
     int[] runs = {0};
 
     Timing timing = Timing.of(3, () -> runs[0]++);

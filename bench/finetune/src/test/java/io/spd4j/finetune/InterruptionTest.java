@@ -23,7 +23,7 @@ class InterruptionTest {
   }
 
   @Test
-  void theJvmEndsOnlyOnceTheJobHasComeToItsEnd() throws Exception {
+  void theJvmEndsOnlyAfterTheJob() throws Exception {
     Process jvm =
         new ProcessBuilder(
                 Path.of(System.getProperty("java.home"), "bin", "java").toString(),

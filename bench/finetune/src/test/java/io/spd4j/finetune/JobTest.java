@@ -164,7 +164,7 @@ class JobTest {
 
   /** The deviation covers the backbone alone: the layers of the last record. */
   @Test
-  void theDeviationIsThatOfTheBackbone() throws Exception {
+  void theDeviationCoversTheBackboneOnly() throws Exception {
     run(() -> false, "adamw");
     List<String> records = values("layers", "\\[([-0-9.E, ]+)]");
     double squares = 0;
@@ -177,7 +177,7 @@ class JobTest {
   }
 
   @Test
-  void aModelThatDivergedIsRightAboutNothing() throws Exception {
+  void aDivergedModelScoresZero() throws Exception {
     String out = run(() -> false, "adamw", "--lr", "1e30", "--warmup", "0");
     assertThat(out).contains("steps skipped because gradients were not finite: 1");
     assertThat(values("correct")).hasSize(3).containsOnly("0");
@@ -262,7 +262,7 @@ class JobTest {
         "classify none.safetensors hello",
         "classify none.safetensors hello --length 513",
       })
-  void whatCannotBeUsedIsSaidInOneSentence(String arguments) {
+  void refusesBadInputInOneSentence(String arguments) {
     Cli refused = Cli.run(arguments.split(" "));
 
     assertThat(refused.status()).isEqualTo(2);
@@ -273,7 +273,7 @@ class JobTest {
   @ParameterizedTest
   @ValueSource(
       strings = {"--lambda spd=-1", "--rules sgd", "--steps 0", "--seeds one", "--nothing"})
-  void badUsageIsSaidFirst(String arguments) {
+  void reportsBadUsageFirst(String arguments) {
     Cli refused = Cli.run(("finetune " + arguments).split(" "));
 
     assertThat(refused.status()).isEqualTo(2);

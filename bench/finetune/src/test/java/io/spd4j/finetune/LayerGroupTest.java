@@ -38,7 +38,7 @@ class LayerGroupTest {
 
   /** The adapters are B·A = [[4, 5], [8, 10]] + [[-1, 0], [1, 0]] and one whose B is still 0. */
   @Test
-  void theDeviationThroughAdaptersIsThatOfTheWeightsTheyChange() {
+  void adaptersDeviateLikeTheWeightsTheyChange() {
     Arena arena = Arena.ofAuto();
     Weight a = new Weight("a", List.of(2L, 2L), arena.allocateFrom(JAVA_FLOAT, 4, 5, 1, 0), null);
     Weight b = new Weight("b", List.of(2L, 2L), arena.allocateFrom(JAVA_FLOAT, 1, -1, 2, 1), null);

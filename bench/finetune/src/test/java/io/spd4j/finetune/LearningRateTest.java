@@ -27,7 +27,7 @@ class LearningRateTest {
   }
 
   @Test
-  void withoutWarmUpItBeginsWhole() {
+  void withoutWarmUpItStartsAtTheFullRate() {
     assertThat(factors("--steps 4 --warmup 0")).containsExactly(1.0, 0.75, 0.5, 0.25);
     assertThat(factors("--steps 1 --warmup 0.1")).containsExactly(1.0);
   }

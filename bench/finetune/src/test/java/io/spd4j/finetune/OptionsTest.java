@@ -131,7 +131,7 @@ class OptionsTest {
         "--layer-lambda layer0",
         "--unfreeze layer0=soon",
       })
-  void refusesWhatIsNoSuchValue(String arguments) {
+  void refusesInvalidValues(String arguments) {
     assertThatThrownBy(() -> Fixtures.training(arguments.split(" ")))
         .isInstanceOf(ParameterException.class)
         .hasMessageContaining(arguments.split(" ")[0]);

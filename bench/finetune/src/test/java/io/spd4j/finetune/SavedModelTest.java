@@ -42,7 +42,7 @@ class SavedModelTest {
 
   @ParameterizedTest
   @ValueSource(strings = {"", "--lora 3"})
-  void whatIsReadIsWhatWasTrained(String arguments) throws Exception {
+  void readsTheTrainedWeights(String arguments) throws Exception {
     TrainingOptions options =
         Fixtures.tiny(arguments.isEmpty() ? new String[0] : arguments.split(" "));
     Batch batch = Tokens.batch(Fixtures.examples(8, 4));

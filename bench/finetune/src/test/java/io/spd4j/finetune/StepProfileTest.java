@@ -130,7 +130,7 @@ class StepProfileTest {
   }
 
   @Test
-  void theCommandPrintsItBehindTheJson() {
+  void theCommandPrintsTheTableAfterTheJson() {
     String options = "train-step --profile --batch 2 --length 10 --repeat 3 --threads 1";
     Cli cli = Cli.run(options.split(" "));
     assertThat(cli.err()).isEmpty();

@@ -41,7 +41,7 @@ class TrainerTest {
   private final Map<String, List<Float>> anchor = Tiny.values(pretrained);
 
   @AfterEach
-  void thePretrainedWeightsAreAsTheyWere() {
+  void thePretrainedWeightsDoNotChange() {
     assertThat(Tiny.values(pretrained)).isEqualTo(anchor);
     arena.close();
   }
@@ -171,7 +171,7 @@ class TrainerTest {
   }
 
   @Test
-  void selectionsAreThoseOfTheReports() {
+  void selectionsMatchTheReports() {
     TrainingOptions options =
         Fixtures.tiny(
             "--steps", "40", "--unfreeze", "layer0=8", "--early-stop", "1", "--record", "1");
@@ -258,7 +258,7 @@ class TrainerTest {
   }
 
   @Test
-  void layersThatAreStoppedStayAsTheyAre() {
+  void stoppedLayersDoNotChange() {
     TrainingOptions options =
         Fixtures.tiny("--steps", "60", "--record", "1", "--early-stop", "1", "--warmup", "0");
     try (Model model = model(options, Rule.ADAMW, 0)) {
@@ -400,7 +400,7 @@ class TrainerTest {
   }
 
   @Test
-  void evaluationCountsWhatIsRightWhateverTheBatch() {
+  void evaluationDoesNotDependOnTheBatchSize() {
     TrainingOptions options = Fixtures.tiny();
     List<Example> examples = Fixtures.examples(21, 5);
     try (Model model = model(options, Rule.ADAMW, 0)) {

@@ -25,7 +25,7 @@ public final class ArrayMemory implements AutoCloseable {
   private final CudaStream stream;
   private final Arena arena;
 
-  /** What the host writes before it is copied; null until it is needed. */
+  /** Holds what the host writes until it is copied; null until needed. */
   private MemorySegment piece;
 
   /**

@@ -65,7 +65,8 @@ class CaseRunnerTest {
     "starts-elsewhere, its arrays do not hold the common start values",
     "cannot-step, failed: java.lang.IllegalStateException: out of luck",
   })
-  void onlyWhoComputesTheSameIsTimed(String flaw, String problem) throws UnableException, Failure {
+  void timesOnlyCompetitorsThatComputeTheSame(String flaw, String problem)
+      throws UnableException, Failure {
     startOurs();
     start(Kind.PEER, false, flaw);
 
@@ -86,7 +87,7 @@ class CaseRunnerTest {
   }
 
   @Test
-  void ourOwnAreHeldToTheBit() throws UnableException {
+  void ourBackendsMustHaveTheSameBits() throws UnableException {
     startOurs();
     start(Kind.OURS, false, "rounds-differently");
 

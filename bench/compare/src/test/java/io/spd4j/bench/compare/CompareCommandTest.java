@@ -62,12 +62,12 @@ class CompareCommandTest {
   }
 
   @Test
-  void refusesWhatIsNoNumberOfThreads() {
+  void refusesZeroThreads() {
     assertThat(Cli.run("compare", "--threads", "0").status()).isEqualTo(2);
   }
 
   @Test
-  void writesNothingWhereItOnlyCompares() throws IOException {
+  void writesNothingIfItOnlyCompares() throws IOException {
     Path old = Files.writeString(folder.resolve("old.json"), "{}");
     Cli refused = Cli.run("compare", "--against", old.toString(), "--results", folder.toString());
 

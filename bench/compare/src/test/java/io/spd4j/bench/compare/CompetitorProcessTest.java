@@ -37,7 +37,7 @@ class CompetitorProcessTest {
   }
 
   @Test
-  void learnsWhatACompetitorIs() throws UnableException {
+  void readsACompetitorsIdentity() throws UnableException {
     try (CompetitorProcess process = start("echo 'a library says hello';" + HELLO)) {
       assertThat(process.version()).isEqualTo("1");
       assertThat(process.rules()).containsExactly(Rule.ADAMW, Rule.SPD);
@@ -64,7 +64,7 @@ class CompetitorProcessTest {
   }
 
   @Test
-  void whatCannotBeDoneIsNotTheEnd() throws UnableException {
+  void continuesAfterARefusedRequest() throws UnableException {
     String answers =
         "read l; echo '{\"skip\":\"there is not enough memory\"}';"
             + "read l; echo '{\"error\":\"index out of range\"}';"
@@ -81,7 +81,7 @@ class CompetitorProcessTest {
   }
 
   @Test
-  void whoIsMissingSaysWhy() {
+  void saysWhyACompetitorIsMissing() {
     assertThatThrownBy(() -> start("echo 'a trace' >&2; echo 'No module named torch' >&2; exit 1"))
         .isInstanceOf(UnableException.class)
         .hasMessage("No module named torch");
@@ -105,7 +105,7 @@ class CompetitorProcessTest {
   }
 
   @Test
-  void aLineThatIsNoJsonFails() throws UnableException {
+  void failsOnALineThatIsNotJson() throws UnableException {
     try (CompetitorProcess process = start(HELLO + "read l; echo '{\"nanos\":['")) {
       assertThatThrownBy(() -> process.step(1)).isInstanceOf(UnableException.class);
     }

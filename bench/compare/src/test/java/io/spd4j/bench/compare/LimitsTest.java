@@ -80,7 +80,7 @@ class LimitsTest {
 
   @ParameterizedTest
   @ValueSource(ints = {1, 2, 3})
-  void itsAdamwIsOurs(int threads) throws UnableException, Failure {
+  void itsAdamwMatchesOurs(int threads) throws UnableException, Failure {
     StepCase step = step(true, Rule.ADAMW, Select.NONE, threads);
     Setup setup = step.checked(Long.MAX_VALUE);
     Spd4jContestant java = new Spd4jContestant(Backend.SCALAR);
@@ -138,7 +138,7 @@ class LimitsTest {
   }
 
   @Test
-  void saysWhatItIs() throws UnableException {
+  void describesItself() throws UnableException {
     try (CompetitorProcess c = start("adamw")) {
       assertThat(c.rules()).containsExactly(Rule.ADAMW);
     }

@@ -55,7 +55,7 @@ class RotationTest {
   }
 
   @Test
-  void endsAfterThreeRoundsWhereTheTimeIsOver() {
+  void endsAfterThreeRoundsOnceTimeIsUp() {
     Lane lane = lane("lane", MILLISECOND);
 
     Rotation.run(List.of(lane), new Pace(0, 0.02, 0.004, 100, 0));
@@ -64,7 +64,7 @@ class RotationTest {
   }
 
   @Test
-  void whoFailsIsOutAndTheOthersGoOn() {
+  void dropsACompetitorThatFails() {
     Lane good = lane("good", MILLISECOND);
     Lane never =
         new Lane(count -> {

@@ -26,7 +26,7 @@ class SampleTest {
   }
 
   @Test
-  void anotherRoundingIsADifferenceOfBitsAlone() {
+  void anotherRoundingDiffersInBitsOnly() {
     Sample rounded = sample(Math.nextUp(0.51f), -0.49f);
 
     assertThat(rounded.sameBits(END)).isFalse();
@@ -48,7 +48,7 @@ class SampleTest {
   }
 
   @Test
-  void notANumberIsNoAgreement() {
+  void nanIsADifference() {
     assertThat(sample(Float.NaN, -0.49f).difference(END, START)).isNaN();
     assertThat(sample(-0.0f, 0).sameBits(sample(0.0f, 0))).isFalse();
   }

@@ -96,7 +96,7 @@ class TargetTest {
   }
 
   @Test
-  void withoutTheOtherItIsNotMeasured() {
+  void withoutTheOtherCompetitorItIsNotMeasured() {
     CaseResult absent =
         result(
             "vit-b16",

@@ -23,12 +23,7 @@ final class JsonReport {
     for (String testSet : testSets) {
       Score score = run.scores().get(testSet);
       if (score != null) {
-        scores.put(
-            testSet,
-            Json.object(
-                "correct", score.correct(),
-                "total", score.total(),
-                "accuracy", score.accuracy()));
+        scores.put(testSet, score);
       }
     }
     return Json.object(
@@ -54,10 +49,7 @@ final class JsonReport {
         "step_ms", numbers(history, History.Step::stepMillis),
         "optimizer_ms", numbers(history, History.Step::optimizerMillis),
         "layers", history.layers(),
-        "deviations",
-            history.deviations().stream()
-                .map(d -> Json.object("step", d.step(), "layers", d.layers()))
-                .toList(),
+        "deviations", history.deviations(),
         "stopped_early", history.stopped(),
         "tensors", history.tensors(),
         "selected", history.steps().stream().map(s -> s.selected().stream().toArray()).toList());

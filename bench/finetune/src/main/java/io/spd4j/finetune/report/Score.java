@@ -1,5 +1,7 @@
 package io.spd4j.finetune.report;
 
+import com.fasterxml.jackson.annotation.JsonProperty;
+
 /**
  * How many examples of a test set a model got right.
  *
@@ -20,6 +22,7 @@ public record Score(int correct, int total) {
   }
 
   /** Returns the correct share, 0 to 1. */
+  @JsonProperty
   public double accuracy() {
     return (double) correct / total;
   }

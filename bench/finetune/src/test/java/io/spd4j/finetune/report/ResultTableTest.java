@@ -36,7 +36,7 @@ class ResultTableTest {
   }
 
   @Test
-  void isNoTableLessWhereANameHasTheColumnsSign() {
+  void escapesTheColumnSeparator() {
     String markdown = table(run("a|b\nc", 1, 1, true, Map.of(), 1));
 
     assertThat(markdown.lines().limit(3))

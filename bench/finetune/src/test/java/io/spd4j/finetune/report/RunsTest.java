@@ -101,7 +101,7 @@ class RunsTest {
   }
 
   @Test
-  void theStandardDeviationIsThatOfASample() {
+  void usesTheSampleStandardDeviation() {
     double[] values = {2, 4, 4, 4, 5, 5, 7, 9};
 
     assertThat(Statistics.mean(values)).isEqualTo(5);
@@ -122,7 +122,7 @@ class RunsTest {
   }
 
   @Test
-  void theBestOfARuleIsThatWithTheHighestAccuracyInDistribution() {
+  void theBestSettingHasTheHighestInDistributionAccuracy() {
     FinetuneReport report =
         SampleReport.of(
             List.of(

@@ -39,7 +39,7 @@ class SelectionMapTest {
   }
 
   @Test
-  void whatWasSelectedEverSoSeldomShows() {
+  void showsRareSelections() {
     Element svg = svg(map(120 * 50, step -> step == 0, step -> false, step -> false));
 
     assertThat(cells(svg, "0.1")).isEqualTo("M0 7.0h1");
