@@ -10,8 +10,10 @@ import java.util.Set;
 import java.util.TreeMap;
 
 /**
- * Checks an optimizer's parameters for duplicate names and overlapping memory: an array that a step
- * writes overlaps no other. Arrays that are only read may overlap.
+ * Checks the parameters of an optimizer. Each name is used once, no parameter belongs to another
+ * optimizer, and only AMSGrad groups have a maxExpAvgSq. An array that steps write overlaps no
+ * other array; arrays that are only read may overlap. All arrays lie where the backend can step
+ * them. Also describes arrays for messages.
  */
 final class ArrayChecks {
   private record Array(String what, MemorySegment segment, boolean written) {

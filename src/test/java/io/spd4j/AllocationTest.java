@@ -20,9 +20,9 @@ import java.util.stream.LongStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** Once compiled, a step allocates nothing on the Java heap, also after a change of settings. */
+/** Once compiled, a step allocates nothing on the Java heap, even after a change of settings. */
 class AllocationTest {
-  /** Prints what allocates. The Vector API depends on C2, so everything is compiled first. */
+  /** Prints how many bytes each call allocates. The Vector API allocates until C2 compiles it. */
   static final class Measured {
     private static final int WARM_UP = 6000;
     private static final int STEPS = 200;
@@ -39,7 +39,7 @@ class AllocationTest {
       }
     }
 
-    /** A group for each rule, one of them AMSGrad. */
+    /** Returns an optimizer with one group for each rule and one AMSGrad group. */
     private static Adam optimizer(Arena arena, Kernels kernels, int threads, int... numels) {
       List<ParameterGroup> groups = new ArrayList<>();
       for (DecayRule rule : RULES) {
@@ -78,7 +78,7 @@ class AllocationTest {
       });
     }
 
-    /** Before every other call the learning rate changes, which may itself allocate. */
+    /** Counts the bytes of the calls alone; between them, the learning rate changes. */
     private static long bytes(List<ParameterGroup> groups, Runnable code, int warmUp) {
       for (int i = 0; i < warmUp; i++) {
         changeEveryOther(groups, i);

@@ -23,7 +23,7 @@ import org.junit.jupiter.api.AutoClose;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** Wherever the arrays lie: the same bits; and whenever an arena is closed: no crash. */
+/** Steps give the same bits wherever arrays lie; closing an arena never crashes the JVM. */
 class ArenasTest {
   @AutoClose private final Arena arena = Arena.ofShared();
 
@@ -36,7 +36,7 @@ class ArenasTest {
     return tensors;
   }
 
-  /** A copy whose arrays lie where the caller says. */
+  /** Returns a copy of a parameter whose arrays were copied by move. */
   private static Parameter moved(Parameter p, UnaryOperator<MemorySegment> move) {
     MemorySegment zeros = MemorySegment.ofArray(new byte[(int) p.data().byteSize()]);
     return ParameterArray.parameter(
@@ -55,7 +55,7 @@ class ArenasTest {
         .build();
   }
 
-  private void giveTheBitsOfOneArena(
+  private void assertBitsOfOneArena(
       Kernels kernels, int threads, UnaryOperator<MemorySegment> move) {
     for (DecayRule rule : RULES) {
       List<Parameter> tensors = tensors();
@@ -84,7 +84,7 @@ class ArenasTest {
   void anArenaForEachArray(Kernels kernels) {
     for (int threads : new int[] {1, 3}) {
       List<Arena> arenas = new ArrayList<>();
-      giveTheBitsOfOneArena(
+      assertBitsOfOneArena(
           kernels,
           threads,
           segment -> {
@@ -100,7 +100,7 @@ class ArenasTest {
     int[] count = new int[1];
     try (Arena confined = Arena.ofConfined();
         Arena files = Arena.ofShared()) {
-      giveTheBitsOfOneArena(
+      assertBitsOfOneArena(
           kernels,
           4,
           segment ->
@@ -117,14 +117,14 @@ class ArenasTest {
   }
 
   @EachKernels
-  void confinedArenasAreSteppedByTheirOwner(Kernels kernels) {
+  void theOwnerThreadStepsConfinedArenas(Kernels kernels) {
     try (Arena confined = Arena.ofConfined()) {
-      giveTheBitsOfOneArena(kernels, 4, segment -> copy(confined, segment));
+      assertBitsOfOneArena(kernels, 4, segment -> copy(confined, segment));
     }
   }
 
   @EachKernels
-  void theGradientsOfAnAutomaticArenaLiveAsLongAsTheyAreUsed(Kernels kernels) {
+  void gradientsInAnAutomaticArenaLiveWhileTheyAreUsed(Kernels kernels) {
     List<Parameter> tensors = tensors();
     List<Parameter> copies = twins(arena, tensors);
     copies.forEach(p -> p.gradient(copy(Arena.ofAuto(), p.gradient())));
@@ -141,8 +141,8 @@ class ArenasTest {
   }
 
   /**
-   * Steps in one thread while another one closes an arena, again and again: it ends with 0 only if
-   * every step and every close did what it may.
+   * Steps in one thread while another closes an arena, again and again. The JVM exits with 0 only
+   * if every step and every close either succeeded or was refused as it should be.
    */
   static final class Closing {
     private static final long NUMEL = 4 << 20;
@@ -175,7 +175,7 @@ class ArenasTest {
       }
     }
 
-    /** One of the five arrays of a parameter lies in the arena that is closed. */
+    /** Steps until an arena is closed in which one of the five arrays of a parameter lies. */
     private static void round(
         Kernels kernels, int round, List<MemorySegment> lasting, SplittableRandom random)
         throws InterruptedException {
@@ -201,7 +201,7 @@ class ArenasTest {
           adam(kernels, 1 + round % 3, group(new SelectiveProjectionDecay(1), halves))) {
         Closer closer = new Closer(random.nextLong(30_000_000), victim);
         stepUntilRefused(adam);
-        // The JDK interrupts a thread whose access it breaks off because an arena is closed.
+        // The JDK interrupts a thread when it breaks off the thread's access to a closed arena.
         Thread.interrupted();
         refusedCloses += closer.join();
       }
@@ -234,14 +234,14 @@ class ArenasTest {
           brokenSteps++;
           return;
         }
-        throw new AssertionError("not what it should say", again);
+        throw new AssertionError("wrong message", again);
       }
-      throw new AssertionError("a step after an arena was closed");
+      throw new AssertionError("a step was taken after an arena was closed");
     }
   }
 
   @Test
-  void anArenaThatIsClosedDuringAStepIsNoCrash(@TempDir Path folder) throws Exception {
+  void closingAnArenaDuringAStepDoesNotCrash(@TempDir Path folder) throws Exception {
     String out =
         FreshJvm.run(
             folder, List.of("--add-modules", "jdk.incubator.vector", "-Xmx512m"), Closing.class);

@@ -26,11 +26,11 @@ import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** What is wrong with an argument is said by name, before anything is written. */
+/** Wrong arguments are refused by name before anything is written. */
 class ArgumentsTest {
   @AutoClose private final Arena arena = Arena.ofShared();
 
-  /** A parameter of four elements in which one array is replaced. */
+  /** Returns a parameter of four elements with one array replaced. */
   private Parameter with(ParameterArray array, MemorySegment replacement) {
     MemorySegment[] arrays = new MemorySegment[6];
     Arrays.setAll(arrays, i -> arena.allocate(16, 4));
@@ -46,7 +46,7 @@ class ArgumentsTest {
     nullPointer(what + " is null", call);
   }
 
-  /** The optimizer refuses, holds what it held, and still steps. */
+  /** Asserts that the optimizer refuses the call, keeps its state, and still steps. */
   private static void refusedBy(Adam adam, ThrowingCallable call, String... message) {
     State before = State.of(adam);
     refused(call, message);
@@ -124,7 +124,7 @@ class ArgumentsTest {
 
   @ParameterizedTest
   @EnumSource
-  void aSizeThatIsNoMultipleOfFourIsRefused(ParameterArray array) {
+  void aSizeThatIsNotAMultipleOfFourIsRefused(ParameterArray array) {
     refused(
         () -> with(array, arena.allocate(18, 4)), array + " of p", "has 18 bytes, not a multiple");
   }
@@ -149,7 +149,7 @@ class ArgumentsTest {
 
   @ParameterizedTest
   @EnumSource
-  void readOnlyIsRefusedWhereItIsWritten(ParameterArray array) {
+  void aReadOnlyArrayIsRefusedIfStepsWriteIt(ParameterArray array) {
     MemorySegment readOnly = arena.allocate(16, 4).asReadOnly();
     if (array.written) {
       refused(() -> with(array, readOnly), array + " of p", "read-only");
@@ -199,7 +199,7 @@ class ArgumentsTest {
 
   @ParameterizedTest
   @CsvSource({"true,false", "false,true"})
-  void momentsThatAreIncompleteAreRefused(boolean first, boolean second) {
+  void incompleteMomentsAreRefused(boolean first, boolean second) {
     MemorySegment m = of(arena, 1);
     refused(
         () ->
@@ -237,20 +237,20 @@ class ArgumentsTest {
   }
 
   @Test
-  void stepsWithoutTheirMomentsAreRefused() {
+  void aStepCountWithoutMomentsIsRefused() {
     refused(
         () -> Parameter.builder("p", of(arena, 1)).step(9).build(), "step of p", "9", "moments");
   }
 
   @ParameterizedTest
   @ValueSource(longs = {-1, Long.MIN_VALUE})
-  void aNegativeStepIsRefused(long step) {
+  void aNegativeStepCountIsRefused(long step) {
     refused(() -> Parameter.builder("p", of(arena, 1)).step(step).build(), "step of p", "" + step);
   }
 
   @ParameterizedTest
   @ValueSource(ints = {0, -1})
-  void threadsLessThanOneAreRefused(int threads) {
+  void fewerThanOneThreadIsRefused(int threads) {
     refused(() -> Adam.builder().threads(threads), "threads", "" + threads);
   }
 
@@ -261,7 +261,7 @@ class ArgumentsTest {
     }
   }
 
-  /** Each takes a number that has to be 0 or more and finite in float32. */
+  /** Returns setters of numbers that must be 0 or more and finite in float32. */
   static Stream<Setter> nonNegative() {
     ParameterGroup group = ParameterGroup.builder().build();
     Stream<Setter> settings =
@@ -292,7 +292,7 @@ class ArgumentsTest {
   }
 
   @Test
-  void aLearningRateThatIsRefusedLeavesTheOldOne() {
+  void aRefusedLearningRateLeavesTheOldOne() {
     try (Adam adam = adam()) {
       ParameterGroup group = adam.groups().getFirst();
       refusedBy(adam, () -> group.lr(Double.NaN), "lr");
@@ -303,7 +303,7 @@ class ArgumentsTest {
   @ParameterizedTest
   @ValueSource(
       doubles = {-0.1, 1, 1.5, 0.99999999999, Double.NaN, Double.POSITIVE_INFINITY, -1e-300})
-  void betasLieInZeroToOne(double beta) {
+  void betasAreAtLeastZeroAndLessThanOne(double beta) {
     refused(() -> ParameterGroup.builder().betas(beta, 0.9), "beta1", "" + beta);
     refused(() -> ParameterGroup.builder().betas(0.9, beta), "beta2", "" + beta);
   }
@@ -344,7 +344,7 @@ class ArgumentsTest {
   }
 
   @Test
-  void twoParametersOfOneNameAreRefused() {
+  void twoParametersWithOneNameAreRefused() {
     Parameter a = parameter(arena, "same", 1, 4);
     Parameter b = parameter(arena, "same", 2, 4);
     refused(

@@ -12,7 +12,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** {@code -Dspd4j.backend} and {@link Adam.Builder#backend}. */
+/** {@code -Dspd4j.backend} and {@link Adam.Builder#backend} choose the backend. */
 class BackendChoiceTest {
   private static final String PROPERTY = "spd4j.backend";
 
@@ -46,13 +46,13 @@ class BackendChoiceTest {
 
   @ParameterizedTest
   @EnumSource(names = {"VECTOR", "SCALAR"})
-  void theNamedOneIsTaken(Backend backend) {
+  void theNamedBackendIsUsed(Backend backend) {
     System.setProperty(PROPERTY, backend.id());
     assertThat(built()).isEqualTo(backend);
   }
 
   @Test
-  void theBuilderHasTheLastWord() {
+  void theBuilderOverridesTheProperty() {
     System.setProperty(PROPERTY, "no such thing");
     try (Adam adam = Adam.builder().backend(Backend.SCALAR).build()) {
       assertThat(adam.backend()).isEqualTo(Backend.SCALAR);
@@ -60,7 +60,7 @@ class BackendChoiceTest {
   }
 
   @Test
-  void withoutANameTheFirstAvailableIsTaken() {
+  void theFirstAvailableBackendIsTheDefault() {
     System.clearProperty(PROPERTY);
     assertThat(built())
         .isEqualTo(
@@ -71,7 +71,7 @@ class BackendChoiceTest {
                 .backend());
   }
 
-  /** Says what became of a forced backend in a JVM without the Vector API. */
+  /** Prints whether a forced backend was built or refused, in a JVM without the Vector API. */
   static final class Forced {
     public static void main(String[] args) {
       try (Adam adam = Adam.builder().build()) {
@@ -83,7 +83,7 @@ class BackendChoiceTest {
   }
 
   @Test
-  void aForcedBackendThatIsMissingIsAnError(@TempDir Path folder) throws Exception {
+  void aForcedBackendThatIsNotAvailableIsAnError(@TempDir Path folder) throws Exception {
     assertThat(forced(folder, "-Dspd4j.backend=vector"))
         .startsWith("refused backend vector is not available: ")
         .contains("--add-modules jdk.incubator.vector");

@@ -3,8 +3,8 @@ package io.spd4j;
 import java.util.List;
 
 /**
- * Plain Java with any number of threads, the Vector API at this JVM's width (the build runs this
- * class at others, too), C in every tier.
+ * Tests plain Java with several thread counts, the Vector API at this JVM's width, and C in every
+ * tier. The build also runs this class at other vector widths.
  */
 class BitsTest extends OneResult {
   @Override

@@ -9,12 +9,12 @@ import java.nio.channels.FileChannel;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 
-/** Closes something in a thread of its own while another thread uses it. */
+/** Closes a resource in a new thread while another thread uses it. */
 public final class Closer {
   private final Thread thread;
   private int refused;
 
-  /** Starts the thread: it waits, and then tries to close until that is not refused. */
+  /** Starts a thread that waits, then calls close again and again until it is not refused. */
   public Closer(long nanos, AutoCloseable victim) {
     thread = Thread.ofPlatform().start(() -> close(nanos, victim));
   }
@@ -34,13 +34,13 @@ public final class Closer {
     }
   }
 
-  /** Waits for the thread; returns how often closing was refused. */
+  /** Waits for the thread to end; returns how often close was refused. */
   public int join() throws InterruptedException {
     thread.join();
     return refused;
   }
 
-  /** Spins for that long. */
+  /** Spins for a number of nanoseconds. */
   public static void pause(long nanos) {
     long begin = System.nanoTime();
     while (System.nanoTime() - begin < nanos) {
@@ -48,7 +48,7 @@ public final class Closer {
     }
   }
 
-  /** Maps a new file: closing the arena unmaps it at once, but free may leave memory readable. */
+  /** Maps a new file: closing its arena unmaps it at once, while freed memory may stay readable. */
   public static MemorySegment mapped(Arena arena, Path path, long bytes) {
     try (FileChannel file =
         FileChannel.open(

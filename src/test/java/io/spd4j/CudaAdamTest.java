@@ -25,7 +25,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
-/** What an optimizer on a device accepts and refuses, and what it leaves behind. */
+/** What an optimizer over device memory accepts and refuses, and what remains after close. */
 @CudaAvailable
 class CudaAdamTest {
   private static final long NUMEL = 5000;
@@ -109,7 +109,7 @@ class CudaAdamTest {
   }
 
   @Test
-  void aMixIsRefusedWhicheverComesFirst() {
+  void aMixOfHostAndDeviceMemoryIsRefused() {
     assertThatIllegalArgumentException()
         .isThrownBy(() -> build(Parameter.of("w", device(1), host(2))))
         .withMessageContaining("gradient of w lies in host memory");
@@ -126,7 +126,7 @@ class CudaAdamTest {
   }
 
   @Test
-  void aGradientOfTheOtherKindIsRefused() {
+  void aGradientInTheOtherMemoryIsRefused() {
     Parameter p = parameter("w");
     MemorySegment before = p.gradient();
     try (Adam adam = build(p)) {
@@ -158,7 +158,7 @@ class CudaAdamTest {
   }
 
   @Test
-  void aClosedStreamIsRefusedAndNothingIsBroken() {
+  void aClosedStreamIsRefusedAndNothingChanges() {
     Parameter p = parameter("w");
     CudaStream stream = CudaStream.create(onDevice.device);
     Adam adam = adam(p).stream(stream).build();
@@ -172,7 +172,7 @@ class CudaAdamTest {
   }
 
   @Test
-  void anArenaThatIsClosedIsNamedAndNothingChanges() {
+  void anArrayInAClosedArenaIsNamedAndNothingChanges() {
     DeviceArena gone = DeviceArena.open(onDevice.device);
     Parameter p = parameter("w");
     Parameter q = Parameter.of("v", device(5), gone.allocate(NUMEL * Float.BYTES, 64), device(6));
@@ -192,7 +192,7 @@ class CudaAdamTest {
   }
 
   @Test
-  void javaCannotReadWhatTheOptimizerHolds() {
+  void javaCannotReadTheOptimizersArrays() {
     Parameter p = parameter("w");
     try (Adam adam = build(p)) {
       for (MemorySegment segment : List.of(p.data(), p.expAvg(), p.expAvgSq())) {
@@ -204,7 +204,7 @@ class CudaAdamTest {
   }
 
   @Test
-  void countsAndReportsRemainWhenItIsClosed() {
+  void stepCountsAndReportsRemainAfterClose() {
     Parameter p = parameter("w");
     Adam adam = build(p);
     adam.step();
@@ -237,7 +237,7 @@ class CudaAdamTest {
   }
 
   @Test
-  void trainingContinuesFromBroughtMoments() {
+  void trainingContinuesFromGivenMoments() {
     Parameter p = parameter("w");
     Parameter whole = parameter("w");
     try (Adam adam = adam(whole).stream(onDevice.stream).build()) {
@@ -302,7 +302,7 @@ class CudaAdamTest {
   }
 
   @Test
-  void everyDeviceHasAnOrdinal() {
+  void theDeviceOfASegmentIsFound() {
     assertThat(CudaDevice.of(parameter("w").data())).isSameAs(onDevice.device);
   }
 }

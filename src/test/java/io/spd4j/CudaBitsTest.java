@@ -3,7 +3,7 @@ package io.spd4j;
 import io.spd4j.cuda.CudaAvailable;
 import java.util.List;
 
-/** CUDA. */
+/** Tests CUDA. */
 @CudaAvailable
 class CudaBitsTest extends OneResult {
   @Override

@@ -21,7 +21,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** A step that is captured once and replayed gives the bits of steps that are taken one by one. */
+/** Replays of a captured step give the same bits as steps taken one by one. */
 @CudaAvailable
 class CudaGraphStepTest {
   private SideBySide both;
@@ -29,7 +29,7 @@ class CudaGraphStepTest {
   private Adam cuda;
   private CudaStream stream;
 
-  /** Two groups of three tensors. */
+  /** Builds optimizers with two groups of three tensors each. */
   private void build(DecayRule rule, DecayRule other) {
     Tensors tensors = new Tensors(7);
     for (int i = 0; i < 6; i++) {
@@ -56,7 +56,7 @@ class CudaGraphStepTest {
     both.close();
   }
 
-  /** Each rule beside another one, among them SPD beside one without decisions. */
+  /** Pairs each rule with the next one; SPD is also paired with a rule that makes no decisions. */
   static Stream<List<DecayRule>> rules() {
     List<DecayRule> rules = StepCase.RULES;
     return IntStream.range(0, rules.size())
@@ -86,11 +86,11 @@ class CudaGraphStepTest {
         cuda.uploadSettings();
         stream.launch(graph);
         both.assertSame("replay " + k);
-        if (k == 6) { // another one, elsewhere
+        if (k == 6) { // a new gradient at another address
           both.gradient(2, both.tensors.gradient(host.parameters().get(2).numel(), 3));
         }
         if (k % 5 == 0) {
-          both.stepAsItIs("a step between replays", SideBySide.silent(step));
+          both.stepOnly("a step between replays", SideBySide.silent(step));
         }
       }
     }
@@ -115,7 +115,7 @@ class CudaGraphStepTest {
   }
 
   @Test
-  void settingsThatAreSetToWhatTheyAreNeedNoUpload() {
+  void settingsWithUnchangedValuesNeedNoUpload() {
     build(new SelectiveProjectionDecay(1), new L2SP(0.1));
     both.step("a step", SideBySide.silent(Adam::step));
     for (ParameterGroup group : cuda.groups()) {
@@ -132,12 +132,12 @@ class CudaGraphStepTest {
   }
 
   @Test
-  void aClippedReplayIsSkippedWholeIfAGradientIsNotFinite() {
+  void aNonFiniteGradientSkipsTheWholeClippedReplay() {
     build(new SelectiveProjectionDecay(1), new L2SP(0.1));
     try (CudaGraph graph = stream.capture(() -> cuda.clipAndStep(1))) {
       both.nextGradients();
-      // so that there is something to lose
-      both.stepAsItIs("a step", SideBySide.silent(Adam::step));
+      // gives the optimizer a state that a skipped replay must keep
+      both.stepOnly("a step", SideBySide.silent(Adam::step));
       both.tensors
           .parameters
           .getLast()
@@ -154,7 +154,7 @@ class CudaGraphStepTest {
   }
 
   @Test
-  void whatTheDeviceDoesNotKnowYetCannotBeCaptured() {
+  void changesThatAreNotUploadedCannotBeCaptured() {
     build(new SelectiveProjectionDecay(1), new L2SP(0.1));
     both.nextGradients();
     both.change(0, group -> group.lr(0.5));
@@ -165,11 +165,11 @@ class CudaGraphStepTest {
     cuda.uploadSettings();
     stream.capture(cuda::step).close();
     both.assertSame("nothing was done");
-    both.stepAsItIs("a step", SideBySide.silent(Adam::step));
+    both.stepOnly("a step", SideBySide.silent(Adam::step));
   }
 
   @Test
-  void whatWaitsForTheDeviceCannotBeCaptured() {
+  void callsThatWaitForTheDeviceCannotBeCaptured() {
     build(new SelectiveProjectionDecay(1), new L2SP(0.1));
     for (Runnable waiting :
         List.<Runnable>of(() -> cuda.stepClipped(1), () -> cuda.gradientNorm())) {
@@ -184,7 +184,7 @@ class CudaGraphStepTest {
   }
 
   @Test
-  void aRuleThatBecomesSpdIsCapturedAnew() {
+  void aChangeToSpdNeedsANewCapture() {
     build(new WeightDecay(0.1), new L2SP(0.1));
     try (CudaGraph first = stream.capture(cuda::step)) {
       both.change(0, group -> group.decay(new SelectiveProjectionDecay(1)));
@@ -201,17 +201,17 @@ class CudaGraphStepTest {
       both.nextGradients();
       host.step();
       cuda.uploadSettings();
-      stream.launch(first); // that has remained what it was
+      stream.launch(first); // this graph still has the old rule
       both.assertSame("the first graph");
       List<SpdReport> reports = cuda.spdReports();
       cuda.groups().getFirst().decay(new SelectiveProjectionDecay(1));
       cuda.uploadSettings();
-      stream.launch(first); // that knows no SPD, so there is nothing to report
+      stream.launch(first); // this graph does not apply SPD, so it reports nothing
       assertThat(cuda.spdReports()).isEqualTo(reports);
     }
   }
 
-  /** A whole training step may set the gradients that there are. */
+  /** A captured training step may set each gradient to the segment that it already is. */
   @Test
   void theSameGradientMayBeSetInACapture() {
     build(new SelectiveProjectionDecay(1), new L2SP(0.1));
@@ -228,9 +228,9 @@ class CudaGraphStepTest {
     }
   }
 
-  /** The graph itself knows nothing of an array that was replaced later. */
+  /** The gradient is replaced after the capture, so the graph alone does not know the new array. */
   @Test
-  void aReplayOverMemoryThatIsGoneIsRefused() {
+  void aReplayOverFreedMemoryIsRefused() {
     build(new SelectiveProjectionDecay(1), new L2SP(0.1));
     Parameter p = cuda.parameters().get(2);
     try (CudaGraph graph = stream.capture(cuda::step)) {
@@ -248,9 +248,9 @@ class CudaGraphStepTest {
     }
   }
 
-  /** What CUDA refuses in a capture has not been done, so nothing is half done. */
+  /** A captured step does not run before a launch, so a failed capture leaves nothing half done. */
   @Test
-  void aCaptureThatWasSpoiledBreaksNothing() {
+  void aFailedCaptureBreaksNothing() {
     build(new SelectiveProjectionDecay(1), new L2SP(0.1));
     assertThatExceptionOfType(CudaException.class)
         .isThrownBy(() ->
@@ -261,7 +261,7 @@ class CudaGraphStepTest {
     both.step("a step", SideBySide.silent(Adam::step));
   }
 
-  /** Otherwise the step would be taken at once, and the graph would be empty. */
+  /** If it were allowed, the step would run at once and the graph would be empty. */
   @Test
   void aStepOnAStreamThatIsNotCapturedIsRefused() {
     build(new SelectiveProjectionDecay(1), new L2SP(0.1));

@@ -14,15 +14,15 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** A step at the end of the stack throws a {@link StackOverflowError}; the JVM lives on. */
+/** Near the end of the stack, a step throws {@link StackOverflowError} without a crash. */
 class DeepStackTest {
-  /** One step of a new optimizer at each of the last depths of the stack. */
+  /** Takes one step with a new optimizer at each of the last depths of the stack. */
   static final class Deep {
     private static final int DEPTHS = 2500;
 
     private static int reached;
 
-    /** The steps before: what is compiled by then, and so how much stack it takes, varies. */
+    /** Warms up first: the number of steps decides what is compiled, and so the stack used. */
     public static void main(String[] args) {
       int warmUp = Integer.getInteger("steps");
       for (Kernels kernels : AllKernels.list()) {
@@ -33,7 +33,7 @@ class DeepStackTest {
         try {
           measure(0);
         } catch (StackOverflowError end) {
-          // reached says where
+          // reached holds the depth
         }
         int limit = reached;
         int overflows = 0;
@@ -54,7 +54,7 @@ class DeepStackTest {
       }
     }
 
-    /** Not closed: an overflow may have spared it a finally. */
+    /** Returns an optimizer that is never closed: an overflow may have skipped a finally block. */
     private static Adam optimizer(Kernels kernels) {
       Parameter parameter = parameter(Arena.global(), "a", 70, 70);
       return adam(kernels, 1, group(new SelectiveProjectionDecay(1), List.of(parameter)));
@@ -76,7 +76,7 @@ class DeepStackTest {
 
   @ParameterizedTest
   @ValueSource(ints = {50, 300, 600, 1000, 5000})
-  void isNoCrash(int steps, @TempDir Path folder) throws Exception {
+  void doesNotCrash(int steps, @TempDir Path folder) throws Exception {
     String out =
         FreshJvm.run(
             folder,
@@ -85,7 +85,7 @@ class DeepStackTest {
                 "jdk.incubator.vector",
                 "-Xss1m",
                 "-Dsteps=" + steps,
-                // frames of one size, so that each depth is another distance from the end
+                // interpreted frames have one size, so the distance from the end differs
                 "-XX:CompileCommand=exclude,*Deep::step",
                 "-XX:CompileCommand=exclude,*Deep::measure"),
             Deep.class);

@@ -5,10 +5,10 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.spd4j.onednn.OneDnn;
 import org.junit.jupiter.api.Test;
 
-/** What is printed from the packaged jar, PackagedJarIT looks at. */
+/** Tests the report in this JVM. PackagedJarIT tests what the packaged jar prints. */
 class DiagnosticsTest {
   @Test
-  void tellWhetherOneDnnCanBeUsed() {
+  void theReportSaysWhetherOneDnnIsAvailable() {
     OneDnn.Availability oneDnn = OneDnn.availability();
     String state = oneDnn.available() ? "yes  " : "no   ";
     assertThat(Diagnostics.report().lines()).contains("  onednn  " + state + oneDnn.reason());

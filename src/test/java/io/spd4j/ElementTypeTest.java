@@ -7,7 +7,7 @@ import java.util.Arrays;
 import org.junit.jupiter.api.Test;
 
 class ElementTypeTest {
-  /** Each with its name in the safetensors format and its bytes. */
+  /** Each type with its name in the safetensors format and its size in bytes. */
   private static final String TYPES =
       """
       FLOAT32 F32 4, BFLOAT16 BF16 2, FLOAT16 F16 2, FLOAT64 F64 8, FLOAT8_E4M3 F8_E4M3 1, \
@@ -17,7 +17,7 @@ class ElementTypeTest {
       """;
 
   @Test
-  void namesAndSizesAreThoseOfTheFormat() {
+  void namesAndSizesMatchTheFormat() {
     assertThat(Arrays.stream(ElementType.values()))
         .extracting(type -> type + " " + type.safetensorsName() + " " + type.byteSize())
         .containsExactly(TYPES.split(", "));

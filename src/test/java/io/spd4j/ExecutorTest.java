@@ -29,7 +29,7 @@ import org.junit.jupiter.api.AutoClose;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
-/** Whoever helps, and whether anybody does: the same bits, and no step waits for the executor. */
+/** Every executor gives the same bits, even one that runs nothing, and no step waits for it. */
 class ExecutorTest {
   private static final Duration LONG = Duration.ofSeconds(30);
 
@@ -86,12 +86,12 @@ class ExecutorTest {
   }
 
   @Test
-  void nobody() {
+  void anExecutorThatRunsNothing() {
     givesTheSameBits(helper -> {});
   }
 
   @Test
-  void onesThatComeTooLate() {
+  void helpersThatRunTooLate() {
     List<Runnable> late = Collections.synchronizedList(new ArrayList<>());
     givesTheSameBits(late::add);
     assertThat(late).isNotEmpty();
@@ -99,7 +99,7 @@ class ExecutorTest {
   }
 
   @Test
-  void onesThatComeOneStepLater() {
+  void helpersThatRunOneStepLater() {
     List<Runnable> late = new ArrayList<>();
     try (ExecutorService pool = Executors.newFixedThreadPool(3)) {
       givesTheSameBits(helper -> {
@@ -112,14 +112,14 @@ class ExecutorTest {
   }
 
   @Test
-  void oneThatRejects() {
+  void anExecutorThatRejects() {
     givesTheSameBits(helper -> {
       throw new RejectedExecutionException("full");
     });
   }
 
   @Test
-  void oneThatRejectsNowAndThen() {
+  void anExecutorThatRejectsEveryOtherHelper() {
     int[] calls = new int[1];
     try (ExecutorService pool = Executors.newFixedThreadPool(2)) {
       givesTheSameBits(helper -> {
@@ -132,7 +132,7 @@ class ExecutorTest {
   }
 
   @Test
-  void aPoolThatIsBusy() {
+  void aBusyPool() {
     CountDownLatch done = new CountDownLatch(1);
     try (ExecutorService pool = Executors.newFixedThreadPool(2)) {
       for (int i = 0; i < 2; i++) {
@@ -186,14 +186,14 @@ class ExecutorTest {
   }
 
   @Test
-  void thePoolThatTheCallerIsIn() {
+  void thePoolOfTheCallersThread() {
     try (ExecutorService pool = Executors.newFixedThreadPool(1)) {
       assertTimeoutPreemptively(LONG, () -> pool.submit(() -> givesTheSameBits(pool)).get());
     }
   }
 
   @Test
-  void anExecutorThatFailsLetsItsHelpersGo() {
+  void anExecutorThatFailsReleasesItsHelpers() {
     IllegalArgumentException fault = new IllegalArgumentException("faulty");
     List<Thread> helpers = Collections.synchronizedList(new ArrayList<>());
     List<Parameter> copies = twins(arena, tensors);
@@ -203,7 +203,7 @@ class ExecutorTest {
             .group(group(new L2SP(1), copies))
             .executor(helper -> {
               if (helpers.size() == 1) {
-                helpers.add(null); // the next call is in order
+                helpers.add(null); // the next call does not throw
                 throw fault;
               }
               helpers.add(Thread.ofPlatform().daemon().start(helper));

@@ -11,7 +11,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
-/** Whether the bounds of float64 find what is wrong with a step. */
+/** The bounds of the float64 oracle detect faulty steps. */
 class FaultsTest {
   private static final int STEPS = 8;
   private static final int[] SIZES = {1, 63, 64, 65, 700, 4096 + 33};
@@ -50,9 +50,9 @@ class FaultsTest {
     }
   }
 
-  /** Otherwise the faults would be those of something else. */
+  /** Shows that the faults are put into the library's own formula. */
   @Test
-  void withoutAFaultItIsTheLibrarysStep() {
+  void withoutAFaultItMatchesTheLibrary() {
     try (Tensors tensors = new Tensors(7)) {
       ParameterGroup group = group(tensors);
       List<FaultyStep> steps =

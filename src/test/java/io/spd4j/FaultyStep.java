@@ -5,9 +5,9 @@ import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 
-/** SPD's step of one tensor in plain float32, with a fault or without. */
+/** An SPD step of one tensor in plain float32, with or without a fault. */
 final class FaultyStep {
-  /** What goes wrong. */
+  /** The faults that a step can have. */
   enum Fault {
     NONE,
     EPS_IN_THE_ROOT,

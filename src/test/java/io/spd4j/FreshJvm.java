@@ -11,7 +11,7 @@ import java.util.Map;
 import java.util.concurrent.TimeUnit;
 import javax.tools.ToolProvider;
 
-/** Another JVM: for what it must not do, and for what has to be the first thing that it does. */
+/** Runs code in a new JVM: code that might crash it, or that must be the first to run in it. */
 public final class FreshJvm {
   /** The flag that denies native access. Before JDK 24, allowing one module denies the others. */
   public static final String DENIED =
@@ -27,7 +27,7 @@ public final class FreshJvm {
     return run(folder, flags, Map.of(), main);
   }
 
-  /** The same with variables added to its environment. */
+  /** Runs a main class like the other method, with variables added to the environment. */
   public static String run(
       Path folder, List<String> flags, Map<String, String> environment, Class<?> main)
       throws IOException, InterruptedException {

@@ -23,7 +23,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** The global norm of the gradients, and the step that is clipped by it. */
+/** The global norm of the gradients, and steps that clip the gradients to a maximum norm. */
 class GradientNormTest {
   @AutoClose private final Arena arena = Arena.ofShared();
 
@@ -35,7 +35,7 @@ class GradientNormTest {
     return tensors;
   }
 
-  /** With the compensated sum of DoubleStream. */
+  /** Returns the norm, using the compensated sum of DoubleStream. */
   private static double norm(List<Parameter> parameters) {
     return Math.sqrt(
         parameters.stream()
@@ -56,7 +56,7 @@ class GradientNormTest {
   }
 
   @Test
-  void hasTheSameBitsWhoeverComputesIt() {
+  void hasTheSameBitsForAllKernelsThreadsAndRules() {
     List<Parameter> tensors = tensors();
     List<Double> norms = new ArrayList<>();
     for (Kernels kernels : AllKernels.list()) {
@@ -110,7 +110,7 @@ class GradientNormTest {
   }
 
   @EachKernels
-  void isOfWhatTheNextStepSteps(Kernels kernels) {
+  void coversWhatTheNextStepSteps(Kernels kernels) {
     List<Parameter> tensors = tensors();
     ParameterGroup first = group(new NoDecay(), tensors.subList(0, 4));
     ParameterGroup second = group(new NoDecay(), tensors.subList(4, 6));
@@ -136,7 +136,7 @@ class GradientNormTest {
 
   @ParameterizedTest
   @ValueSource(doubles = {1e-3, 1, 100, 1e9, Double.POSITIVE_INFINITY})
-  void clipsAsTorchDoes(double maxNorm) {
+  void clipsLikePyTorch(double maxNorm) {
     for (Kernels kernels : AllKernels.list()) {
       for (DecayRule rule : RULES) {
         List<Parameter> tensors = tensors().subList(0, 5);
@@ -157,7 +157,7 @@ class GradientNormTest {
 
   @ParameterizedTest
   @ValueSource(doubles = {1e-3, 100, Double.POSITIVE_INFINITY})
-  void theAnswerMayBeLeftOut(double maxNorm) {
+  void clipAndStepMatchesStepClipped(double maxNorm) {
     for (DecayRule rule : RULES) {
       List<Parameter> tensors = tensors();
       try (Adam silent = Adam.builder().group(group(rule, tensors)).build();
@@ -179,7 +179,7 @@ class GradientNormTest {
   }
 
   @EachKernels
-  void isSkippedWholeWhenAGradientIsNotFinite(Kernels kernels) {
+  void aNonFiniteGradientSkipsTheWholeStep(Kernels kernels) {
     for (DecayRule rule : RULES) {
       List<Parameter> tensors = tensors().subList(0, 5);
       try (Adam adam = adam(kernels, rule, tensors)) {
@@ -200,7 +200,7 @@ class GradientNormTest {
   }
 
   @Test
-  void gradientsOfZeroAreStepped() {
+  void zeroGradientsAreStepped() {
     Parameter p = Parameter.of("p", of(arena, 1, 2), of(arena, 0, 0));
     try (Adam adam = Adam.builder().group(0.1, new WeightDecay(0.5), List.of(p)).build()) {
       assertThat(adam.stepClipped(1)).isZero();

@@ -14,11 +14,11 @@ import java.util.List;
 import java.util.Objects;
 import java.util.stream.Stream;
 
-/** Settings that must give the same bits, and those that differ by a rounding. */
+/** Pairs of settings that give the same bits, or results that differ only by rounding. */
 class IdentitiesTest {
   private static final int STEPS = 6;
 
-  /** What stands in for θ0 of every tensor. */
+  /** The anchor θ0 that every tensor gets. */
   private enum Anchor {
     NONE,
     ZEROS,
@@ -57,7 +57,7 @@ class IdentitiesTest {
   }
 
   @EachKernels
-  void noAnchorIsTheOrigin(Kernels kernels) {
+  void withoutAnAnchorTheOriginIsTheAnchor(Kernels kernels) {
     for (DecayRule rule : StepCase.RULES) {
       assertThat(run(kernels, rule, 0.01, Anchor.NONE, STEPS))
           .as("%s", rule)
@@ -66,8 +66,8 @@ class IdentitiesTest {
   }
 
   /**
-   * θ − ηλ·θ and θ·(1−ηλ) round differently in general. Where ηλ is a power of two both products
-   * are exact before the one rounding that both have, so there the bits are the same.
+   * θ − ηλ·θ and θ·(1−ηλ) round differently in general. If ηλ is a power of two, each rounds only
+   * once, at its end, so the bits are the same.
    */
   @EachKernels
   void l2spAtTheOriginIsAdamwWhereTheRoundingsCoincide(Kernels kernels) {
@@ -76,7 +76,7 @@ class IdentitiesTest {
   }
 
   @EachKernels
-  void l2spAtTheOriginIsAdamwButForRoundingsElsewhere(Kernels kernels) {
+  void l2spAtTheOriginIsAdamwUpToRounding(Kernels kernels) {
     int[][] l2sp = run(kernels, new L2SP(0.3), 0.01, Anchor.NONE, STEPS);
     int[][] adamw = run(kernels, new WeightDecay(0.3), 0.01, Anchor.NONE, STEPS);
     assertThat(l2sp).isNotEqualTo(adamw);
@@ -90,7 +90,7 @@ class IdentitiesTest {
   }
 
   @EachKernels
-  void strengthZeroIsAdam(Kernels kernels) {
+  void lambdaZeroIsAdam(Kernels kernels) {
     int[][] adam = run(kernels, new NoDecay(), 0.01, Anchor.OTHER, STEPS);
     for (DecayRule rule : StepCase.RULES) {
       assertThat(run(kernels, rule.withLambda(0), 0.01, Anchor.OTHER, STEPS))
@@ -109,7 +109,7 @@ class IdentitiesTest {
   }
 
   @EachKernels
-  void aTensorAloneIsSteppedAsAmongOthers(Kernels kernels) {
+  void aTensorHasTheSameBitsAloneAndAmongOthers(Kernels kernels) {
     int tensors = 30;
     int[][] together;
     try (Tensors all = tensors(tensors);
@@ -143,7 +143,7 @@ class IdentitiesTest {
     return tensors;
   }
 
-  /** The bits of all arrays that a step writes, in order. */
+  /** Returns the bits of all arrays that a step writes, in order. */
   private static int[][] bits(List<Parameter> parameters) {
     return parameters.stream()
         .flatMap(p -> Stream.of(ParameterArray.values()).filter(a -> a.written).map(a -> a.of(p)))

@@ -31,7 +31,7 @@ import org.junit.jupiter.params.provider.EnumSource;
 class MisuseTest {
   @AutoClose private final Arena arena = Arena.ofShared();
 
-  /** One array of the second parameter lies in an arena of its own. */
+  /** Returns an optimizer whose second parameter has one array in the arena odd. */
   private Adam adamWith(Arena odd, ParameterArray array) {
     MemorySegment[] a = new MemorySegment[6];
     for (ParameterArray k : ParameterArray.values()) {
@@ -72,7 +72,7 @@ class MisuseTest {
 
   @ParameterizedTest
   @EnumSource
-  void anArenaThatWasClosedIsNamed(ParameterArray array) {
+  void anArrayInAClosedArenaIsNamed(ParameterArray array) {
     Arena odd = Arena.ofShared();
     try (Adam adam = adamWith(odd, array)) {
       adam.step();
@@ -88,7 +88,7 @@ class MisuseTest {
 
   @ParameterizedTest
   @EnumSource
-  void anArenaThatWasClosedBeforeTheFirstStepIsNamed(ParameterArray array) {
+  void anArrayInAnArenaClosedBeforeTheFirstStepIsNamed(ParameterArray array) {
     Arena odd = Arena.ofShared();
     try (Adam adam = adamWith(odd, array)) {
       odd.close();
@@ -110,7 +110,7 @@ class MisuseTest {
   }
 
   @Test
-  void aFrozenParameterMayBeClosed() {
+  void theArenaOfAFrozenParameterMayBeClosed() {
     Arena odd = Arena.ofShared();
     Parameter gone = parameter(odd, "gone", 1, 100);
     Parameter stays = parameter(arena, "stays", 2, 100);
@@ -130,7 +130,7 @@ class MisuseTest {
 
   @ParameterizedTest
   @EnumSource
-  void aConfinedArenaIsItsOwnersAlone(ParameterArray array) {
+  void onlyTheOwnerThreadStepsAConfinedArena(ParameterArray array) {
     try (Arena odd = Arena.ofConfined();
         Adam adam = adamWith(odd, array)) {
       adam.step();
@@ -146,7 +146,7 @@ class MisuseTest {
     }
   }
 
-  /** Every call that an optimizer may refuse as a whole. */
+  /** Returns the calls that an optimizer refuses if it is closed, broken or stepping. */
   private static List<ThrowingCallable> calls(Adam adam, Parameter p) {
     return List.of(
         adam::step,
@@ -161,7 +161,7 @@ class MisuseTest {
   }
 
   @Test
-  void closedMeansClosed() {
+  void aClosedOptimizerRefusesEveryCall() {
     Parameter p = parameter(arena, "p", 1, 100);
     Adam adam = adam(AllKernels.list().getLast(), new NoDecay(), List.of(p));
     MemorySegment gradient = p.gradient();
@@ -177,7 +177,7 @@ class MisuseTest {
   }
 
   @Test
-  void aClosedOptimizerStillTellsWhatItWas() {
+  void aClosedOptimizerStillReportsItsState() {
     Parameter p = parameter(arena, "p", 1, 100);
     Adam adam = Adam.builder().group(0.25, new SelectiveProjectionDecay(1), List.of(p)).build();
     adam.step();
@@ -203,7 +203,7 @@ class MisuseTest {
   }
 
   @Test
-  void closeLeavesMomentsThatWereBrought() {
+  void closeKeepsTheCallersMoments() {
     MemorySegment m = random(arena, 2, 100);
     MemorySegment v = arena.allocate(400, 4);
     Parameter p =
@@ -232,7 +232,7 @@ class MisuseTest {
     }
   }
 
-  /** Scalar kernels that break off once they have been told to. */
+  /** Scalar kernels that throw a fault once it is set. */
   private static final class Breaking implements Kernels {
     private final Kernels scalar = AllKernels.list().getFirst();
     private RuntimeException fault;
@@ -270,7 +270,7 @@ class MisuseTest {
   }
 
   @Test
-  void afterAHalfDoneStepThereIsNoOther() {
+  void noStepFollowsAHalfDoneStep() {
     Breaking kernels = new Breaking();
     Parameter p = parameter(arena, "p", 1, 10_000);
     RuntimeException fault = new IllegalStateException("fault");
@@ -290,7 +290,7 @@ class MisuseTest {
   }
 
   @Test
-  void aNormThatBrokeOffHasChangedNothing() {
+  void aNormThatBreaksOffChangesNothing() {
     Breaking kernels = new Breaking();
     Parameter p = parameter(arena, "p", 1, 10_000);
     try (Adam adam = adam(kernels, new L2SP(1), List.of(p))) {
@@ -305,7 +305,7 @@ class MisuseTest {
     }
   }
 
-  /** Everything that is refused while a step runs, tried by the executor of that step. */
+  /** Makes calls that are refused during a step; returns what each threw, or null. */
   private static List<Throwable> duringAStep(Adam adam) {
     List<ThrowingCallable> calls = new ArrayList<>(calls(adam, adam.parameters().getFirst()));
     calls.add(adam::close);

@@ -10,12 +10,12 @@ import java.util.Comparator;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 
-/** Moments that the optimizer allocates are aligned, 0, as long as their parameter, and apart. */
+/** Moments that an optimizer allocates are aligned, zero, disjoint, and of their tensor's size. */
 class MomentsTest {
   private static final int[] NUMELS = {1, 0, 17, 16, 4097, 3};
 
   @Test
-  void theyLieApart() {
+  void momentsDoNotOverlap() {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment brought = arena.allocate(4 * 17, 4);
       List<ParameterGroup> groups = new ArrayList<>();

@@ -10,17 +10,18 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 
 /**
- * Device twins of parameters in the host's memory: the same bits, at addresses as odd as theirs.
+ * Copies of host parameters in device memory: twins with the same bits and the same address modulo
+ * 64.
  */
 final class OnDevice implements AutoCloseable {
   final CudaDevice device = CudaDevice.of(0);
   final DeviceArena arena = DeviceArena.open(device);
   final CudaStream stream = CudaStream.create(device);
 
-  /** The twins by their originals, in the order in which they were made. */
+  /** The twin of each original, in the order in which they were made. */
   private final Map<Parameter, Parameter> twins = new LinkedHashMap<>();
 
-  /** A copy in device memory; null of null. */
+  /** Returns a copy in device memory; null for null. */
   MemorySegment copy(MemorySegment host) {
     if (host == null) {
       return null;
@@ -36,7 +37,7 @@ final class OnDevice implements AutoCloseable {
     return twin;
   }
 
-  /** Gives every twin the gradient of its original. */
+  /** Copies the gradient of every original to its twin. */
   void copyGradients() {
     twins.forEach((p, twin) -> {
       if (p.gradient() != null) {
@@ -45,7 +46,7 @@ final class OnDevice implements AutoCloseable {
     });
   }
 
-  /** The bytes of device memory. */
+  /** Returns the bytes of a segment in device memory. */
   byte[] read(MemorySegment segment) {
     try (Arena host = Arena.ofConfined()) {
       MemorySegment copy = host.allocate(segment.byteSize());

@@ -13,13 +13,13 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.FieldSource;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** One result: every backend gives the bits, the answers and the reports of plain Java. */
+/** Every backend gives the same bits, return values and reports as plain Java. */
 abstract class OneResult {
   private static final int BLOCK = BlockTable.BLOCK;
   private static final String CASES = "io.spd4j.StepCase#all";
   private static final String RULES = "io.spd4j.StepCase#RULES";
 
-  /** The optimizers under test beside that of plain Java, which has these groups. */
+  /** Returns plain Java's optimizer, which has these groups, and the optimizers under test. */
   abstract SideBySide sideBySide(Tensors tensors, List<ParameterGroup> groups);
 
   private SideBySide sideBySide(StepCase stepCase, Tensors tensors) {
@@ -47,7 +47,7 @@ abstract class OneResult {
 
   @ParameterizedTest
   @MethodSource(CASES)
-  void aGradientThatIsNotFiniteSkipsTheStepWhole(StepCase stepCase) {
+  void aNonFiniteGradientSkipsTheWholeStep(StepCase stepCase) {
     try (SideBySide all = sideBySide(stepCase, stepCase.smallTensors(29))) {
       all.step("before", adam -> adam.stepClipped(1));
       State before = State.of(all.plain);
@@ -55,8 +55,8 @@ abstract class OneResult {
       float finite = last.gradient().getAtIndex(JAVA_FLOAT, last.numel() - 1);
       last.gradient().setAtIndex(JAVA_FLOAT, last.numel() - 1, Float.NaN);
       all.copyGradients();
-      all.stepAsItIs("skipped", adam -> adam.stepClipped(1));
-      all.stepAsItIs("skipped without an answer", silent(adam -> adam.clipAndStep(1)));
+      all.stepOnly("skipped", adam -> adam.stepClipped(1));
+      all.stepOnly("skipped without a return value", silent(adam -> adam.clipAndStep(1)));
       last.gradient().setAtIndex(JAVA_FLOAT, last.numel() - 1, finite);
       assertThat(State.of(all.plain)).isEqualTo(before);
       all.step("after", adam -> adam.stepClipped(1));
@@ -64,10 +64,10 @@ abstract class OneResult {
     }
   }
 
-  /** NaN, infinities, subnormals, zeros of both signs, where each may be. */
+  /** Gradients contain NaN, infinities, subnormals and zeros of both signs at random places. */
   @ParameterizedTest
   @MethodSource(CASES)
-  void specialValuesAreWherePlainJavaHasThem(StepCase stepCase) {
+  void specialValuesGiveTheSameResults(StepCase stepCase) {
     float[] special = {
       Float.NaN,
       Float.POSITIVE_INFINITY,
@@ -92,12 +92,12 @@ abstract class OneResult {
           }
         }
         all.copyGradients();
-        all.stepAsItIs("step " + step, scaled(1));
+        all.stepOnly("step " + step, scaled(1));
       }
     }
   }
 
-  /** More tensors than thread blocks run at once, most of them smaller than a block. */
+  /** There are more tensors than a GPU runs thread blocks at once, most smaller than a block. */
   @Test
   void manySmallTensors() {
     Tensors tensors = new Tensors(11);
@@ -112,7 +112,7 @@ abstract class OneResult {
     }
   }
 
-  /** A group for each rule. */
+  /** Returns one group for each rule. */
   private static List<ParameterGroup> groups(Tensors tensors) {
     return Tensors.deal(
         tensors.parameters,
@@ -122,7 +122,7 @@ abstract class OneResult {
             .toList());
   }
 
-  /** Tensors that threads share, while rules, frozen groups and gradients change. */
+  /** Threads share tensors while rules, frozen groups and gradients change. */
   @ParameterizedTest
   @FieldSource(RULES)
   void sharedTensors(DecayRule rule) {
@@ -151,7 +151,7 @@ abstract class OneResult {
     }
   }
 
-  /** Every rule in one optimizer; settings, rules, frozen groups and kinds of steps change. */
+  /** One optimizer has every rule; settings, rules, frozen groups and kinds of steps change. */
   @Test
   void aLongMixedRun() {
     Tensors tensors = new Tensors(5);

@@ -4,7 +4,7 @@ import io.spd4j.kernel.Kernels;
 import java.util.Collection;
 import java.util.List;
 
-/** Makes the optimizers of tests. */
+/** Makes groups and optimizers for tests. */
 final class Optimizers {
   private Optimizers() {}
 

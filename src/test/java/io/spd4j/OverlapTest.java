@@ -15,14 +15,14 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** An array that is written overlaps no other; arrays that are only read may. */
+/** An array that steps write must not overlap any other; arrays that are only read may overlap. */
 class OverlapTest {
   private static final ParameterArray[] ARRAYS = ParameterArray.values();
   private static final long BYTES = 64;
 
   @AutoClose private final Arena arena = Arena.ofShared();
 
-  /** Twelve arrays with room around each. */
+  /** Memory for twelve arrays with room around each. */
   private final MemorySegment memory = arena.allocate(64 * BYTES, 64);
 
   private record Pair(ParameterArray first, ParameterArray second, boolean oneTensor) {
@@ -56,7 +56,7 @@ class OverlapTest {
         .build();
   }
 
-  /** Two tensors of which one array lies a number of bytes behind another one. */
+  /** Returns two parameters in which the pair's second array starts shift bytes after its first. */
   private Parameter[] shifted(Pair pair, long shift) {
     MemorySegment[] p = arrays(2);
     MemorySegment[] q = arrays(32);
@@ -68,7 +68,7 @@ class OverlapTest {
 
   @ParameterizedTest
   @MethodSource("pairs")
-  void whatIsWrittenOverlapsNothing(Pair pair) {
+  void writtenArraysMustNotOverlap(Pair pair) {
     for (long shift : new long[] {0, 4, BYTES - 4, -4, 4 - BYTES}) {
       Parameter[] parameters = shifted(pair, shift);
       if (pair.readOnly()) {
@@ -89,7 +89,7 @@ class OverlapTest {
 
   @ParameterizedTest
   @MethodSource("pairs")
-  void neighboursDoNotOverlap(Pair pair) {
+  void adjacentArraysDoNotOverlap(Pair pair) {
     adam(shifted(pair, BYTES)).close();
     adam(shifted(pair, -BYTES)).close();
   }
@@ -107,7 +107,7 @@ class OverlapTest {
   }
 
   @Test
-  void aLongReadArrayIsNotForgottenBehindAShortOne() {
+  void aLongReadArrayIsRememberedAfterAShorterOne() {
     Parameter reader =
         Parameter.of(
             "reader", memory.asSlice(40 * BYTES, 10 * BYTES), memory.asSlice(0, 10 * BYTES));
@@ -134,7 +134,7 @@ class OverlapTest {
 
   @ParameterizedTest
   @ValueSource(longs = {0, 4, BYTES - 4, -4, 4 - BYTES})
-  void aGradientThatIsSetLaterOverlapsNothingWritten(long shift) {
+  void aNewGradientMustNotOverlapWrittenArrays(long shift) {
     Parameter p = ParameterArray.parameter("p", arrays(2));
     Parameter q = ParameterArray.parameter("q", arrays(32));
     try (Adam adam = adam(p, q)) {
@@ -158,7 +158,7 @@ class OverlapTest {
   }
 
   @Test
-  void aGradientThatIsSetLaterMayTouchItsNeighbours() {
+  void aNewGradientMayTouchItsNeighbours() {
     Parameter p = ParameterArray.parameter("p", arrays(2));
     try (Adam adam = adam(p)) {
       for (MemorySegment written : List.of(p.data(), p.expAvg(), p.expAvgSq(), p.maxExpAvgSq())) {
@@ -172,7 +172,7 @@ class OverlapTest {
   }
 
   @Test
-  void aGradientIsNoneOfTheMomentsThatTheOptimizerAllocated() {
+  void aGradientMustNotBeAMomentThatTheOptimizerAllocated() {
     Parameter p = Parameter.of("p", memory.asSlice(0, BYTES), memory.asSlice(2 * BYTES, BYTES));
     Parameter q = Parameter.builder("q", memory.asSlice(4 * BYTES, BYTES)).build();
     try (Adam adam = adam(p, q)) {

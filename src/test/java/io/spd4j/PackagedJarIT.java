@@ -18,8 +18,8 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 /**
- * The packaged jars in a fresh JVM, as a user has them: the build runs this class behind them. A
- * release (-Dspd4j.release=true) has its native libraries in a jar beside the main one.
+ * Runs the packaged jars in a new JVM, as a user would. The build runs this class after packaging.
+ * A release (-Dspd4j.release=true) has its native libraries in a second jar.
  */
 class PackagedJarIT {
   private static final boolean RELEASE = Boolean.getBoolean("spd4j.release");
@@ -116,14 +116,14 @@ class PackagedJarIT {
   }
 
   @Test
-  void stepsInTheVectorApiWithoutANativeLibrary() throws Exception {
+  void stepsWithTheVectorApiWithoutANativeLibrary() throws Exception {
     String missing = "-Dspd4j.library.path=" + folder.resolve("none");
     assertThat(onClassPath(missing, VECTOR)).endsWith("VECTOR -0.5");
     assertThat(onModulePath(missing, VECTOR)).endsWith("VECTOR -0.5");
   }
 
   @Test
-  void stepsInPlainJavaWithoutBoth() throws Exception {
+  void stepsInPlainJavaWithoutNativeLibraryAndVectorApi() throws Exception {
     String missing = "-Dspd4j.library.path=" + folder.resolve("none");
     assertThat(onClassPath(missing))
         .contains("steps run in plain Java; native: ")
@@ -132,7 +132,7 @@ class PackagedJarIT {
   }
 
   @Test
-  void stepsInPlainJavaWhereNativeAccessIsDenied() throws Exception {
+  void stepsInPlainJavaIfNativeAccessIsDenied() throws Exception {
     assertThat(onClassPath(FreshJvm.DENIED))
         .contains("--enable-native-access")
         .endsWith("SCALAR -0.5");
@@ -144,7 +144,7 @@ class PackagedJarIT {
 
   @Test
   void aForcedBackendIsUsedOrRefused() throws Exception {
-    // Nothing else is loaded, so the JVM has nothing to warn of.
+    // No other backend is loaded, so the JVM prints no warnings.
     assertThat(onClassPath("-Dspd4j.backend=scalar")).isEqualTo("SCALAR -0.5");
     assertThat(onClassPath("-Dspd4j.backend=vector"))
         .contains("backend vector is not available", "--add-modules jdk.incubator.vector");

@@ -2,7 +2,7 @@ package io.spd4j;
 
 import java.lang.foreign.MemorySegment;
 
-/** The arrays of a parameter, under the names that messages call them by. */
+/** The arrays of a parameter, with their names in messages. */
 enum ParameterArray {
   DATA("data", true),
   GRADIENT("gradient", false),
@@ -13,7 +13,7 @@ enum ParameterArray {
 
   private final String text;
 
-  /** Whether a step writes it. */
+  /** Whether steps write this array. */
   final boolean written;
 
   ParameterArray(String text, boolean written) {
@@ -21,7 +21,7 @@ enum ParameterArray {
     this.written = written;
   }
 
-  /** This array of a parameter; null if it has none. */
+  /** Returns this array of a parameter; null if the parameter has none. */
   MemorySegment of(Parameter p) {
     return switch (this) {
       case DATA -> p.data();
@@ -33,7 +33,7 @@ enum ParameterArray {
     };
   }
 
-  /** A parameter of arrays in this order. */
+  /** Returns a parameter with six arrays, which are given in the order of these constants. */
   static Parameter parameter(String name, MemorySegment... a) {
     return Parameter.builder(name, a[0])
         .gradient(a[1])

@@ -11,7 +11,7 @@ import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** The example in the README compiles, and runs. */
+/** The example in the README compiles and runs. */
 class ReadmeTest {
   @TempDir Path folder;
 

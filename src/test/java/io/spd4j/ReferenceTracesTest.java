@@ -24,13 +24,14 @@ import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /**
- * The recorded truth: PyTorch's optimizers and the SPD authors' code, in float64 and in float32.
- * That float64 explains both our steps and the recorded ones shows that it computes the same.
+ * Steps recorded from PyTorch's optimizers and the SPD authors' code, in float64 and in float32.
+ * Both our steps and the recorded ones lie within the bounds around our float64 computation, so all
+ * compute the same.
  */
 class ReferenceTracesTest {
   private static final Path FOLDER = Path.of("src/test/resources/reference");
 
-  /** A trace's parameters at their start, and its settings. */
+  /** A trace's initial parameters and its settings. */
   private record Trace(SafetensorsFile file, ParameterGroup group, int steps) {
     static Trace map(Path path, Arena arena) throws IOException {
       SafetensorsFile file = SafetensorsFile.map(path, arena);
@@ -150,9 +151,9 @@ class ReferenceTracesTest {
     }
   }
 
-  /** Projections that nearly end on the anchor, go beyond it, and do nothing. */
+  /** Some projections end almost on the anchor, some go beyond it, and some change nothing. */
   @Test
-  void theStrongTracesAreStrong() throws IOException {
+  void theStrongTracesCoverStrongProjections() throws IOException {
     int near = 0;
     int beyond = 0;
     int none = 0;

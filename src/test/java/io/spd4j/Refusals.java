@@ -6,7 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatNullPointerException;
 
 import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 
-/** Asserts that a call is refused, with exactly this message. */
+/** Asserts that a call is refused with exactly the given message. */
 public final class Refusals {
   private Refusals() {}
 

@@ -12,8 +12,8 @@ import java.util.function.Consumer;
 import java.util.function.ToDoubleFunction;
 
 /**
- * Plain Java in one thread, and other backends that take the same steps with copies of its tensors
- * and have to come to the same bits.
+ * Plain Java in one thread beside other backends, which take the same steps with copies of its
+ * tensors and must give the same bits.
  */
 final class SideBySide implements AutoCloseable {
   private static final int[] THREADS = {1, 2, 3};
@@ -21,7 +21,7 @@ final class SideBySide implements AutoCloseable {
   final Tensors tensors;
   final Adam plain;
 
-  /** Null: the others step host memory. */
+  /** Null if the other backends step host memory. */
   final OnDevice onDevice;
 
   private final Map<String, Adam> others = new LinkedHashMap<>();
@@ -44,7 +44,7 @@ final class SideBySide implements AutoCloseable {
     plain = Optimizers.adam(scalar, 1, groups.toArray(ParameterGroup[]::new));
   }
 
-  /** Every CPU backend, each with several numbers of threads. */
+  /** Returns every CPU backend with several thread counts beside plain Java. */
   static SideBySide onCpu(Tensors tensors, List<ParameterGroup> groups) {
     return new SideBySide(tensors, groups, null);
   }
@@ -70,7 +70,7 @@ final class SideBySide implements AutoCloseable {
     return builder.build();
   }
 
-  /** In host memory all read the same gradient and anchor. */
+  /** Copies a parameter. In host memory all copies share the original's gradient and anchor. */
   private Parameter twin(Parameter p) {
     return onDevice != null
         ? onDevice.twin(p)
@@ -88,7 +88,7 @@ final class SideBySide implements AutoCloseable {
     others.values().forEach(adam -> change.accept(adam.groups().get(group)));
   }
 
-  /** Sets the gradient of the parameter of an index in every optimizer; null: none. */
+  /** Sets the gradient of the parameter at an index in every optimizer; null removes it. */
   void gradient(int index, MemorySegment gradient) {
     plain.parameters().get(index).gradient(gradient);
     for (Adam adam : others.values()) {
@@ -96,36 +96,36 @@ final class SideBySide implements AutoCloseable {
     }
   }
 
-  /** New gradients for all. */
+  /** Gives every optimizer new gradients. */
   void nextGradients() {
     tensors.nextGradients();
     copyGradients();
   }
 
-  /** Gives the device the gradients that have been written on the host. */
+  /** Copies the gradients in host memory to the device, if the others step device memory. */
   void copyGradients() {
     if (onDevice != null) {
       onDevice.copyGradients();
     }
   }
 
-  /** Takes the same step in all, with new gradients; what it answers has to be the same. */
+  /** Takes the same step with every optimizer after new gradients; all results must be the same. */
   void step(String what, ToDoubleFunction<Adam> step) {
     nextGradients();
-    stepAsItIs(what, step);
+    stepOnly(what, step);
   }
 
-  /** With the gradients as they are. */
-  void stepAsItIs(String what, ToDoubleFunction<Adam> step) {
+  /** Takes the same step with every optimizer; return values and states must be the same. */
+  void stepOnly(String what, ToDoubleFunction<Adam> step) {
     Double expected = step.applyAsDouble(plain);
     others.forEach((name, adam) ->
         assertThat(step.applyAsDouble(adam))
-            .as("answer of %s, %s", what, name)
+            .as("return value of %s, %s", what, name)
             .isEqualTo(expected));
     assertSame(what);
   }
 
-  /** A step without an answer. */
+  /** Makes a step without a return value return 0. */
   static ToDoubleFunction<Adam> silent(Consumer<Adam> step) {
     return adam -> {
       step.accept(adam);
@@ -159,7 +159,7 @@ final class SideBySide implements AutoCloseable {
     }
   }
 
-  /** The first element that differs, -1: none. Which NaN one is is not part of the contract. */
+  /** Returns the first index that differs, or -1. All NaNs are equal: their bits may differ. */
   private static long mismatch(MemorySegment a, MemorySegment b, ElementType type) {
     assertThat(b.byteSize()).isEqualTo(a.byteSize());
     long at = a.mismatch(b);

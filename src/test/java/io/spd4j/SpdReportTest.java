@@ -16,7 +16,7 @@ import java.util.List;
 import org.junit.jupiter.api.AutoClose;
 import org.junit.jupiter.api.Test;
 
-/** What SPD says that it did, against the arrays. */
+/** SPD's reports agree with what happened to the arrays. */
 class SpdReportTest {
   @AutoClose private final Arena arena = Arena.ofShared();
 
@@ -37,7 +37,7 @@ class SpdReportTest {
     return norm(floats(p.data()), anchor(p));
   }
 
-  /** −Σ g·(θ−θ0), and the sum of the products' magnitudes, against which its error is measured. */
+  /** Returns −Σ g·(θ−θ0), and the sum of the magnitudes, to which errors are relative. */
   private static double[] condition(Parameter p, double scale) {
     float[] theta = floats(p.data());
     float[] anchor = anchor(p);
@@ -51,7 +51,7 @@ class SpdReportTest {
     return sums;
   }
 
-  /** ‖θ̃−θ0‖ of a step without the projection, taken by a copy. */
+  /** Returns ‖θ̃−θ0‖ after a step without the projection, which a copy takes. */
   private double unprojected(Kernels kernels, Parameter p, double scale) {
     Parameter copy = Tensors.twin(arena, p);
     try (Adam adam = adam(kernels, new NoDecay(), List.of(copy))) {
@@ -68,7 +68,7 @@ class SpdReportTest {
   }
 
   @EachKernels
-  void tellsWhatHappened(Kernels kernels) {
+  void agreesWithTheArrays(Kernels kernels) {
     List<Parameter> tensors =
         List.of(
             selected(arena, "selected", 1, 12_305),
@@ -140,7 +140,7 @@ class SpdReportTest {
   }
 
   @EachKernels
-  void atLambdaOneTheDeviationIsWhatItWas(Kernels kernels) {
+  void atLambdaOneTheDeviationIsKept(Kernels kernels) {
     Parameter p = selected(arena, "p", 1, 9000);
     double before = deviation(p);
     assertThat(unprojected(kernels, p, 1)).isGreaterThan(5 * before);
@@ -175,7 +175,7 @@ class SpdReportTest {
   }
 
   @EachKernels
-  void withoutAGradientToDescendATensorIsNotSelected(Kernels kernels) {
+  void aTensorWithAZeroGradientIsNotSelected(Kernels kernels) {
     Parameter p = parameter(arena, "p", 1, 9000);
     p.gradient().fill((byte) 0);
     double before = deviation(p);
@@ -186,7 +186,7 @@ class SpdReportTest {
     assertThat(deviation(p)).isEqualTo(before);
   }
 
-  /** With betas of 0, eps 0 and a gradient of 1 the update is lr, exactly. */
+  /** If betas and eps are 0 and the gradient is 1, the update is exactly lr. */
   @EachKernels
   void aDeviationThatVanishesHasARatioOfZero(Kernels kernels) {
     MemorySegment data = of(arena, 0.5f, 0.5f, 0.5f);
@@ -215,7 +215,7 @@ class SpdReportTest {
   }
 
   @EachKernels
-  void atRestOnItsAnchorNothingIsSaidToMove(Kernels kernels) {
+  void aTensorAtRestOnItsAnchorReportsNoDeviation(Kernels kernels) {
     Parameter p = Parameter.of("p", of(arena, 2, 3), of(arena, 0, 0), of(arena, 2, 3));
     SpdReport r = step(kernels, 1, p);
     assertThat(r.ratio()).isZero();

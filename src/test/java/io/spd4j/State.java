@@ -10,11 +10,11 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * What an optimizer holds at a moment: arrays, step counts and reports. Arrays that this thread
- * cannot read are left out.
+ * A snapshot of an optimizer's arrays, step counts and reports. Arrays that this thread cannot read
+ * are left out.
  */
 record State(Map<String, Bits> arrays, List<Long> steps, List<SpdReport> reports) {
-  /** The contents of an array; which of two differ is what a message has to tell. */
+  /** The contents of an array. Messages show a hash, which tells which arrays differ. */
   record Bits(ByteBuffer bytes) {
     @Override
     public String toString() {
@@ -26,7 +26,7 @@ record State(Map<String, Bits> arrays, List<Long> steps, List<SpdReport> reports
     return new State(arrays(adam.parameters()), steps(adam), adam.spdReports());
   }
 
-  /** Without reports, to be compared with that of an optimizer that began later. */
+  /** Returns a snapshot without reports, for comparing with an optimizer that began later. */
   static State ofTraining(Adam adam) {
     return new State(arrays(adam.parameters()), steps(adam), List.of());
   }

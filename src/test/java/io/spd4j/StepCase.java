@@ -8,11 +8,11 @@ import java.util.stream.IntStream;
 import java.util.stream.Stream;
 
 /**
- * What every backend has to step right: against plain Java in {@link OneResult}, against float64 in
- * {@link Float64OracleTest}. To add a rule or a type is to add a line to a list here.
+ * A case that every backend must step correctly. {@link OneResult} compares it with plain Java,
+ * {@link Float64OracleTest} with float64. To cover a new rule or type, add it to a list here.
  */
 record StepCase(DecayRule rule, Types types, boolean amsgrad, boolean anchored, Sizes sizes) {
-  /** For all tests that go over rules. */
+  /** The rules for all tests that run with every rule. */
   static final List<DecayRule> RULES =
       List.of(
           new NoDecay(),
@@ -24,7 +24,7 @@ record StepCase(DecayRule rule, Types types, boolean amsgrad, boolean anchored, 
 
   private static final List<Types> TYPES = List.of(Types.FLOAT32);
 
-  /** The types of elements; a moment may be the optimizer's or brought. */
+  /** The element types of the arrays; all moments have one type, whoever allocates them. */
   record Types(ElementType data, ElementType gradient, ElementType anchor, ElementType moments) {
     static final Types FLOAT32 =
         new Types(
@@ -40,9 +40,9 @@ record StepCase(DecayRule rule, Types types, boolean amsgrad, boolean anchored, 
     }
   }
 
-  /** The numbers of elements of a case's tensors. */
+  /** The numbers of elements in a case's tensors. */
   enum Sizes {
-    /** Around those of vectors, lanes and blocks, in arrays that start anywhere. */
+    /** Sizes near vectors, lane rows and blocks, in arrays at various offsets from 64 bytes. */
     AWKWARD {
       @Override
       int[] numels() {
@@ -60,7 +60,7 @@ record StepCase(DecayRule rule, Types types, boolean amsgrad, boolean anchored, 
             .toArray();
       }
     },
-    /** In arrays that start at multiples of 64 bytes, which CUDA reads four elements at a time. */
+    /** Sizes of arrays at multiples of 64 bytes: CUDA reads four elements at a time. */
     ALIGNED {
       @Override
       int[] numels() {
@@ -77,7 +77,7 @@ record StepCase(DecayRule rule, Types types, boolean amsgrad, boolean anchored, 
     }
   }
 
-  /** Every combination. */
+  /** Returns every combination. */
   static List<StepCase> all() {
     List<StepCase> all = new ArrayList<>();
     for (DecayRule rule : RULES) {
@@ -92,12 +92,12 @@ record StepCase(DecayRule rule, Types types, boolean amsgrad, boolean anchored, 
     return all;
   }
 
-  /** A rule at another strength, if it has one. */
+  /** Returns a rule with another lambda, or the rule itself if it has no lambda. */
   static DecayRule at(DecayRule rule, double lambda) {
     return rule instanceof NoDecay ? rule : rule.withLambda(lambda);
   }
 
-  /** Tensors of these types and sizes; half of them bring their moments. */
+  /** Returns tensors of these types and sizes; half of them bring their moments. */
   Tensors tensors(long seed) {
     Tensors tensors = new Tensors(seed, types);
     for (int numel : sizes.numels()) {
@@ -109,7 +109,7 @@ record StepCase(DecayRule rule, Types types, boolean amsgrad, boolean anchored, 
     return tensors;
   }
 
-  /** Without those of more than three blocks, for what takes its time. */
+  /** Returns the tensors without those much larger than three blocks, for slow tests. */
   Tensors smallTensors(long seed) {
     Tensors tensors = tensors(seed);
     tensors.parameters.removeIf(p -> p.numel() > 3 * Sizes.BLOCK + 1);
@@ -125,7 +125,7 @@ record StepCase(DecayRule rule, Types types, boolean amsgrad, boolean anchored, 
         .amsgrad(amsgrad);
   }
 
-  /** The tensors in two groups; one of them goes up its gradients. */
+  /** Deals the tensors to two groups, one of which maximizes. */
   List<ParameterGroup> groups(Tensors tensors) {
     return Tensors.deal(tensors.parameters, List.of(group(), group().maximize(true)));
   }

@@ -28,12 +28,12 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /**
- * What a step does with the parameters, whatever the rule: which, when, and with which gradient.
+ * Under every rule, a step updates the right parameters at the right time with the right gradient.
  */
 class StepTest {
   @AutoClose private final Arena arena = Arena.ofShared();
 
-  /** Sizes around those of a lane row and of a block, none among them. */
+  /** Returns tensors with sizes near a row of lanes and a block, and empty ones. */
   private List<Parameter> tensors() {
     List<Parameter> tensors = new ArrayList<>();
     for (int n : new int[] {0, 1, 63, 64, 65, 4095, 0, 4096, 4097, 10_000}) {
@@ -104,7 +104,7 @@ class StepTest {
   }
 
   @EachKernels
-  void aFrozenGroupIsLeftAloneAndBeginsAtItsFirstStep(Kernels kernels) {
+  void aFrozenGroupIsLeftAloneAndLaterStartsAtItsFirstStep(Kernels kernels) {
     for (DecayRule rule : RULES) {
       Parameter late = selected(arena, "late", 1, 5000);
       List<Parameter> fresh = List.of(twin(arena, late));
@@ -144,7 +144,7 @@ class StepTest {
     }
   }
 
-  /** One group keeps SPD and is projected in every step; the other one's rule changes. */
+  /** One group keeps SPD and is projected in every step; the rule of the other group changes. */
   @EachKernels
   void rateAndRuleCanBeChangedBetweenSteps(Kernels kernels) {
     DecayRule spd = new SelectiveProjectionDecay(0.7);
@@ -175,7 +175,7 @@ class StepTest {
     }
   }
 
-  /** Puts the parameter where SPD selects it, and takes its momentum away. */
+  /** Moves the parameter to where SPD selects it, and zeroes its moments. */
   private static void moveAside(Parameter p) {
     for (long i = 0; i < p.numel(); i++) {
       float dev = 0.01f * p.gradient().getAtIndex(JAVA_FLOAT, i);
@@ -217,7 +217,7 @@ class StepTest {
   }
 
   @EachKernels
-  void oneByOneIsAllAtOnce(Kernels kernels) {
+  void oneByOneGivesTheSameAsAllAtOnce(Kernels kernels) {
     for (DecayRule rule : RULES) {
       List<Parameter> tensors = tensors();
       List<Parameter> reversed = twins(arena, tensors).reversed();
@@ -240,7 +240,7 @@ class StepTest {
     }
   }
 
-  /** Three groups of the same hyperparameters, one of them empty. */
+  /** Splits the parameters into three groups with the same hyperparameters, one of them empty. */
   private static ParameterGroup[] split(DecayRule rule, List<Parameter> parameters) {
     return new ParameterGroup[] {
       group(rule, parameters.subList(0, 4)),
@@ -250,7 +250,7 @@ class StepTest {
   }
 
   @EachKernels
-  void steppingSomeAheadKeepsEachCount(Kernels kernels) {
+  void eachParameterKeepsItsOwnStepCount(Kernels kernels) {
     for (DecayRule rule : RULES) {
       List<Parameter> tensors = tensors();
       List<Parameter> ahead = twins(arena, List.of(tensors.get(4)));
@@ -298,7 +298,7 @@ class StepTest {
   }
 
   @EachKernels
-  void maximizeIsTheNegatedGradient(Kernels kernels) {
+  void maximizeEqualsNegatedGradients(Kernels kernels) {
     for (DecayRule rule : RULES) {
       List<Parameter> tensors = tensors();
       List<Parameter> negated = twins(arena, tensors);
@@ -354,7 +354,7 @@ class StepTest {
   }
 
   @EachKernels
-  void momentsThatAreBroughtAreUsedInPlace(Kernels kernels) {
+  void givenMomentsAreUsedInPlace(Kernels kernels) {
     Parameter made = parameter(arena, "p", 1, 5000);
     MemorySegment m = arena.allocate(20_000, 4);
     MemorySegment v = arena.allocate(20_000, 4);
@@ -379,7 +379,7 @@ class StepTest {
   }
 
   @EachKernels
-  void aCheckpointIsResumedToTheBit(Kernels kernels) {
+  void aResumedCheckpointGivesTheSameBits(Kernels kernels) {
     for (DecayRule rule : RULES) {
       for (boolean amsgrad : new boolean[] {false, true}) {
         List<Parameter> tensors = tensors();
@@ -401,7 +401,7 @@ class StepTest {
   }
 
   @EachKernels
-  void aParameterAloneIsNotSteppedOnAClosedGradient(Kernels kernels) {
+  void stepParameterRefusesAClosedGradient(Kernels kernels) {
     Parameter p = parameter(arena, "p", 5, 100);
     try (Adam adam = adam(kernels, new NoDecay(), List.of(p))) {
       adam.stepParameter(p);

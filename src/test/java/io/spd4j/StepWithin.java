@@ -4,11 +4,11 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.spd4j.oracle.Float64Run;
 
-/** Holds a step of a parameter against float64. */
+/** Checks a parameter's step against float64. */
 final class StepWithin {
   private StepWithin() {}
 
-  /** Has the oracle take the step that the parameter has just taken, and go on from there. */
+  /** Repeats the last step in the oracle, compares, and copies the parameter to the oracle. */
   static void check(Float64Run oracle, Adam adam, Parameter p, float gradScale, String when) {
     boolean spd = oracle.isSpd();
     SpdReport report = spd ? adam.spdReport(p).orElseThrow() : null;

@@ -13,7 +13,7 @@ import java.util.SplittableRandom;
 import java.util.function.UnaryOperator;
 
 /**
- * Parameters with seeded values in an arena of their own; the static methods make single arrays and
+ * Parameters with values from a seed, in one arena. The static methods make single arrays and
  * parameters in any arena.
  */
 final class Tensors implements AutoCloseable {
@@ -41,9 +41,9 @@ final class Tensors implements AutoCloseable {
   /**
    * Adds a tensor.
    *
-   * @param shift 0: each array starts at a multiple of 64 bytes; otherwise the first one so many
-   *     elements behind one, and each other one an element further
-   * @param moments how many it brings, all zeros: none, 2, or 3 with AMSGrad's maximum
+   * @param shift if 0, each array starts at a multiple of 64 bytes; otherwise data starts this many
+   *     elements after one, and each further array one element more
+   * @param moments how many moments the tensor brings, all zeros: 0, 2, or 3 with AMSGrad's maximum
    */
   Parameter add(String name, long numel, int shift, boolean anchored, int moments) {
     MemorySegment[] a = new MemorySegment[6];
@@ -68,7 +68,7 @@ final class Tensors implements AutoCloseable {
     return arena.allocate(bytes + LINE, LINE).asSlice(shift * type.byteSize() % LINE, bytes);
   }
 
-  /** Another gradient for one of these tensors. */
+  /** Returns another gradient for one of these tensors. */
   MemorySegment gradient(long numel, int shift) {
     MemorySegment gradient = array(types.gradient(), numel, shift);
     fill(gradient, types.gradient(), random);
@@ -76,8 +76,8 @@ final class Tensors implements AutoCloseable {
   }
 
   /**
-   * New values in all gradients there are; some lie along the deviation, so that SPD selects, and
-   * some are rare and large.
+   * Writes new values to all gradients. Some gradients lie along the deviation, so that SPD selects
+   * their tensors; a few are 100 times as large.
    */
   void nextGradients() {
     for (Parameter p : parameters) {
@@ -97,7 +97,7 @@ final class Tensors implements AutoCloseable {
     arena.close();
   }
 
-  /** An element of an array, wherever it lies. */
+  /** Returns an element of an array with any alignment. */
   static float get(MemorySegment array, ElementType type, long i) {
     return switch (type) {
       case FLOAT32 -> array.getAtIndex(JAVA_FLOAT_UNALIGNED, i);
@@ -112,14 +112,14 @@ final class Tensors implements AutoCloseable {
     }
   }
 
-  /** Values from -1 to 1. */
+  /** Fills an array with values from -1 to 1. */
   private static void fill(MemorySegment array, ElementType type, SplittableRandom random) {
     for (long i = 0; i < array.byteSize() / type.byteSize(); i++) {
       set(array, type, i, (float) random.nextDouble(-1, 1));
     }
   }
 
-  /** Values from -1 to 1. */
+  /** Returns an array with values from -1 to 1. */
   static MemorySegment random(Arena arena, long seed, long numel) {
     MemorySegment array = arena.allocate(numel * Float.BYTES, LINE);
     fill(array, ElementType.FLOAT32, new SplittableRandom(seed));
@@ -134,7 +134,7 @@ final class Tensors implements AutoCloseable {
     return segment.toArray(JAVA_FLOAT);
   }
 
-  /** Memory for a copy, at as odd an address. */
+  /** Allocates memory for a copy, with the same address modulo 64. */
   static MemorySegment room(Arena arena, MemorySegment segment) {
     return arena
         .allocate(segment.byteSize() + LINE, LINE)
@@ -145,7 +145,7 @@ final class Tensors implements AutoCloseable {
     return segment == null ? null : room(arena, segment).copyFrom(segment);
   }
 
-  /** A parameter with a gradient and an anchor. */
+  /** Returns a parameter with a gradient and an anchor. */
   static Parameter parameter(Arena arena, String name, long seed, long numel) {
     return Parameter.of(
         name,
@@ -155,8 +155,8 @@ final class Tensors implements AutoCloseable {
   }
 
   /**
-   * A parameter that SPD selects: the deviation lies along the gradient, and is far smaller than
-   * what a step with lr 0.1 adds on the other side.
+   * Returns a parameter that SPD selects: the deviation lies along the gradient, and is far smaller
+   * than a step with lr 0.1 in the opposite direction.
    */
   static Parameter selected(Arena arena, String name, long seed, long numel) {
     MemorySegment anchor = random(arena, seed, numel);
@@ -169,12 +169,12 @@ final class Tensors implements AutoCloseable {
     return Parameter.of(name, data, gradient, anchor);
   }
 
-  /** A copy of a parameter as a checkpoint would keep it, under the same name. */
+  /** Returns a copy of a parameter under the same name, as a checkpoint would keep it. */
   static Parameter twin(Arena arena, Parameter p) {
     return twin(p, segment -> copy(arena, segment));
   }
 
-  /** The same by another way to copy an array, or null. */
+  /** Returns a copy of a parameter whose arrays the function copies; it returns null for null. */
   static Parameter twin(Parameter p, UnaryOperator<MemorySegment> copy) {
     return Parameter.builder(p.name(), copy.apply(p.data()))
         .gradient(copy.apply(p.gradient()))
@@ -189,7 +189,7 @@ final class Tensors implements AutoCloseable {
     return parameters.stream().map(p -> twin(arena, p)).toList();
   }
 
-  /** Groups with these settings, to which the parameters are dealt in turn. */
+  /** Deals the parameters to the groups in turn and builds the groups. */
   static List<ParameterGroup> deal(
       List<Parameter> parameters, List<ParameterGroup.Builder> groups) {
     for (int i = 0; i < parameters.size(); i++) {

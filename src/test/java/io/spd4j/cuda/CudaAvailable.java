@@ -31,7 +31,7 @@ public @interface CudaAvailable {
     public ConditionEvaluationResult evaluateExecutionCondition(ExtensionContext context) {
       return findAnnotation(context.getElement(), CudaAvailable.class)
           .map(Condition::evaluate)
-          .orElse(enabled("a method of the class"));
+          .orElse(enabled("the annotation of the class decides"));
     }
 
     private static ConditionEvaluationResult evaluate(CudaAvailable needed) {
@@ -43,10 +43,10 @@ public @interface CudaAvailable {
         if (!Cuda.availability().available()) {
           throw new AssertionError(Cuda.availability().reason());
         }
-        return enabled("on the host");
+        return enabled("CUDA is emulated on the host");
       }
       if (needed.onHostOnly()) {
-        return disabled("of the execution cuda-on-host");
+        return disabled("only the execution cuda-on-host runs this test");
       }
       return Cuda.availability().available()
           ? enabled(Cuda.availability().reason())

@@ -72,7 +72,7 @@ class CudaGraphTest {
     try (CudaStream other = CudaStream.create(device)) {
       from.fill((byte) 99);
       other.launch(graph);
-      graph.close(); // what was launched is done nevertheless
+      graph.close(); // a launched graph still runs
       other.synchronize();
       assertThat(to.toArray(ValueLayout.JAVA_BYTE)).containsOnly(99);
     }
@@ -219,7 +219,7 @@ class CudaGraphTest {
                 try (CudaEvent event = stream.record()) {
                   other.await(event);
                 }
-                other.fill(a, (byte) 2); // and stream never waits for this
+                other.fill(a, (byte) 2); // stream never waits for this
               }))
           .withMessageContaining("cudaErrorStreamCaptureUnjoined");
       assertThat(other.capturing()).isFalse();
@@ -257,7 +257,7 @@ class CudaGraphTest {
       stream.launch(graph);
       stream.synchronize();
       assertThat(result.toArray(ValueLayout.JAVA_BYTE)).isEqualTo(random(SIZE));
-      other.copy(result, a); // which is no longer captured
+      other.copy(result, a); // other is no longer captured
       other.synchronize();
       theirs.close();
       illegalState("this PinnedArena is closed", () -> stream.launch(graph));

@@ -10,7 +10,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
-/** Other machines: the emulation is told which driver and devices they have. */
+/** Imitates other machines: the emulation is told which driver and devices they have. */
 @CudaAvailable(onHostOnly = true)
 class CudaOnHostTest {
   @TempDir Path folder;

@@ -296,7 +296,7 @@ class CudaStreamTest {
     CudaStream closed = CudaStream.create(device);
     MemorySegment a = arena.allocate(SIZE);
     closed.copy(pinned.allocateFrom(ValueLayout.JAVA_BYTE, random(SIZE)), a);
-    closed.close(); // the work that it was given is done nevertheless
+    closed.close(); // work that is already enqueued still runs
     closed.close();
     for (Runnable use :
         List.<Runnable>of(

@@ -189,7 +189,7 @@ class DeviceArenaTest {
     assertThat(DeviceArena.isDevice(segment)).isFalse();
   }
 
-  /** Such as another library's tensor, whose memory this arena must not free. */
+  /** The memory may belong to another library's tensor, so this arena must not free it. */
   @Test
   void memoryOfAnotherOwnerIsUsedAndNotFreed() {
     MemorySegment theirs = arena.allocate(4096, 4);

@@ -11,7 +11,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.List;
 
-/** Checks what has to hold with two devices. Runs in a separate JVM, which is given them. */
+/** Checks what must hold with two devices. Runs in a separate JVM that emulates two devices. */
 final class TwoDevices {
   private static final int SIZE = 1 << 20;
 

@@ -21,7 +21,7 @@ public final class AllKernels {
     return all;
   }
 
-  /** Lists them with names for {@link EachKernels}. */
+  /** Lists the kernels with names for {@link EachKernels}. */
   static List<Named<Kernels>> named() {
     return list().stream().map(k -> Named.of(k.name() + " " + k.detail(), k)).toList();
   }

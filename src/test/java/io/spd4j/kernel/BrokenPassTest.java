@@ -16,7 +16,7 @@ class BrokenPassTest {
   /** One block of several tiles, not a multiple of any vector length. */
   private static final int NUMEL = 3001;
 
-  /** Lacks the last element, which plain Java steps: unlike vectors, it checks bounds. */
+  /** Lacks the last element: both kernels step it in plain Java, which checks bounds. */
   private static final int TOO_FEW = NUMEL - 1;
 
   static Stream<Kernels> java() {
@@ -31,7 +31,7 @@ class BrokenPassTest {
     return segment;
   }
 
-  /** Returns a table of one tensor of ones whose gradient has so many elements. */
+  /** Returns a table of one tensor of ones whose gradient has a given number of elements. */
   private static BlockTable table(Arena arena, int gradients) {
     BlockTable table =
         new BlockTable(

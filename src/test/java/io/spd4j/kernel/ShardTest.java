@@ -11,7 +11,7 @@ import java.util.List;
 import java.util.Random;
 import java.util.stream.Stream;
 
-/** A tensor cut at block boundaries has the bits of the whole if its shards' sums add in order. */
+/** Shards of a tensor give the bits of the whole if their block sums are added in order. */
 class ShardTest {
   private static final int BLOCK = BlockTable.BLOCK;
   private static final int NUMEL = 77 * BLOCK + 1234;

@@ -53,7 +53,7 @@ class ClosedArenaTest {
         try {
           call.run();
           calls++;
-          Closer.pause(10_000); // in which it can be closed
+          Closer.pause(10_000); // gives the other thread time to close it
         } catch (IllegalStateException | IllegalArgumentException closed) {
           if (!closed.getMessage().matches("Already closed|.* lies in an arena that is closed")) {
             throw closed;
