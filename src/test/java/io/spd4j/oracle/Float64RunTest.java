@@ -12,7 +12,7 @@ import org.junit.jupiter.params.provider.EnumSource;
 
 class Float64RunTest {
   @Test
-  void aNumberIsHeldAgainstItsBound() {
+  void partIsTheDistanceDividedByTheBound() {
     Bounded x = new Bounded(3, 0.5);
 
     assertThat(x.part(3)).isZero();
@@ -24,7 +24,7 @@ class Float64RunTest {
     assertThat(new Bounded(3, Double.POSITIVE_INFINITY).part(Double.NaN)).isZero();
   }
 
-  /** Rounded, cancelled, underflowing. */
+  /** The arguments round, cancel or underflow. */
   @ParameterizedTest
   @CsvSource({"1, 1.0000001", "1e30, -1e30", "3e-39, 1.1e-39", "16777216, 1", "0.1, 1e-42"})
   void anOperationInFloat32IsWithinItsBound(float a, float b) {
@@ -39,10 +39,10 @@ class Float64RunTest {
     assertThat(f.sqrt(x).part((float) Math.sqrt(a))).isLessThanOrEqualTo(1);
   }
 
-  /** Where λ·r = 1 nothing is left of an error of θ̃, beyond that at −1 twice of it. */
+  /** A projection by λ·r scales an error of θ̃ by |1 − λ·r|. */
   @ParameterizedTest
   @CsvSource({"0, 1e-3", "1, 0", "3, 2e-3"})
-  void aProjectionKeepsItsPartOfAnError(double s, double kept) {
+  void aProjectionScalesAnError(double s, double kept) {
     Bounded pulled = Arithmetic.FLOAT32.pulled(new Bounded(5, 1e-3), Bounded.exact(s), 4);
 
     assertThat(pulled.value()).isEqualTo(5 - s);
@@ -51,7 +51,7 @@ class Float64RunTest {
 
   @ParameterizedTest
   @EnumSource
-  void aDecisionThatIsTooCloseIsTheRuns(Computation computation) {
+  void aDecisionThatIsTooCloseIsTakenFromTheRun(Computation computation) {
     MemorySegment data = floats(0.3f, 0.7f);
     for (boolean selects : new boolean[] {true, false}) {
       Float64Run close = run(computation, data);
