@@ -7,6 +7,8 @@
  *   L2SP           theta' = (theta - lr lambda dev) - u               Li, Grandvalet, Davoine, ICML 2018
  *   L2SP_COUPLED   g + lambda dev replaces g; theta' = theta - u
  *   SPD            theta~ = theta - u; sums decide if it is projected   Tian, Huang, Kira, NeurIPS 2024
+ *   CAUTIOUS       theta' = theta - u if the signs of u and dev are opposed,
+ *                  else (theta - lr lambda dev) - u                   Chen et al., arXiv 2510.12402
  */
 #ifndef SPD4J_RULES_H
 #define SPD4J_RULES_H
@@ -22,7 +24,8 @@
   RULE(ADAMW)             \
   RULE(L2SP)              \
   RULE(L2SP_COUPLED)      \
-  RULE(SPD)
+  RULE(SPD)               \
+  RULE(CAUTIOUS)
 
 #define SPD4J_RULE_NUMBER(name) SPD4J_RULE_##name,
 typedef enum spd4j_rule { SPD4J_RULES(SPD4J_RULE_NUMBER) SPD4J_RULE_COUNT } spd4j_rule;
@@ -46,7 +49,8 @@ SPD4J_FN bool spd4j_rule_decides(int32_t rule) { return rule == SPD4J_RULE_SPD; 
 SPD4J_FN double spd4j_rule_decay(int32_t rule, double lr, double lambda) {
   switch (rule) {
     case SPD4J_RULE_ADAMW: return spd4j_dsub(1, spd4j_dmul(lr, lambda));
-    case SPD4J_RULE_L2SP: return spd4j_dmul(lr, lambda);
+    case SPD4J_RULE_L2SP:
+    case SPD4J_RULE_CAUTIOUS: return spd4j_dmul(lr, lambda);
     case SPD4J_RULE_L2SP_COUPLED: return lambda;
     default: return 0;
   }
@@ -62,6 +66,12 @@ SPD4J_FN float spd4j_rule_param(int32_t rule, float decay, float theta, float de
   switch (rule) {
     case SPD4J_RULE_ADAMW: return spd4j_sub(spd4j_mul(theta, decay), u);
     case SPD4J_RULE_L2SP: return spd4j_sub(spd4j_sub(theta, spd4j_mul(decay, dev)), u);
+    case SPD4J_RULE_CAUTIOUS: {
+      /* Selections, not one condition: compilers vectorize these for every tier. */
+      const float pull = spd4j_mul(decay, dev), up = dev < 0 ? 0.0f : pull, down = dev > 0 ? 0.0f : pull;
+      const float not_up = u < 0 ? down : pull;
+      return spd4j_sub(spd4j_sub(theta, u > 0 ? up : not_up), u);
+    }
     default: return spd4j_sub(theta, u);
   }
 }

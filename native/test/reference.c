@@ -9,7 +9,7 @@
 double reference_decay(int32_t rule, double lr, double lambda) {
   const double product = lr * lambda;
   if (rule == SPD4J_RULE_ADAMW) return 1 - product;
-  if (rule == SPD4J_RULE_L2SP) return product;
+  if (rule == SPD4J_RULE_L2SP || rule == SPD4J_RULE_CAUTIOUS) return product;
   if (rule == SPD4J_RULE_L2SP_COUPLED) return lambda;
   return 0;
 }
@@ -75,6 +75,10 @@ static void update_block(const spd4j_tensor *t, const spd4j_scalars *k, const sp
     if (k->rule == SPD4J_RULE_L2SP) {
       const float pull = k->decay * dev;
       updated = updated - pull;
+    }
+    if (k->rule == SPD4J_RULE_CAUTIOUS) {
+      const float pull = k->decay * dev;
+      if (!(u > 0 && dev < 0) && !(u < 0 && dev > 0)) updated = updated - pull;
     }
     updated = updated - u;
     param[i] = updated;

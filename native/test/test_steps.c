@@ -144,6 +144,7 @@ static void first_step_worked_out_by_hand(void) {
       [SPD4J_RULE_L2SP] = param - lr * lambda * (param - anchor) - lr,
       [SPD4J_RULE_L2SP_COUPLED] = param - lr,
       [SPD4J_RULE_SPD] = param - lr,
+      [SPD4J_RULE_CAUTIOUS] = param - lr * lambda * (param - anchor) - lr,
   };
   for (int rule = 0; rule < ROWS; rule++) {
     const spec one = {1, rule, true, true};
@@ -241,8 +242,9 @@ static void subnormals_and_negative_zeros_are_kept(void) {
       model_scalars(m, 1, 1.0f);
       for (int r = 0; r < ROWS; r++) m->scalars[r].decay = r == SPD4J_RULE_ADAMW ? 1.0f : 0.0f;
       for (int i = 0; i < 100; i++) {
-        /* -0 and four subnormals; no -0 for L2-SP, which computes -0 - 0 * -0, and that is +0. */
-        model_data(m, 0, PARAM)[i] = rule == SPD4J_RULE_L2SP ? specials[2 + i % 4] : specials[1 + i % 5];
+        /* -0 and four subnormals; no -0 for rules that compute -0 - 0 * -0, which is +0. */
+        const bool subtracts = rule == SPD4J_RULE_L2SP || rule == SPD4J_RULE_CAUTIOUS;
+        model_data(m, 0, PARAM)[i] = subtracts ? specials[2 + i % 4] : specials[1 + i % 5];
         model_data(m, 0, GRAD)[i] = model_data(m, 0, EXP_AVG)[i] = model_data(m, 0, EXP_AVG_SQ)[i] = 0.0f;
       }
       model *before = model_copy(m);

@@ -4,10 +4,11 @@ package io.spd4j;
  * A rule that keeps the parameters of a group small, or close to where they started. Immutable; a
  * group's rule may be replaced between steps.
  */
-public sealed interface DecayRule permits NoDecay, WeightDecay, L2SP, SelectiveProjectionDecay {
+public sealed interface DecayRule
+    permits NoDecay, WeightDecay, L2SP, SelectiveProjectionDecay, CautiousDecay {
   /**
    * Returns the rule's name, by which the kernels find it: {@code none}, {@code adamw}, {@code
-   * l2sp}, {@code l2sp_coupled} or {@code spd}.
+   * l2sp}, {@code l2sp_coupled}, {@code spd} or {@code cautious}.
    */
   String id();
 

@@ -20,7 +20,8 @@ record StepCase(DecayRule rule, Types types, boolean amsgrad, boolean anchored, 
           new L2SP(0.3),
           new L2SP(0.3, true),
           new SelectiveProjectionDecay(1),
-          new SelectiveProjectionDecay(0.6));
+          new SelectiveProjectionDecay(0.6),
+          new CautiousDecay(0.3));
 
   private static final List<Types> TYPES = List.of(Types.FLOAT32);
 

@@ -17,7 +17,9 @@ public enum Rule {
   /** g + λ·dev replaces g; θ' = θ − u. */
   L2SP_COUPLED,
   /** θ̃ = θ − u; sums decide whether a projection follows. */
-  SPD;
+  SPD,
+  /** θ' = θ − u if the signs of u and dev are opposed, else (θ − ηλ·dev) − u. */
+  CAUTIOUS;
 
   /**
    * Returns the rule of an id, the name that a public decay rule gives itself.
@@ -57,7 +59,7 @@ public enum Rule {
   double decay(double lr, double lambda) {
     return switch (this) {
       case ADAMW -> 1 - lr * lambda;
-      case L2SP -> lr * lambda;
+      case L2SP, CAUTIOUS -> lr * lambda;
       case L2SP_COUPLED -> lambda;
       case SPD -> 0;
     };
@@ -74,6 +76,7 @@ public enum Rule {
       case ADAMW -> theta * decay - u;
       case L2SP -> theta - decay * dev - u;
       case L2SP_COUPLED, SPD -> theta - u;
+      case CAUTIOUS -> theta - (u > 0 & dev < 0 | u < 0 & dev > 0 ? 0 : decay * dev) - u;
     };
   }
 }

@@ -7,9 +7,12 @@ import static io.spd4j.kernel.VectorMemory.SET;
 import static io.spd4j.kernel.VectorMemory.WIDTH;
 import static io.spd4j.kernel.VectorMemory.load;
 import static io.spd4j.kernel.VectorMemory.store;
+import static jdk.incubator.vector.VectorOperators.GT;
+import static jdk.incubator.vector.VectorOperators.LT;
 
 import java.lang.invoke.MethodHandles;
 import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.VectorMask;
 import jdk.incubator.vector.VectorOperators;
 
 /**
@@ -108,6 +111,10 @@ final class VectorTemplate {
         updated = theta.mul(k.decay).sub(u);
       } else if (RULE == Rule.L2SP) {
         updated = theta.sub(dev.mul(k.decay)).sub(u);
+      } else if (RULE == Rule.CAUTIOUS) {
+        final VectorMask<Float> up = u.compare(GT, 0).and(dev.compare(LT, 0));
+        final VectorMask<Float> down = u.compare(LT, 0).and(dev.compare(GT, 0));
+        updated = theta.sub(dev.mul(k.decay).blend(origin, up.or(down))).sub(u);
       } else {
         updated = theta.sub(u);
       }

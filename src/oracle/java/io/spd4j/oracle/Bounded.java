@@ -20,6 +20,11 @@ public record Bounded(double value, double error) {
     return Math.abs(value) + error;
   }
 
+  /** Returns whether float32 is sure to have the same sign, or 0 if this is 0. */
+  boolean hasSign() {
+    return error == 0 || Math.abs(value) > error;
+  }
+
   /**
    * Returns how far a number that was computed in float32 is from this one, as a fraction of the
    * bound: at most 1 if it is right, infinite for NaN, 0 if there is no bound.

@@ -1,5 +1,6 @@
 package io.spd4j.oracle;
 
+import io.spd4j.CautiousDecay;
 import io.spd4j.L2SP;
 import io.spd4j.NoDecay;
 import io.spd4j.ParameterGroup;
@@ -107,6 +108,8 @@ public final class Float64Run {
             case L2SP l2sp when l2sp.coupled() -> f.sub(theta, u);
             case L2SP l2sp -> f.sub(f.pulled(theta, pull, anchor[i]), u);
             case SelectiveProjectionDecay spd -> f.sub(theta, u);
+            case CautiousDecay cautious ->
+                cautious(dev, u, f.sub(f.pulled(theta, pull, anchor[i]), u), f.sub(theta, u));
           });
       if (isSpd()) {
         final Bounded newDev = deviation(i);
@@ -123,6 +126,18 @@ public final class Float64Run {
         project(ratio(devSq.total(), newDevSq.total()));
       }
     }
+  }
+
+  /**
+   * Whether an element decays depends on two signs; near 0 float32 may have others than float64.
+   */
+  private static Bounded cautious(Bounded dev, Bounded u, Bounded decayed, Bounded free) {
+    final Bounded result = u.value() * dev.value() < 0 ? free : decayed;
+    if (u.hasSign() && dev.hasSign()) {
+      return result;
+    }
+    final double apart = Math.abs(decayed.value() - free.value());
+    return new Bounded(result.value(), apart + Math.max(decayed.error(), free.error()));
   }
 
   /** Returns the relative error of β^t: its roundings in float64, and those of pow. */

@@ -1,5 +1,6 @@
 package io.spd4j.finetune.cli;
 
+import io.spd4j.CautiousDecay;
 import io.spd4j.DecayRule;
 import io.spd4j.L2SP;
 import io.spd4j.SelectiveProjectionDecay;
@@ -16,7 +17,8 @@ public enum Rule {
   ADAMW("AdamW", 0.01, false, WeightDecay::new),
   L2SP("L2-SP", 10, true, L2SP::new),
   L2SP_COUPLED("L2-SP, coupled", 0.01, true, lambda -> new L2SP(lambda, true)),
-  SPD("SPD", 1, true, SelectiveProjectionDecay::new);
+  SPD("SPD", 1, true, SelectiveProjectionDecay::new),
+  CAUTIOUS("Cautious decay", 10, true, CautiousDecay::new);
 
   private final String title;
   private final double lambda;
