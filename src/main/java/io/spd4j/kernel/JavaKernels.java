@@ -20,11 +20,8 @@ abstract class JavaKernels implements Kernels {
       long to = Math.min(end, table.firstBlock(tensor + 1));
       int row = table.scalarsOf(tensor);
       if (row >= 0) {
-        Scalars k = table.scalars(row);
-        for (long block = from; block < to; block++) {
-          update(table, tensor, block, k, workspace);
-        }
-        if (k.rule.decides()
+        boolean decides = update(table, tensor, from, to, table.scalars(row), workspace);
+        if (decides
             && table.decisions() != null
             && from < to
             && table.firstBlock(tensor) >= begin
@@ -82,15 +79,21 @@ abstract class JavaKernels implements Kernels {
     }
   }
 
-  private void update(BlockTable table, int tensor, long block, Scalars k, Workspace w) {
-    update(table.tensor(tensor), table.begin(tensor, block), table.length(tensor, block), k, w);
-    if (k.rule.decides()) {
-      MemorySegment sums = table.sums();
-      long row = block * TableLayout.SUMS.byteSize();
-      sums.set(JAVA_DOUBLE, row + TableLayout.GRAD_DOT, w.gradDot);
-      sums.set(JAVA_DOUBLE, row + TableLayout.DEV_SQ, w.devSq);
-      sums.set(JAVA_DOUBLE, row + TableLayout.NEW_DEV_SQ, w.newDevSq);
+  /** Updates blocks of a tensor; returns whether the rule decides. */
+  private boolean update(BlockTable table, int tensor, long from, long to, Scalars k, Workspace w) {
+    SteppedTensor t = table.tensor(tensor);
+    boolean decides = k.rule.decides();
+    for (long block = from; block < to; block++) {
+      update(t, table.begin(tensor, block), table.length(tensor, block), k, w);
+      if (decides) {
+        MemorySegment sums = table.sums();
+        long row = block * TableLayout.SUMS.byteSize();
+        sums.set(JAVA_DOUBLE, row + TableLayout.GRAD_DOT, w.gradDot);
+        sums.set(JAVA_DOUBLE, row + TableLayout.DEV_SQ, w.devSq);
+        sums.set(JAVA_DOUBLE, row + TableLayout.NEW_DEV_SQ, w.newDevSq);
+      }
     }
+    return decides;
   }
 
   private void gradSq(BlockTable table, int tensor, long block, Workspace w) {
