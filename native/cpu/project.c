@@ -11,9 +11,9 @@ SPD4J_INLINE void project(bool anchored, float *param, const float *anchor, floa
 }
 
 void SPD4J_KERNEL(project)(const spd4j_tensor *t, float shrink, int64_t begin, int64_t end) {
-  const spd4j_arrays a = spd4j_arrays_at(t, begin);
+  float *param = (float *)t->param + begin;
   if (t->anchor)
-    project(true, a.param, a.anchor, shrink, end - begin);
+    project(true, param, (const float *)t->anchor + begin, shrink, end - begin);
   else
-    project(false, a.param, NULL, shrink, end - begin);
+    project(false, param, NULL, shrink, end - begin);
 }
