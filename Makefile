@@ -345,6 +345,7 @@ cpu-caps: native-test jar
 
 # Removes all earlier output but native objects: Maven would take old jars and Javadoc to be up to date.
 release: jdk
+	@$(MVN) -q -P release validate $(if $(URL),-Dspd4j.url='$(URL)')
 	@rm -rf target/classes target/reports target/maven-* target/*.jar
 	$(MVN) -P release package -DskipTests $(if $(URL),-Dspd4j.url='$(URL)')
 	$(MVN) -P release surefire:test@packaged-jar $(if $(URL),-Dspd4j.url='$(URL)')
