@@ -9,7 +9,7 @@ int64_t spd4j_layout(int64_t *values, int64_t capacity) {
       sizeof(spd4j_tensor), AT(tensor, param), AT(tensor, param_low), AT(tensor, grad), AT(tensor, anchor),
       AT(tensor, exp_avg), AT(tensor, exp_avg_sq), AT(tensor, max_exp_avg_sq), AT(tensor, numel), AT(tensor, offset),
       AT(tensor, scalars), AT(tensor, param_type), AT(tensor, grad_type), AT(tensor, anchor_type),
-      AT(tensor, moment_type), AT(tensor, shrink), AT(tensor, reserved),
+      AT(tensor, moment_type), AT(tensor, shrink), AT(tensor, reserved), AT(tensor, key),
 
       sizeof(spd4j_scalars), AT(scalars, beta1), AT(scalars, one_minus_beta1), AT(scalars, beta2),
       AT(scalars, one_minus_beta2), AT(scalars, eps), AT(scalars, step_size), AT(scalars, inv_sqrt_bias2),

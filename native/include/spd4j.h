@@ -21,18 +21,21 @@ extern "C" {
 #define SPD4J_API
 #endif
 
-#define SPD4J_ABI_VERSION 3
+#define SPD4J_ABI_VERSION 4
 
 /* Part of the numerics contract: float lanes in a block, elements of a block, double lanes across a tensor's blocks. */
 #define SPD4J_LANES 64
 #define SPD4J_BLOCK 4096
 #define SPD4J_TENSOR_LANES 32
 
+/* Elements that share a scale in 8-bit moments. */
+#define SPD4J_SCALE_GROUP 64
+
 typedef enum spd4j_status {
   SPD4J_OK = 0,
   SPD4J_ERROR_NULL = 1,  /* a required pointer is NULL */
   SPD4J_ERROR_RANGE = 2, /* a run, block, tensor or scalars index is outside its table */
-  SPD4J_ERROR_TYPE = 3,  /* an element type that this version does not support */
+  SPD4J_ERROR_TYPE = 3,  /* an unknown element type, or types that do not go together */
   SPD4J_ERROR_RULE = 4,  /* an unknown rule */
   SPD4J_ERROR_ISA = 5    /* a tier that this library does not hold */
 } spd4j_status;
@@ -44,19 +47,29 @@ typedef enum spd4j_isa {
   SPD4J_ISA_X86_64_V4 = 2
 } spd4j_isa;
 
+/* Element types of parameters, gradients and anchors. */
 typedef enum spd4j_type {
-  SPD4J_TYPE_FLOAT32 = 0 /* every other value is refused with SPD4J_ERROR_TYPE */
+  SPD4J_TYPE_FLOAT32 = 0,
+  SPD4J_TYPE_BFLOAT16 = 1, /* of a parameter: exact float32 with param_low, else rounded stochastically */
+  SPD4J_TYPE_FLOAT16 = 2   /* of a parameter: rounded stochastically */
 } spd4j_type;
+
+/* How moments are stored. */
+typedef enum spd4j_moment_type {
+  SPD4J_MOMENTS_FLOAT32 = 0,
+  SPD4J_MOMENTS_BFLOAT16 = 1, /* rounded stochastically */
+  SPD4J_MOMENTS_8BIT = 2      /* codes of one byte, with a scale for each SPD4J_SCALE_GROUP elements; not with AMSGrad */
+} spd4j_moment_type;
 
 /*
  * One parameter tensor, or one shard of it, with at most seven arrays. In a table for CUDA these are device pointers.
  *
- * A moment that needs scales keeps them in its array, after the elements. AMSGrad's maximum has the type and the layout
- * of the second moment.
+ * An array of 8-bit moments holds numel codes, padding to a multiple of 4 bytes, and then the scales as floats, one for
+ * each SPD4J_SCALE_GROUP elements and one for a rest. AMSGrad's maximum has the type of the second moment.
  */
 typedef struct spd4j_tensor {
   void *param;
-  void *param_low; /* the low halves of parameters that are stored in two halves; NULL for the types of this version */
+  void *param_low; /* int16: the low halves of float32 parameters, whose high halves param has as bfloat16; else NULL */
   const void *grad;
   const void *anchor; /* NULL: every anchor is 0 */
   void *exp_avg;
@@ -68,9 +81,10 @@ typedef struct spd4j_tensor {
   int32_t param_type; /* spd4j_type */
   int32_t grad_type;
   int32_t anchor_type;
-  int32_t moment_type;
+  int32_t moment_type; /* spd4j_moment_type */
   float shrink; /* lambda times r, set by the caller; spd4j_project skips the tensor unless this is above 0 */
-  int32_t reserved[3];
+  int32_t reserved;
+  uint64_t key; /* of the tensor's random bits, for stochastic rounding (random.h) */
 } spd4j_tensor;
 
 /* The scalars of one group at its step t: computed in double, each rounded once to float. */

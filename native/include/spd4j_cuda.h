@@ -16,7 +16,7 @@
 extern "C" {
 #endif
 
-#define SPD4J_CUDA_ABI_VERSION 2
+#define SPD4J_CUDA_ABI_VERSION 3
 
 /* The largest number of blocks that one item projects. */
 #define SPD4J_CUDA_PROJECT_BLOCKS 8

@@ -19,10 +19,10 @@ import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.Supplier;
 
 /**
- * Adam over off-heap float32 arrays, with a {@link DecayRule} per parameter group. A step reads
- * each array once, and a second time what SPD projects. On the CPU it allocates nothing, except
- * that the JIT may leave a Vector API vector on the heap. The result is the same to the bit on
- * every backend, at every vector width and with any number of threads (native/NUMERICS.md).
+ * Adam over off-heap arrays, with a {@link DecayRule} per parameter group. A step reads each array
+ * once, and a second time what SPD projects. On the CPU it allocates nothing, except that the JIT
+ * may leave a Vector API vector on the heap. The result is the same to the bit on every backend, at
+ * every vector width and with any number of threads (native/NUMERICS.md).
  *
  * <p>Bad arguments, null among them, are refused before anything is written; the exception names
  * the parameter and the fault. Only one fault cannot be found in advance: if another thread closes
@@ -70,7 +70,7 @@ public final class Adam implements AutoCloseable {
     momentsArena = place.openArena();
     List<SteppedTensor> tensors;
     try {
-      tensors = Moments.complete(groups, momentsArena);
+      tensors = Moments.complete(groups, momentsArena, b.seed);
       List<Supplier<Settings>> settings = new ArrayList<>();
       b.groups.forEach(group -> settings.add(group::settings));
       stepper = place.stepper(tensors, List.copyOf(settings), arrays::describe);
@@ -420,6 +420,7 @@ public final class Adam implements AutoCloseable {
     private Executor executor;
     private Kernels kernels;
     private CudaStream stream;
+    private long seed;
 
     private Builder() {}
 
@@ -456,6 +457,16 @@ public final class Adam implements AutoCloseable {
      */
     public Builder stream(CudaStream stream) {
       this.stream = Checks.notNull("stream", stream);
+      return this;
+    }
+
+    /**
+     * Sets the seed of the random bits that stochastic rounding uses, 0 unless set. They depend on
+     * the seed, the parameter's name, its step count and the element's index, and on nothing else.
+     * To continue a training, set the same seed.
+     */
+    public Builder seed(long seed) {
+      this.seed = seed;
       return this;
     }
 
@@ -496,8 +507,9 @@ public final class Adam implements AutoCloseable {
      * @throws IllegalArgumentException if a parameter occurs twice, shares its name with another or
      *     already belongs to an optimizer; if an array that steps write overlaps another; if an
      *     array lies in a closed arena or in memory that the backend or the stream's device does
-     *     not step; if an AMSGrad maximum is given, but the group is not AMSGrad; if a stream is
-     *     given, but the backend is not CUDA; or if {@code -Dspd4j.backend} names no backend
+     *     not step; if an AMSGrad maximum is given, but the group is not AMSGrad; if an AMSGrad
+     *     group has 8-bit moments; if a stream is given, but the backend is not CUDA; or if {@code
+     *     -Dspd4j.backend} names no backend
      * @throws IllegalStateException if the chosen backend is not available; the message says why
      * @throws OutOfMemoryError if there is no memory for the moments
      * @throws io.spd4j.cuda.CudaException if CUDA fails, for example for lack of device memory

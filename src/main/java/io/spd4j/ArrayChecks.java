@@ -11,9 +11,9 @@ import java.util.TreeMap;
 
 /**
  * Checks the parameters of an optimizer. Each name is used once, no parameter belongs to another
- * optimizer, and only AMSGrad groups have a maxExpAvgSq. An array that steps write overlaps no
- * other array; arrays that are only read may overlap. All arrays lie where the backend can step
- * them. Also describes arrays for messages.
+ * optimizer, and only AMSGrad groups have a maxExpAvgSq, and none has 8-bit moments. An array that
+ * steps write overlaps no other array; arrays that are only read may overlap. All arrays lie where
+ * the backend can step them. Also describes arrays for messages.
  */
 final class ArrayChecks {
   private record Array(String what, MemorySegment segment, boolean written) {
@@ -52,6 +52,12 @@ final class ArrayChecks {
         if (p.maxExpAvgSq() != null && !group.amsgrad()) {
           throw new IllegalArgumentException(
               "maxExpAvgSq of " + p.name() + " is given, but its group is not AMSGrad");
+        }
+        if (group.amsgrad() && p.momentType() == MomentType.BLOCKWISE_8BIT) {
+          throw new IllegalArgumentException(
+              "moments of "
+                  + p.name()
+                  + " are BLOCKWISE_8BIT, but its group is AMSGrad, which needs FLOAT32 or BFLOAT16");
         }
         arrays.addAll(arrays(p));
       }
@@ -106,6 +112,7 @@ final class ArrayChecks {
   private static List<Array> arrays(Parameter p) {
     List<Array> arrays = new ArrayList<>();
     add(arrays, "data", p, p.data(), true);
+    add(arrays, "low", p, p.low(), true);
     add(arrays, "gradient", p, p.gradient(), false);
     add(arrays, "anchor", p, p.anchor(), false);
     add(arrays, "expAvg", p, p.expAvg(), true);

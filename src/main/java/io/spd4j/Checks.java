@@ -47,20 +47,36 @@ final class Checks {
   }
 
   /**
-   * Checks that a segment can serve as a float32 array.
+   * Checks that a type can be stepped.
    *
    * @param what names the array and its parameter in messages
-   * @param bytes the size that it must have; -1 for any multiple of 4
    */
-  static void array(String what, MemorySegment segment, long bytes, boolean written) {
+  static ElementType stepped(String what, ElementType type) {
+    if (!notNull("type of the " + what, type).isStepped()) {
+      throw new IllegalArgumentException(
+          what + " is " + type + ": it must be FLOAT32, BFLOAT16 or FLOAT16");
+    }
+    return type;
+  }
+
+  /**
+   * Checks that a segment can serve as an array.
+   *
+   * @param what names the array and its parameter in messages
+   * @param unit what address and size must be multiples of
+   * @param bytes the size that it must have; -1 for any
+   * @param content what takes so many bytes, for messages
+   */
+  static void array(
+      String what, MemorySegment segment, int unit, long bytes, String content, boolean written) {
     notNull(what, segment);
-    String fault = OffHeap.fault(segment, Float.BYTES, written);
+    String fault = OffHeap.fault(segment, unit, written);
     if (fault != null) {
       throw new IllegalArgumentException(what + " " + fault);
     }
     if (bytes >= 0 && segment.byteSize() != bytes) {
       throw new IllegalArgumentException(
-          what + " has " + segment.byteSize() + " bytes, the parameter's data has " + bytes);
+          what + " has " + segment.byteSize() + " bytes; " + content + " take " + bytes);
     }
   }
 }

@@ -4,8 +4,8 @@ import java.util.Arrays;
 import java.util.Optional;
 
 /**
- * The element types of the safetensors format, except those packed into less than a byte. The
- * optimizer steps {@link #FLOAT32} only.
+ * The element types of the safetensors format, except those packed into less than a byte.
+ * Parameters, gradients and anchors can be {@link #FLOAT32}, {@link #BFLOAT16} or {@link #FLOAT16}.
  */
 public enum ElementType {
   // The ordinals of the types that a step supports are the values of spd4j_type in spd4j.h.
@@ -59,6 +59,11 @@ public enum ElementType {
   /** Returns the size of one element in bytes: 1, 2, 4 or 8. */
   public int byteSize() {
     return byteSize;
+  }
+
+  /** Returns whether steps take parameters, gradients and anchors of this type. */
+  boolean isStepped() {
+    return ordinal() <= FLOAT16.ordinal();
   }
 
   /** Returns the name that safetensors files use, such as {@code F32}. */

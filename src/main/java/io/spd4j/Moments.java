@@ -1,5 +1,6 @@
 package io.spd4j;
 
+import io.spd4j.kernel.RandomWords;
 import io.spd4j.kernel.SteppedTensor;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -15,36 +16,44 @@ record Moments(SegmentAllocator allocator) {
   /** Bytes of a cache line and of the widest vector. */
   private static final long ALIGNMENT = 64;
 
-  /** Returns the arrays of all parameters; those that are missing are allocated in the arena. */
-  static List<SteppedTensor> complete(ParameterGroup[] groups, Arena arena) {
+  /**
+   * Returns the arrays of all parameters; those that are missing are allocated in the arena.
+   *
+   * @param seed of the random bits
+   */
+  static List<SteppedTensor> complete(ParameterGroup[] groups, Arena arena, long seed) {
     long bytes = 0;
     for (ParameterGroup g : groups) {
       for (Parameter p : g.parameters()) {
-        long size = Math.ceilDiv(p.data().byteSize(), ALIGNMENT) * ALIGNMENT;
+        long size = Math.ceilDiv(bytes(p), ALIGNMENT) * ALIGNMENT;
         bytes += p.expAvg() == null ? size : 0;
         bytes += p.expAvgSq() == null ? size : 0;
         bytes += g.amsgrad() && p.maxExpAvgSq() == null ? size : 0;
       }
     }
     MemorySegment all = arena.allocate(bytes, ALIGNMENT);
-    return new Moments(SegmentAllocator.slicingAllocator(all)).complete(groups);
+    return new Moments(SegmentAllocator.slicingAllocator(all)).complete(groups, seed);
   }
 
-  private List<SteppedTensor> complete(ParameterGroup[] groups) {
+  private List<SteppedTensor> complete(ParameterGroup[] groups, long seed) {
     List<SteppedTensor> all = new ArrayList<>();
     for (int g = 0; g < groups.length; g++) {
       for (Parameter p : groups[g].parameters()) {
-        all.add(complete(p, g, groups[g].amsgrad()));
+        all.add(complete(p, g, groups[g].amsgrad(), seed));
       }
     }
     return all;
   }
 
-  private SteppedTensor complete(Parameter p, int group, boolean amsgrad) {
+  private SteppedTensor complete(Parameter p, int group, boolean amsgrad, long seed) {
     return new SteppedTensor(
         group,
         p.step(),
+        RandomWords.key(seed, p.name()),
+        0,
+        p.types(),
         p.data(),
+        p.low(),
         p.gradient(),
         p.anchor(),
         orAllocated(p.expAvg(), p),
@@ -53,6 +62,10 @@ record Moments(SegmentAllocator allocator) {
   }
 
   private MemorySegment orAllocated(MemorySegment moment, Parameter p) {
-    return moment != null ? moment : allocator.allocate(p.data().byteSize(), ALIGNMENT);
+    return moment != null ? moment : allocator.allocate(bytes(p), ALIGNMENT);
+  }
+
+  private static long bytes(Parameter p) {
+    return p.momentType().byteSize(p.numel());
   }
 }

@@ -1,23 +1,37 @@
 package io.spd4j;
 
+import io.spd4j.kernel.Types;
 import java.lang.foreign.MemorySegment;
 
 /**
- * A parameter tensor: a name, and off-heap float32 arrays that all have the same number of
- * elements. Steps do not use the tensor's shape.
+ * A parameter tensor: a name, and off-heap arrays that all have the same number of elements. Steps
+ * do not use the tensor's shape.
+ *
+ * <p>Arrays are float32 unless the {@linkplain Builder builder} is told otherwise:
+ *
+ * <ul>
+ *   <li>Data: float32; or bfloat16 with the low halves beside it, which together are exactly
+ *       float32 ({@link SplitFloats}): the network reads the bfloat16 half; or bfloat16 or float16
+ *       alone, rounded stochastically after each step.
+ *   <li>Gradient and anchor: float32, bfloat16 or float16.
+ *   <li>Moments: a {@link MomentType}.
+ * </ul>
  *
  * <p>The arrays belong to the caller: they are neither copied nor freed. All arrays of an optimizer
  * are of one kind: host memory (from an {@link java.lang.foreign.Arena}, or a mapped file) or
- * device memory (from a {@link io.spd4j.cuda.DeviceArena}). Each starts at a multiple of 4 bytes
- * (64 is fastest) and is a multiple of 4 bytes long. The gradient and the anchor may be read-only.
- * An array that steps write (data, moments) must not overlap any other array of the optimizer.
+ * device memory (from a {@link io.spd4j.cuda.DeviceArena}). Each starts at a multiple of its
+ * element's size (8-bit moments: of 4 bytes); 64 bytes are fastest. The gradient and the anchor may
+ * be read-only. An array that steps write (data, low halves, moments) must not overlap any other
+ * array of the optimizer.
  *
  * <p>A parameter belongs to at most one optimizer. Not thread-safe.
  */
 public final class Parameter {
   private final String name;
   private final MemorySegment data;
+  private final MemorySegment low;
   private final MemorySegment anchor;
+  private final Types types;
   private MemorySegment gradient;
   private MemorySegment expAvg;
   private MemorySegment expAvgSq;
@@ -32,7 +46,9 @@ public final class Parameter {
   private Parameter(Builder b) {
     name = b.name;
     data = b.data;
+    low = b.low;
     anchor = b.anchor;
+    types = b.types();
     gradient = b.gradient;
     expAvg = b.expAvg;
     expAvgSq = b.expAvgSq;
@@ -66,13 +82,25 @@ public final class Parameter {
   }
 
   /**
-   * Returns a builder.
+   * Returns a builder for a float32 parameter.
    *
    * @param name not blank, unique within an optimizer
    * @param data θ, which steps read and write
    */
   public static Builder builder(String name, MemorySegment data) {
-    return new Builder(name, data);
+    return builder(name, data, ElementType.FLOAT32);
+  }
+
+  /**
+   * Returns a builder.
+   *
+   * @param name not blank, unique within an optimizer; stochastic rounding depends on it
+   * @param data θ, which steps read and write
+   * @param type FLOAT32, BFLOAT16 or FLOAT16. The last two are rounded stochastically, unless
+   *     {@link Builder#low} makes BFLOAT16 exact
+   */
+  public static Builder builder(String name, MemorySegment data, ElementType type) {
+    return new Builder(name, data, type);
   }
 
   /** Returns the name, which is unique within an optimizer. */
@@ -83,6 +111,31 @@ public final class Parameter {
   /** Returns θ, the values that steps update. */
   public MemorySegment data() {
     return data;
+  }
+
+  /** Returns the low halves of float32 values whose high halves are the data; null if none. */
+  public MemorySegment low() {
+    return low;
+  }
+
+  /** Returns the type of the data: FLOAT32, BFLOAT16 or FLOAT16. */
+  public ElementType type() {
+    return types.param();
+  }
+
+  /** Returns the type of gradients: FLOAT32, BFLOAT16 or FLOAT16. */
+  public ElementType gradientType() {
+    return types.grad();
+  }
+
+  /** Returns the type of the anchor: FLOAT32, BFLOAT16 or FLOAT16. */
+  public ElementType anchorType() {
+    return types.anchor();
+  }
+
+  /** Returns how the moments are stored. */
+  public MomentType momentType() {
+    return types.moments();
   }
 
   /** Returns the anchor θ0; null if θ0 is the origin. */
@@ -99,14 +152,14 @@ public final class Parameter {
    * Sets the gradient that the next step reads. Steps leave a parameter without a gradient alone;
    * its step count stays.
    *
-   * @param gradient null for none
+   * @param gradient null for none; of the type that the parameter was built with
    * @throws IllegalArgumentException if the array cannot be used; the message says why
    * @throws IllegalStateException if the optimizer is closed, a step is under way, or an earlier
    *     step broke off half done
    */
   public void gradient(MemorySegment gradient) {
     if (gradient != null) {
-      Checks.array("gradient of " + name, gradient, data.byteSize(), false);
+      array("gradient of " + name, gradient, types.grad(), numel(), false);
     }
     if (owner != null) {
       owner.gradient(this, gradient);
@@ -148,7 +201,7 @@ public final class Parameter {
 
   /** Returns the number of elements. */
   public long numel() {
-    return data.byteSize() / Float.BYTES;
+    return data.byteSize() / types.param().byteSize();
   }
 
   @Override
@@ -165,6 +218,16 @@ public final class Parameter {
     return index;
   }
 
+  Types types() {
+    return types;
+  }
+
+  private static void array(
+      String what, MemorySegment array, ElementType type, long numel, boolean written) {
+    int size = type.byteSize();
+    Checks.array(what, array, size, numel * size, numel + " elements of " + type, written);
+  }
+
   void adopt(Adam owner, int index, MemorySegment m, MemorySegment v, MemorySegment max) {
     this.owner = owner;
     this.index = index;
@@ -177,22 +240,47 @@ public final class Parameter {
   public static final class Builder {
     private final String name;
     private final MemorySegment data;
+    private final ElementType type;
+    private MemorySegment low;
     private MemorySegment gradient;
+    private ElementType gradientType = ElementType.FLOAT32;
     private MemorySegment anchor;
+    private ElementType anchorType = ElementType.FLOAT32;
+    private MomentType momentType = MomentType.FLOAT32;
     private MemorySegment expAvg;
     private MemorySegment expAvgSq;
     private MemorySegment maxExpAvgSq;
     private long step;
 
-    private Builder(String name, MemorySegment data) {
+    private Builder(String name, MemorySegment data, ElementType type) {
       this.name = name;
       this.data = data;
+      this.type = type;
+    }
+
+    /**
+     * Sets the low halves of float32 values whose high halves are the BFLOAT16 data, null for none.
+     * Both are one int16 and one bfloat16 an element, as {@link SplitFloats} makes them; steps give
+     * them the bits that they would give float32 data.
+     */
+    public Builder low(MemorySegment low) {
+      this.low = low;
+      return this;
     }
 
     /** Sets the gradient, null for none yet. Steps only read it. It may change between steps. */
     public Builder gradient(MemorySegment gradient) {
       this.gradient = gradient;
       return this;
+    }
+
+    /**
+     * Sets the gradient, null for none yet, and the type of this gradient and of all later ones:
+     * FLOAT32, BFLOAT16 or FLOAT16.
+     */
+    public Builder gradient(MemorySegment gradient, ElementType type) {
+      gradientType = type;
+      return gradient(gradient);
     }
 
     /**
@@ -205,8 +293,24 @@ public final class Parameter {
     }
 
     /**
+     * Sets the pre-trained values, null for the origin, and their type: FLOAT32, BFLOAT16 or
+     * FLOAT16. For a tensor of a safetensors file, give its {@code data()} and {@code dtype()}.
+     */
+    public Builder anchor(MemorySegment anchor, ElementType type) {
+      anchorType = type;
+      return anchor(anchor);
+    }
+
+    /** Sets how the moments are stored, the caller's or those that the optimizer allocates. */
+    public Builder momentType(MomentType type) {
+      momentType = type;
+      return this;
+    }
+
+    /**
      * Sets the caller's own moments, from which training continues; zeros for new training. Unless
-     * they are set, or if both are null, the optimizer allocates them.
+     * they are set, or if both are null, the optimizer allocates them. Each has the size that
+     * {@link MomentType#byteSize} of the {@linkplain #momentType moments' type} returns.
      */
     public Builder moments(MemorySegment expAvg, MemorySegment expAvgSq) {
       this.expAvg = expAvg;
@@ -238,12 +342,21 @@ public final class Parameter {
       if (name.isBlank()) {
         throw new IllegalArgumentException("name is blank");
       }
-      Checks.array("data of " + name, data, -1, true);
-      optional("gradient", gradient, false);
-      optional("anchor", anchor, false);
-      optional("expAvg", expAvg, true);
-      optional("expAvgSq", expAvgSq, true);
-      optional("maxExpAvgSq", maxExpAvgSq, true);
+      Checks.stepped("data of " + name, type);
+      Checks.stepped("gradient of " + name, gradientType);
+      Checks.stepped("anchor of " + name, anchorType);
+      Checks.notNull("momentType of " + name, momentType);
+      Checks.array("data of " + name, data, type.byteSize(), -1, "", true);
+      if (low != null && type != ElementType.BFLOAT16) {
+        throw new IllegalArgumentException(
+            "low of " + name + " is given, but the data is " + type + ", not BFLOAT16");
+      }
+      optional("low", low, ElementType.INT16, true);
+      optional("gradient", gradient, gradientType, false);
+      optional("anchor", anchor, anchorType, false);
+      moment("expAvg", expAvg);
+      moment("expAvgSq", expAvgSq);
+      moment("maxExpAvgSq", maxExpAvgSq);
       if ((expAvg == null) != (expAvgSq == null)) {
         throw new IllegalArgumentException(
             "moments of " + name + ": " + (expAvg == null ? "expAvg" : "expAvgSq") + " is missing");
@@ -262,9 +375,29 @@ public final class Parameter {
       return new Parameter(this);
     }
 
-    private void optional(String array, MemorySegment segment, boolean written) {
+    private Types types() {
+      return new Types(type, gradientType, anchorType, momentType);
+    }
+
+    private long numel() {
+      return data.byteSize() / type.byteSize();
+    }
+
+    private void optional(String array, MemorySegment segment, ElementType type, boolean written) {
       if (segment != null) {
-        Checks.array(array + " of " + name, segment, data.byteSize(), written);
+        array(array + " of " + name, segment, type, numel(), written);
+      }
+    }
+
+    private void moment(String array, MemorySegment segment) {
+      if (segment != null) {
+        Checks.array(
+            array + " of " + name,
+            segment,
+            momentType.alignment(),
+            momentType.byteSize(numel()),
+            numel() + " elements of " + momentType,
+            true);
       }
     }
   }

@@ -117,8 +117,8 @@ class ArgumentsTest {
   void anArrayOfAnotherSizeIsRefused(ParameterArray array) {
     String[] message =
         array == ParameterArray.DATA
-            ? new String[] {"gradient of p", "has 16 bytes, the parameter's data has 20"}
-            : new String[] {array + " of p", "has 20 bytes, the parameter's data has 16"};
+            ? new String[] {"gradient of p", "has 16 bytes; 5 elements of FLOAT32 take 20"}
+            : new String[] {array + " of p", "has 20 bytes; 4 elements of FLOAT32 take 16"};
     refused(() -> with(array, arena.allocate(20, 4)), message);
   }
 

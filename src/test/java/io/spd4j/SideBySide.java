@@ -1,7 +1,10 @@
 package io.spd4j;
 
+import static java.lang.foreign.ValueLayout.JAVA_INT;
+import static java.lang.foreign.ValueLayout.JAVA_SHORT_UNALIGNED;
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.spd4j.cuda.DeviceArena;
 import io.spd4j.kernel.AllKernels;
 import io.spd4j.kernel.Kernels;
 import java.lang.foreign.MemorySegment;
@@ -144,28 +147,55 @@ final class SideBySide implements AutoCloseable {
   }
 
   private void assertSame(Parameter expected, Parameter p, String what) {
+    if (tensors.types.split()) {
+      assertThat(mismatch(joined(expected.data(), expected.low()), joined(p.data(), p.low())))
+          .as("first element that differs in data of %s, %s", p, what)
+          .isEqualTo(-1);
+    }
     for (ParameterArray array : ParameterArray.values()) {
-      if (array.written) {
+      if (array.written && !(array == ParameterArray.DATA && tensors.types.split())) {
         MemorySegment e = array.of(expected);
         MemorySegment a = array.of(p);
         assertThat(a == null).as("%s of %s, %s", array, p, what).isEqualTo(e == null);
         if (a != null) {
-          MemorySegment read = onDevice == null ? a : MemorySegment.ofArray(onDevice.read(a));
-          assertThat(mismatch(e, read, tensors.types.of(array)))
-              .as("first element that differs in %s of %s, %s", array, p, what)
+          boolean float32 = tensors.types.bytes(array, p.numel()) == p.numel() * Float.BYTES;
+          MemorySegment read = read(a);
+          assertThat(float32 ? mismatch(e, read) : e.mismatch(read))
+              .as("where %s of %s first differs, %s", array, p, what)
               .isEqualTo(-1);
         }
       }
     }
   }
 
-  /** Returns the first index that differs, or -1. All NaNs are equal: their bits may differ. */
-  private static long mismatch(MemorySegment a, MemorySegment b, ElementType type) {
+  private MemorySegment read(MemorySegment array) {
+    return onDevice == null || !DeviceArena.isDevice(array)
+        ? array
+        : MemorySegment.ofArray(onDevice.read(array));
+  }
+
+  private MemorySegment joined(MemorySegment high, MemorySegment low) {
+    MemorySegment values = MemorySegment.ofArray(new float[(int) (high.byteSize() / 2)]);
+    MemorySegment h = read(high);
+    MemorySegment l = read(low);
+    for (long i = 0; i < values.byteSize() / Float.BYTES; i++) {
+      int bits =
+          (h.getAtIndex(JAVA_SHORT_UNALIGNED, i) << 16) + l.getAtIndex(JAVA_SHORT_UNALIGNED, i);
+      values.setAtIndex(JAVA_INT, i, bits);
+    }
+    return values;
+  }
+
+  /**
+   * Returns the first index that differs in float32 arrays, or -1. All NaNs are equal: their bits
+   * may differ. Those of the other types may not, as every NaN is rounded to the same bits.
+   */
+  private static long mismatch(MemorySegment a, MemorySegment b) {
     assertThat(b.byteSize()).isEqualTo(a.byteSize());
     long at = a.mismatch(b);
-    for (long i = at / type.byteSize(); at >= 0 && i < a.byteSize() / type.byteSize(); i++) {
-      int x = Float.floatToIntBits(Tensors.get(a, type, i));
-      if (x != Float.floatToIntBits(Tensors.get(b, type, i))) {
+    for (long i = at / Float.BYTES; at >= 0 && i < a.byteSize() / Float.BYTES; i++) {
+      int x = Float.floatToIntBits(Tensors.get(a, ElementType.FLOAT32, i));
+      if (x != Float.floatToIntBits(Tensors.get(b, ElementType.FLOAT32, i))) {
         return i;
       }
     }

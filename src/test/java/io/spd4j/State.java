@@ -39,12 +39,16 @@ record State(Map<String, Bits> arrays, List<Long> steps, List<SpdReport> reports
     Map<String, Bits> arrays = new LinkedHashMap<>();
     for (Parameter p : parameters) {
       for (ParameterArray array : ParameterArray.values()) {
-        MemorySegment s = array.of(p);
-        if (s != null && s.scope().isAlive() && s.isAccessibleBy(Thread.currentThread())) {
-          arrays.put(array + " of " + p.name(), new Bits(ByteBuffer.wrap(s.toArray(JAVA_BYTE))));
-        }
+        put(arrays, array + " of " + p.name(), array.of(p));
       }
+      put(arrays, "low of " + p.name(), p.low());
     }
     return arrays;
+  }
+
+  private static void put(Map<String, Bits> arrays, String what, MemorySegment s) {
+    if (s != null && s.scope().isAlive() && s.isAccessibleBy(Thread.currentThread())) {
+      arrays.put(what, new Bits(ByteBuffer.wrap(s.toArray(JAVA_BYTE))));
+    }
   }
 }

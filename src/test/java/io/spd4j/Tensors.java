@@ -2,6 +2,8 @@ package io.spd4j;
 
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT_UNALIGNED;
+import static java.lang.foreign.ValueLayout.JAVA_SHORT;
+import static java.lang.foreign.ValueLayout.JAVA_SHORT_UNALIGNED;
 
 import io.spd4j.StepCase.Types;
 import java.lang.foreign.Arena;
@@ -50,27 +52,38 @@ final class Tensors implements AutoCloseable {
     for (ParameterArray array : ParameterArray.values()) {
       int i = array.ordinal();
       if (i < 2 || (i == 2 ? anchored : i < 3 + moments)) {
-        a[i] = array(types.of(array), numel, shift == 0 ? 0 : shift + i);
+        int elements = shift == 0 ? 0 : shift + i;
+        a[i] = array(types.bytes(array, numel), types.unit(array), elements);
       }
     }
-    fill(a[0], types.data(), random);
+    MemorySegment low = types.split() ? array(2 * numel, 2, shift == 0 ? 0 : shift + 6) : null;
+    for (long i = 0; i < numel; i++) {
+      float value = (float) random.nextDouble(-1, 1);
+      if (low != null) {
+        int bits = Float.floatToRawIntBits(value);
+        low.setAtIndex(JAVA_SHORT, i, (short) bits);
+        a[0].setAtIndex(JAVA_SHORT, i, (short) ((bits >> 16) + ((short) bits < 0 ? 1 : 0)));
+      } else {
+        set(a[0], types.data(), i, value);
+      }
+    }
     fill(a[1], types.gradient(), random);
     for (long i = 0; anchored && i < numel; i++) {
       double near = get(a[0], types.data(), i) + 0.2f * (float) random.nextDouble(-1, 1);
       set(a[2], types.anchor(), i, (float) near);
     }
-    parameters.add(ParameterArray.parameter(name, a));
+    parameters.add(types.parameter(name, low, a));
     return parameters.getLast();
   }
 
-  private MemorySegment array(ElementType type, long numel, int shift) {
-    long bytes = numel * type.byteSize();
-    return arena.allocate(bytes + LINE, LINE).asSlice(shift * type.byteSize() % LINE, bytes);
+  private MemorySegment array(long bytes, int unit, int shift) {
+    return arena.allocate(bytes + LINE, LINE).asSlice(shift * unit % LINE, bytes);
   }
 
   /** Returns another gradient for one of these tensors. */
   MemorySegment gradient(long numel, int shift) {
-    MemorySegment gradient = array(types.gradient(), numel, shift);
+    int size = types.gradient().byteSize();
+    MemorySegment gradient = array(numel * size, size, shift);
     fill(gradient, types.gradient(), random);
     return gradient;
   }
@@ -101,15 +114,28 @@ final class Tensors implements AutoCloseable {
   static float get(MemorySegment array, ElementType type, long i) {
     return switch (type) {
       case FLOAT32 -> array.getAtIndex(JAVA_FLOAT_UNALIGNED, i);
+      case BFLOAT16 -> Float.intBitsToFloat(array.getAtIndex(JAVA_SHORT_UNALIGNED, i) << 16);
+      case FLOAT16 -> Float.float16ToFloat(array.getAtIndex(JAVA_SHORT_UNALIGNED, i));
       default -> throw new AssertionError(type);
     };
   }
 
-  private static void set(MemorySegment array, ElementType type, long i, float value) {
+  /** Sets an element to the value of the type that is nearest. */
+  static void set(MemorySegment array, ElementType type, long i, float value) {
     switch (type) {
       case FLOAT32 -> array.setAtIndex(JAVA_FLOAT, i, value);
+      case BFLOAT16 -> array.setAtIndex(JAVA_SHORT, i, bfloat16(value));
+      case FLOAT16 -> array.setAtIndex(JAVA_SHORT, i, Float.floatToFloat16(value));
       default -> throw new AssertionError(type);
     }
+  }
+
+  /** Rounds to nearest, ties to even. */
+  private static short bfloat16(float value) {
+    int bits = Float.floatToRawIntBits(value);
+    return Float.isNaN(value)
+        ? (short) (bits >> 16 | 0x40)
+        : (short) (bits + 0x7fff + (bits >> 16 & 1) >> 16);
   }
 
   /** Fills an array with values from -1 to 1. */
@@ -176,9 +202,11 @@ final class Tensors implements AutoCloseable {
 
   /** Returns a copy of a parameter whose arrays the function copies; it returns null for null. */
   static Parameter twin(Parameter p, UnaryOperator<MemorySegment> copy) {
-    return Parameter.builder(p.name(), copy.apply(p.data()))
-        .gradient(copy.apply(p.gradient()))
-        .anchor(copy.apply(p.anchor()))
+    return Parameter.builder(p.name(), copy.apply(p.data()), p.type())
+        .low(copy.apply(p.low()))
+        .gradient(copy.apply(p.gradient()), p.gradientType())
+        .anchor(copy.apply(p.anchor()), p.anchorType())
+        .momentType(p.momentType())
         .moments(copy.apply(p.expAvg()), copy.apply(p.expAvgSq()))
         .maxExpAvgSq(copy.apply(p.maxExpAvgSq()))
         .step(p.step())

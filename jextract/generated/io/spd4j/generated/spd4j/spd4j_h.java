@@ -68,10 +68,10 @@ public class spd4j_h {
     public static final AddressLayout C_POINTER = ValueLayout.ADDRESS
             .withTargetLayout(MemoryLayout.sequenceLayout(java.lang.Long.MAX_VALUE, JAVA_BYTE));
     public static final ValueLayout.OfLong C_LONG = ValueLayout.JAVA_LONG;
-    private static final int SPD4J_ABI_VERSION = (int)3L;
+    private static final int SPD4J_ABI_VERSION = (int)4L;
     /**
      * {@snippet lang=c :
-     * #define SPD4J_ABI_VERSION 3
+     * #define SPD4J_ABI_VERSION 4
      * }
      */
     public static int SPD4J_ABI_VERSION() {
@@ -103,6 +103,15 @@ public class spd4j_h {
      */
     public static int SPD4J_TENSOR_LANES() {
         return SPD4J_TENSOR_LANES;
+    }
+    private static final int SPD4J_SCALE_GROUP = (int)64L;
+    /**
+     * {@snippet lang=c :
+     * #define SPD4J_SCALE_GROUP 64
+     * }
+     */
+    public static int SPD4J_SCALE_GROUP() {
+        return SPD4J_SCALE_GROUP;
     }
     private static final int SPD4J_OK = (int)0L;
     /**
@@ -193,6 +202,51 @@ public class spd4j_h {
      */
     public static int SPD4J_TYPE_FLOAT32() {
         return SPD4J_TYPE_FLOAT32;
+    }
+    private static final int SPD4J_TYPE_BFLOAT16 = (int)1L;
+    /**
+     * {@snippet lang=c :
+     * enum spd4j_type.SPD4J_TYPE_BFLOAT16 = 1
+     * }
+     */
+    public static int SPD4J_TYPE_BFLOAT16() {
+        return SPD4J_TYPE_BFLOAT16;
+    }
+    private static final int SPD4J_TYPE_FLOAT16 = (int)2L;
+    /**
+     * {@snippet lang=c :
+     * enum spd4j_type.SPD4J_TYPE_FLOAT16 = 2
+     * }
+     */
+    public static int SPD4J_TYPE_FLOAT16() {
+        return SPD4J_TYPE_FLOAT16;
+    }
+    private static final int SPD4J_MOMENTS_FLOAT32 = (int)0L;
+    /**
+     * {@snippet lang=c :
+     * enum spd4j_moment_type.SPD4J_MOMENTS_FLOAT32 = 0
+     * }
+     */
+    public static int SPD4J_MOMENTS_FLOAT32() {
+        return SPD4J_MOMENTS_FLOAT32;
+    }
+    private static final int SPD4J_MOMENTS_BFLOAT16 = (int)1L;
+    /**
+     * {@snippet lang=c :
+     * enum spd4j_moment_type.SPD4J_MOMENTS_BFLOAT16 = 1
+     * }
+     */
+    public static int SPD4J_MOMENTS_BFLOAT16() {
+        return SPD4J_MOMENTS_BFLOAT16;
+    }
+    private static final int SPD4J_MOMENTS_8BIT = (int)2L;
+    /**
+     * {@snippet lang=c :
+     * enum spd4j_moment_type.SPD4J_MOMENTS_8BIT = 2
+     * }
+     */
+    public static int SPD4J_MOMENTS_8BIT() {
+        return SPD4J_MOMENTS_8BIT;
     }
 
     private static class spd4j_abi_version {

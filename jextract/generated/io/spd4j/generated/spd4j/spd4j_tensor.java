@@ -30,7 +30,8 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
  *     int32_t anchor_type;
  *     int32_t moment_type;
  *     float shrink;
- *     int32_t reserved[3];
+ *     int32_t reserved;
+ *     uint64_t key;
  * }
  * }
  */
@@ -56,7 +57,8 @@ public class spd4j_tensor {
         spd4j_h.C_INT.withName("anchor_type"),
         spd4j_h.C_INT.withName("moment_type"),
         spd4j_h.C_FLOAT.withName("shrink"),
-        MemoryLayout.sequenceLayout(3, spd4j_h.C_INT).withName("reserved")
+        spd4j_h.C_INT.withName("reserved"),
+        spd4j_h.C_LONG.withName("key")
     ).withName("spd4j_tensor");
 
     /**
@@ -726,15 +728,15 @@ public class spd4j_tensor {
         struct.set(shrink$LAYOUT, shrink$OFFSET, fieldValue);
     }
 
-    private static final SequenceLayout reserved$LAYOUT = (SequenceLayout)$LAYOUT.select(groupElement("reserved"));
+    private static final OfInt reserved$LAYOUT = (OfInt)$LAYOUT.select(groupElement("reserved"));
 
     /**
      * Layout for field:
      * {@snippet lang=c :
-     * int32_t reserved[3]
+     * int32_t reserved
      * }
      */
-    public static final SequenceLayout reserved$layout() {
+    public static final OfInt reserved$layout() {
         return reserved$LAYOUT;
     }
 
@@ -743,7 +745,7 @@ public class spd4j_tensor {
     /**
      * Offset for field:
      * {@snippet lang=c :
-     * int32_t reserved[3]
+     * int32_t reserved
      * }
      */
     public static final long reserved$offset() {
@@ -753,54 +755,65 @@ public class spd4j_tensor {
     /**
      * Getter for field:
      * {@snippet lang=c :
-     * int32_t reserved[3]
+     * int32_t reserved
      * }
      */
-    public static MemorySegment reserved(MemorySegment struct) {
-        return struct.asSlice(reserved$OFFSET, reserved$LAYOUT.byteSize());
+    public static int reserved(MemorySegment struct) {
+        return struct.get(reserved$LAYOUT, reserved$OFFSET);
     }
 
     /**
      * Setter for field:
      * {@snippet lang=c :
-     * int32_t reserved[3]
+     * int32_t reserved
      * }
      */
-    public static void reserved(MemorySegment struct, MemorySegment fieldValue) {
-        MemorySegment.copy(fieldValue, 0L, struct, reserved$OFFSET, reserved$LAYOUT.byteSize());
+    public static void reserved(MemorySegment struct, int fieldValue) {
+        struct.set(reserved$LAYOUT, reserved$OFFSET, fieldValue);
     }
 
-    private static long[] reserved$DIMS = { 3 };
+    private static final OfLong key$LAYOUT = (OfLong)$LAYOUT.select(groupElement("key"));
 
     /**
-     * Dimensions for array field:
+     * Layout for field:
      * {@snippet lang=c :
-     * int32_t reserved[3]
+     * uint64_t key
      * }
      */
-    public static long[] reserved$dimensions() {
-        return reserved$DIMS;
-    }
-    private static final VarHandle reserved$ELEM_HANDLE = reserved$LAYOUT.varHandle(sequenceElement());
-
-    /**
-     * Indexed getter for field:
-     * {@snippet lang=c :
-     * int32_t reserved[3]
-     * }
-     */
-    public static int reserved(MemorySegment struct, long index0) {
-        return (int)reserved$ELEM_HANDLE.get(struct, 0L, index0);
+    public static final OfLong key$layout() {
+        return key$LAYOUT;
     }
 
+    private static final long key$OFFSET = $LAYOUT.byteOffset(groupElement("key"));
+
     /**
-     * Indexed setter for field:
+     * Offset for field:
      * {@snippet lang=c :
-     * int32_t reserved[3]
+     * uint64_t key
      * }
      */
-    public static void reserved(MemorySegment struct, long index0, int fieldValue) {
-        reserved$ELEM_HANDLE.set(struct, 0L, index0, fieldValue);
+    public static final long key$offset() {
+        return key$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * uint64_t key
+     * }
+     */
+    public static long key(MemorySegment struct) {
+        return struct.get(key$LAYOUT, key$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * uint64_t key
+     * }
+     */
+    public static void key(MemorySegment struct, long fieldValue) {
+        struct.set(key$LAYOUT, key$OFFSET, fieldValue);
     }
 
     /**

@@ -3,6 +3,7 @@ package io.spd4j.kernel;
 import static io.spd4j.kernel.TableLayout.offset;
 import static java.lang.foreign.ValueLayout.ADDRESS;
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
+import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
 import java.lang.foreign.Arena;
@@ -91,12 +92,19 @@ public final class BlockTable implements AutoCloseable {
     SteppedTensor a = stepped[t];
     long row = t * TENSOR;
     address(row + offset(TableLayout.TENSOR, "param"), a.param());
+    address(row + offset(TableLayout.TENSOR, "param_low"), a.low());
     address(row + TENSOR_GRAD, a.grad());
     address(row + offset(TableLayout.TENSOR, "anchor"), a.anchor());
     address(row + offset(TableLayout.TENSOR, "exp_avg"), a.expAvg());
     address(row + offset(TableLayout.TENSOR, "exp_avg_sq"), a.expAvgSq());
     address(row + offset(TableLayout.TENSOR, "max_exp_avg_sq"), a.maxExpAvgSq());
     tensors.set(JAVA_LONG, row + offset(TableLayout.TENSOR, "numel"), a.numel());
+    tensors.set(JAVA_LONG, row + offset(TableLayout.TENSOR, "offset"), a.offset());
+    tensors.set(JAVA_LONG, row + offset(TableLayout.TENSOR, "key"), a.key());
+    type(row, "param_type", a.types().param());
+    type(row, "grad_type", a.types().grad());
+    type(row, "anchor_type", a.types().anchor());
+    type(row, "moment_type", a.types().moments());
     tensors.set(JAVA_LONG, row + TENSOR_SCALARS, -1);
     scalarsOf[t] = -1;
     for (long b = firstBlock[t], begin = 0; b < firstBlock[t + 1]; b++, begin += BLOCK) {
@@ -105,6 +113,10 @@ public final class BlockTable implements AutoCloseable {
       blocks.set(JAVA_LONG, block + BLOCK_BEGIN, begin);
       blocks.set(JAVA_LONG, block + BLOCK_END, Math.min(begin + BLOCK, a.numel()));
     }
+  }
+
+  private void type(long row, String field, Enum<?> type) {
+    tensors.set(JAVA_INT, row + offset(TableLayout.TENSOR, field), type.ordinal());
   }
 
   private void address(long offset, MemorySegment segment) {

@@ -6,11 +6,15 @@ import java.util.Objects;
 import java.util.stream.Stream;
 
 /**
- * A parameter tensor as a {@link Stepper} gets it. Its arrays are float32, off-heap, and all of the
- * same size.
+ * A parameter tensor as a {@link Stepper} gets it. Its arrays are off-heap.
  *
  * @param group the index of its group, whose {@link Settings} apply
  * @param step the number of steps that the tensor has taken before
+ * @param key the key of its random bits ({@link RandomWords})
+ * @param offset of a shard: the index of its first element in the whole tensor, a multiple of
+ *     {@link BlockTable#BLOCK}; else 0
+ * @param types how the arrays are stored
+ * @param low the low halves of float32 parameters; null unless param holds the high halves
  * @param grad null if the tensor has no gradient at present
  * @param anchor null for the origin
  * @param maxExpAvgSq null if the group is not AMSGrad
@@ -18,7 +22,11 @@ import java.util.stream.Stream;
 public record SteppedTensor(
     int group,
     long step,
+    long key,
+    long offset,
+    Types types,
     MemorySegment param,
+    MemorySegment low,
     MemorySegment grad,
     MemorySegment anchor,
     MemorySegment expAvg,
@@ -26,18 +34,24 @@ public record SteppedTensor(
     MemorySegment maxExpAvgSq) {
   /** Returns this tensor with another gradient. */
   SteppedTensor withGrad(MemorySegment grad) {
-    return new SteppedTensor(group, step, param, grad, anchor, expAvg, expAvgSq, maxExpAvgSq);
+    return new SteppedTensor(
+        group, step, key, offset, types, param, low, grad, anchor, expAvg, expAvgSq, maxExpAvgSq);
   }
 
   /** Returns the arrays that are not null. */
   public List<MemorySegment> arrays() {
-    return Stream.of(param, grad, anchor, expAvg, expAvgSq, maxExpAvgSq)
+    return Stream.of(param, low, grad, anchor, expAvg, expAvgSq, maxExpAvgSq)
         .filter(Objects::nonNull)
         .toList();
   }
 
   /** Returns the number of elements. */
   public long numel() {
-    return param.byteSize() / Float.BYTES;
+    return param.byteSize() / types.param().byteSize();
+  }
+
+  /** Returns whether every array that the tensor has is float32. */
+  boolean isFloat32() {
+    return types.equals(Types.FLOAT32);
   }
 }

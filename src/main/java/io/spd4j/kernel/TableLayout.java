@@ -33,7 +33,8 @@ public final class TableLayout {
               JAVA_INT.withName("anchor_type"),
               JAVA_INT.withName("moment_type"),
               JAVA_FLOAT.withName("shrink"),
-              MemoryLayout.sequenceLayout(3, JAVA_INT).withName("reserved"))
+              JAVA_INT.withName("reserved"),
+              JAVA_LONG.withName("key"))
           .withName("spd4j_tensor");
 
   static final StructLayout SCALARS =

@@ -36,7 +36,7 @@ class BrokenPassTest {
     BlockTable table =
         new BlockTable(
             List.of(
-                new SteppedTensor(
+                SteppedTensors.float32(
                     0,
                     0,
                     ones(arena, NUMEL),

@@ -30,7 +30,7 @@ class HoldsTest {
       for (int i = 0; i < a.length; i++) {
         a[i] = Arena.ofAuto().allocate(4 * Long.parseLong(numel), 4);
       }
-      tensors.add(new SteppedTensor(0, 0, a[0], a[1], a[2], a[3], a[4], a[5]));
+      tensors.add(SteppedTensors.float32(0, 0, a[0], a[1], a[2], a[3], a[4], a[5]));
     }
     try (BlockTable table = new BlockTable(tensors)) {
       for (int t = 0; t < tensors.size(); t++) {

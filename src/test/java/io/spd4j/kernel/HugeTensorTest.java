@@ -70,7 +70,7 @@ class HugeTensorTest {
 
   private static BlockTable table(MemorySegment[] a, Rule rule) {
     BlockTable table =
-        new BlockTable(List.of(new SteppedTensor(0, 0, a[0], a[1], a[2], a[3], a[4], a[5])));
+        new BlockTable(List.of(SteppedTensors.float32(0, 0, a[0], a[1], a[2], a[3], a[4], a[5])));
     table.scalars(0).set(new Settings(rule, 0.5, 0.01, 0.9, 0.99, 1e-8, false, false), 1, 3);
     table.scalarsOf(0, 0);
     table.shrink(0, 0.25f);

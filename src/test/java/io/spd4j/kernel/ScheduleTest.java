@@ -47,7 +47,7 @@ class ScheduleTest {
 
   private static SteppedTensor arrays(Arena arena, long numel) {
     MemorySegment array = arena.allocate(4 * numel, 4);
-    return new SteppedTensor(0, 0, array, array, null, array, array, null);
+    return SteppedTensors.float32(0, 0, array, array, null, array, array, null);
   }
 
   private static void check(BlockTable table, int first, int end, int threads) {

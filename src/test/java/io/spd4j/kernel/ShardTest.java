@@ -57,7 +57,7 @@ class ShardTest {
   }
 
   private static SteppedTensor tensor(MemorySegment[] a) {
-    return new SteppedTensor(0, 0, a[0], a[1], a[2], a[3], a[4], null);
+    return SteppedTensors.float32(0, 0, a[0], a[1], a[2], a[3], a[4], null);
   }
 
   private static BlockTable table(SteppedTensor tensor) {

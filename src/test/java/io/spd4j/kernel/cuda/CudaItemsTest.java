@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.spd4j.kernel.BlockTable;
 import io.spd4j.kernel.SteppedTensor;
+import io.spd4j.kernel.SteppedTensors;
 import io.spd4j.kernel.cuda.CudaItems.Item;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -24,7 +25,7 @@ class CudaItemsTest {
       MemorySegment array =
           MemorySegment.ofAddress(64)
               .reinterpret(Math.max(0, 4L * (n * (long) BlockTable.BLOCK - 5)), arena, null);
-      tensors.add(new SteppedTensor(0, 0, array, array, null, array, array, null));
+      tensors.add(SteppedTensors.float32(0, 0, array, array, null, array, array, null));
     }
     return new BlockTable(tensors);
   }

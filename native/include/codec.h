@@ -1,0 +1,76 @@
+/*
+ * How elements are stored: conversions between float32, which the steps compute in, and the types of the arrays. Integer
+ * operations and single rounded float operations only, so that the bits are the same everywhere (native/NUMERICS.md).
+ */
+#ifndef SPD4J_CODEC_H
+#define SPD4J_CODEC_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "rounding.h"
+
+#define SPD4J_ABSOLUTE 0x7fffffffu
+#define SPD4J_INFINITY 0x7f800000u
+
+SPD4J_FN uint32_t spd4j_bits(float x) {
+#if defined(__CUDA_ARCH__)
+  return __float_as_uint(x);
+#else
+  uint32_t bits;
+  memcpy(&bits, &x, sizeof bits);
+  return bits;
+#endif
+}
+
+SPD4J_FN float spd4j_float(uint32_t bits) {
+#if defined(__CUDA_ARCH__)
+  return __uint_as_float(bits);
+#else
+  float x;
+  memcpy(&x, &bits, sizeof x);
+  return x;
+#endif
+}
+
+SPD4J_FN float spd4j_from_bfloat16(uint16_t x) { return spd4j_float((uint32_t)x << 16); }
+
+/* Exact, subnormals too. */
+SPD4J_FN float spd4j_from_float16(uint16_t x) {
+  const uint32_t magnitude = (uint32_t)(x & 0x7fff) << 13;
+  const float scaled = spd4j_mul(spd4j_float(magnitude), 0x1p112f);
+  const uint32_t bits = magnitude >= 0x0f800000u ? magnitude | SPD4J_INFINITY : spd4j_bits(scaled);
+  return spd4j_float(bits | (uint32_t)(x & 0x8000) << 16);
+}
+
+/*
+ * A float32 in two halves: high is its nearest bfloat16 (ties away from 0), and both together are its bits, those of
+ * infinities and NaNs too.
+ */
+SPD4J_FN float spd4j_join(uint16_t high, int16_t low) {
+  return spd4j_float(((uint32_t)high << 16) + (uint32_t)(int32_t)low);
+}
+SPD4J_FN uint16_t spd4j_high(float x) { return (uint16_t)((spd4j_bits(x) + 0x8000u) >> 16); }
+SPD4J_FN int16_t spd4j_low(float x) { return (int16_t)(uint16_t)spd4j_bits(x); }
+
+/* Rounds to one of the two neighbours, up with the probability that makes the mean exact; random: a word, of which the low 16 bits count. */
+SPD4J_FN uint16_t spd4j_to_bfloat16(float x, uint32_t random) {
+  const uint32_t bits = spd4j_bits(x);
+  const uint32_t rounded = (bits + (random & 0xffffu)) >> 16;
+  return (uint16_t)((bits & SPD4J_ABSOLUTE) > SPD4J_INFINITY ? 0x7fc0u : rounded);
+}
+
+/* Likewise; the low 13 bits of random count. Below 2^-14 the neighbours are multiples of 2^-24. */
+SPD4J_FN uint16_t spd4j_to_float16(float x, uint32_t random) {
+  const uint32_t bits = spd4j_bits(x), magnitude = bits & SPD4J_ABSOLUTE, r = random & 0x1fffu;
+  const uint32_t normal = (magnitude - (112u << 23) + r) >> 13;
+  /* 2^23 + |x| 2^37 has |x| in units of 2^-37 as its mantissa. */
+  const uint32_t units = spd4j_bits(spd4j_add(spd4j_mul(spd4j_float(magnitude), 0x1p37f), 0x1p23f)) - 0x4b000000u;
+  const uint32_t small = (units + r) >> 13;
+  const uint32_t finite = magnitude < 0x38800000u ? small : normal;
+  const uint32_t rounded = magnitude > SPD4J_INFINITY ? 0x7e00u : finite > 0x7c00u ? 0x7c00u : finite;
+  return (uint16_t)(magnitude > SPD4J_INFINITY ? rounded : rounded | (bits >> 16 & 0x8000u));
+}
+
+#endif
