@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "rounding.h"
+#include "spd4j.h"
 
 #define SPD4J_ABSOLUTE 0x7fffffffu
 #define SPD4J_INFINITY 0x7f800000u
@@ -54,7 +55,10 @@ SPD4J_FN float spd4j_join(uint16_t high, int16_t low) {
 SPD4J_FN uint16_t spd4j_high(float x) { return (uint16_t)((spd4j_bits(x) + 0x8000u) >> 16); }
 SPD4J_FN int16_t spd4j_low(float x) { return (int16_t)(uint16_t)spd4j_bits(x); }
 
-/* Rounds to one of the two neighbours, up with the probability that makes the mean exact; random: a word, of which the low 16 bits count. */
+/*
+ * Rounds to one of the two neighbours, to the larger in magnitude with the probability that makes the mean exact. The low
+ * 16 bits of random count.
+ */
 SPD4J_FN uint16_t spd4j_to_bfloat16(float x, uint32_t random) {
   const uint32_t bits = spd4j_bits(x);
   const uint32_t rounded = (bits + (random & 0xffffu)) >> 16;
@@ -72,5 +76,60 @@ SPD4J_FN uint16_t spd4j_to_float16(float x, uint32_t random) {
   const uint32_t rounded = magnitude > SPD4J_INFINITY ? 0x7e00u : finite > 0x7c00u ? 0x7c00u : finite;
   return (uint16_t)(magnitude > SPD4J_INFINITY ? rounded : rounded | (bits >> 16 & 0x8000u));
 }
+
+/*
+ * 8-bit moments: a code for each element of a group, and the group's scale. The group is SPD4J_SCALE_GROUP elements, and
+ * largest is the largest of their bits without sign, in which infinity and NaN are the largest of all. One of these in a
+ * group makes the group NaN: codes of 0, and a scale that is NaN.
+ *
+ * First moment: m = code * scale, where the code is from -127 to 127 and the scale is a 127th of the largest magnitude.
+ * Codes are rounded to nearest.
+ */
+typedef struct spd4j_first_coder {
+  float scale;
+  float units; /* 2^14 / scale */
+  uint32_t mask;
+} spd4j_first_coder;
+
+SPD4J_FN spd4j_first_coder spd4j_first_coder_of(uint32_t largest) {
+  const bool finite = largest < SPD4J_INFINITY;
+  const float exact = spd4j_mul(spd4j_float(finite ? largest : 0), 1.0f / 127);
+  const float scale = exact > 0x1p-100f ? exact : 0x1p-100f; /* so that units are finite */
+  const spd4j_first_coder coder = {finite ? scale : spd4j_float(0x7fc00000u), spd4j_div(0x1p14f, scale), finite ? ~0u : 0};
+  return coder;
+}
+
+SPD4J_FN uint8_t spd4j_to_first(spd4j_first_coder coder, float m) {
+  /* The mantissa of 1.5 * 2^23 + x is the integer x in two's complement; here x is the code times 2^14. */
+  const uint32_t bits = spd4j_bits(spd4j_add(spd4j_mul(m, coder.units), 0x1.8p23f));
+  return (uint8_t)((bits + 0x2000u) >> 14 & coder.mask);
+}
+
+SPD4J_FN float spd4j_from_first(float scale, uint8_t code) { return spd4j_mul((float)(int8_t)code, scale); }
+
+/*
+ * Second moment: bits(v) = bits(scale) - code * 2^19, where the scale is the largest v. So there are 16 codes for each
+ * factor of 2, and the last one is about 2^-16 of the largest: smaller v are taken for that, and the update becomes
+ * smaller, not larger. Codes are rounded to nearest. No square root is needed.
+ */
+typedef struct spd4j_second_coder {
+  uint32_t scale; /* its bits */
+  uint32_t mask;
+} spd4j_second_coder;
+
+SPD4J_FN spd4j_second_coder spd4j_second_coder_of(uint32_t largest) {
+  const bool finite = largest < SPD4J_INFINITY;
+  const uint32_t least = 0x08000000u; /* so that no code leads below 0 */
+  const uint32_t scale = largest == 0 || largest > least ? largest : least;
+  const spd4j_second_coder coder = {finite ? scale : 0x7fc00000u, finite ? ~0u : 0};
+  return coder;
+}
+
+SPD4J_FN uint8_t spd4j_to_second(spd4j_second_coder coder, float v) {
+  const uint32_t code = (coder.scale - spd4j_bits(v) + 0x40000u) >> 19;
+  return (uint8_t)((code < 255 ? code : 255) & coder.mask);
+}
+
+SPD4J_FN float spd4j_from_second(uint32_t scale, uint8_t code) { return spd4j_float(scale - ((uint32_t)code << 19)); }
 
 #endif
