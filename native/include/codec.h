@@ -87,22 +87,21 @@ SPD4J_FN uint16_t spd4j_to_float16(float x, uint32_t random) {
  */
 typedef struct spd4j_first_coder {
   float scale;
-  float units; /* 2^14 / scale */
+  float inverse; /* 1 / scale */
   uint32_t mask;
 } spd4j_first_coder;
 
 SPD4J_FN spd4j_first_coder spd4j_first_coder_of(uint32_t largest) {
   const bool finite = largest < SPD4J_INFINITY;
   const float exact = spd4j_mul(spd4j_float(finite ? largest : 0), 1.0f / 127);
-  const float scale = exact > 0x1p-100f ? exact : 0x1p-100f; /* so that units are finite */
-  const spd4j_first_coder coder = {finite ? scale : spd4j_float(0x7fc00000u), spd4j_div(0x1p14f, scale), finite ? ~0u : 0};
+  const float scale = exact > 0x1p-100f ? exact : 0x1p-100f; /* so that the inverse is finite */
+  const spd4j_first_coder coder = {finite ? scale : spd4j_float(0x7fc00000u), spd4j_div(1, scale), finite ? ~0u : 0};
   return coder;
 }
 
 SPD4J_FN uint8_t spd4j_to_first(spd4j_first_coder coder, float m) {
-  /* The mantissa of 1.5 * 2^23 + x is the integer x in two's complement; here x is the code times 2^14. */
-  const uint32_t bits = spd4j_bits(spd4j_add(spd4j_mul(m, coder.units), 0x1.8p23f));
-  return (uint8_t)((bits + 0x2000u) >> 14 & coder.mask);
+  /* The sum is rounded to a whole number x, and the low byte of its bits is x in two's complement. */
+  return (uint8_t)(spd4j_bits(spd4j_add(spd4j_mul(m, coder.inverse), 0x1.8p23f)) & coder.mask);
 }
 
 SPD4J_FN float spd4j_from_first(float scale, uint8_t code) { return spd4j_mul((float)(int8_t)code, scale); }
