@@ -109,23 +109,27 @@ SPD4J_FN float spd4j_from_first(float scale, uint8_t code) { return spd4j_mul((f
 /*
  * Second moment: bits(v) = bits(scale) - code * 2^19, where the scale is the largest v. So there are 16 codes for each
  * factor of 2, and the last one is about 2^-16 of the largest: smaller v are taken for that, and the update becomes
- * smaller, not larger. Codes are rounded to nearest. No square root is needed.
+ * smaller, not larger. Codes are rounded stochastically, but with one draw for the whole group, which costs nothing:
+ * v changes by a thousandth in a step, and rounded to nearest it would stick to its ratio to the largest. No square root
+ * is needed.
  */
 typedef struct spd4j_second_coder {
   uint32_t scale; /* its bits */
+  uint32_t from;  /* scale and the draw, from 0 to 2^19 - 1 */
   uint32_t mask;
 } spd4j_second_coder;
 
-SPD4J_FN spd4j_second_coder spd4j_second_coder_of(uint32_t largest) {
+/* word: the random word of the group's first element, of which the upper 19 bits count. */
+SPD4J_FN spd4j_second_coder spd4j_second_coder_of(uint32_t largest, uint32_t word) {
   const bool finite = largest < SPD4J_INFINITY;
   const uint32_t least = 0x08000000u; /* so that no code leads below 0 */
-  const uint32_t scale = largest == 0 || largest > least ? largest : least;
-  const spd4j_second_coder coder = {finite ? scale : 0x7fc00000u, finite ? ~0u : 0};
+  const uint32_t scale = !finite ? 0x7fc00000u : largest == 0 || largest > least ? largest : least;
+  const spd4j_second_coder coder = {scale, scale + (word >> 13), finite ? ~0u : 0};
   return coder;
 }
 
 SPD4J_FN uint8_t spd4j_to_second(spd4j_second_coder coder, float v) {
-  const uint32_t code = (coder.scale - spd4j_bits(v) + 0x40000u) >> 19;
+  const uint32_t code = (coder.from - spd4j_bits(v)) >> 19;
   return (uint8_t)((code < 255 ? code : 255) & coder.mask);
 }
 

@@ -16,7 +16,7 @@
 typedef enum spd4j_use {
   SPD4J_USE_UPDATE = 0,  /* rounds the parameter after the update */
   SPD4J_USE_PROJECT = 1, /* rounds the parameter after SPD's projection */
-  SPD4J_USE_MOMENTS = 2  /* rounds bfloat16 moments; low half: the first, high half: the second and AMSGrad's maximum */
+  SPD4J_USE_MOMENTS = 2  /* bfloat16: low half for the first, high half for the others; 8 bits: upper 19 for a group */
 } spd4j_use;
 
 /* The random words of a block for one use. */
