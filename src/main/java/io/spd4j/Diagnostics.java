@@ -8,6 +8,8 @@ import java.io.UncheckedIOException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Properties;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
 
 /**
  * The report that {@code java -jar spd4j.jar} prints: the version, whether each backend and oneDNN
@@ -45,6 +47,7 @@ public final class Diagnostics {
       report.append(
           line(a.backend().id(), use ? "used" : a.available() ? "yes" : "no", a.reason()));
     }
+    report.append(types());
     if (!found) {
       report.append(
           "  -Dspd4j.backend=%s: no such backend here, so no optimizer can be built%n"
@@ -60,6 +63,20 @@ public final class Diagnostics {
         "an application wants: java --enable-native-access=%s --add-modules jdk.incubator.vector …%n"
             .formatted(module.isNamed() ? module.getName() : "ALL-UNNAMED"));
     return report.toString();
+  }
+
+  /** Every backend steps the same types. */
+  private static String types() {
+    String elements =
+        Stream.of(ElementType.values())
+            .filter(ElementType::isStepped)
+            .map(ElementType::toString)
+            .collect(Collectors.joining(", "));
+    String moments =
+        Stream.of(MomentType.values()).map(MomentType::toString).collect(Collectors.joining(", "));
+    return "  each of them steps parameters of %s, and BFLOAT16 with low halves;%n"
+            .formatted(elements)
+        + "  gradients and anchors of %s; moments of %s%n".formatted(elements, moments);
   }
 
   private static String line(String name, String state, String reason) {
