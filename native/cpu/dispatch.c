@@ -36,6 +36,21 @@ const char *spd4j_rule_name(int32_t rule) { return spd4j_name_of_rule(rule); }
 /* What a pass uses besides the blocks and the tensors. */
 enum { PARAM = 1, GRAD = 2, MOMENTS = 4, SCALARS = 8, SUMS = 16 };
 
+static bool is_type(int32_t type) { return type >= SPD4J_TYPE_FLOAT32 && type <= SPD4J_TYPE_FLOAT16; }
+
+/* Checks the types of a tensor that is not all float32, and what only such a tensor needs. */
+static int32_t check_types(const spd4j_table *table, const spd4j_tensor *t, const spd4j_block *b, int uses) {
+  if (!is_type(t->param_type) || !is_type(t->grad_type) || !is_type(t->anchor_type) ||
+      (t->param_low && t->param_type != SPD4J_TYPE_BFLOAT16) ||
+      t->moment_type < SPD4J_MOMENTS_FLOAT32 || t->moment_type > SPD4J_MOMENTS_BFLOAT16)
+    return SPD4J_ERROR_TYPE;
+  /* Random bits and groups of moments are counted from whole blocks on; random bits need the step. */
+  const int64_t end = b->begin + SPD4J_BLOCK < t->numel ? b->begin + SPD4J_BLOCK : t->numel;
+  if (t->offset < 0 || t->offset % SPD4J_BLOCK != 0 || b->begin % SPD4J_BLOCK != 0 || b->end != end)
+    return SPD4J_ERROR_RANGE;
+  return (uses & PARAM) && !table->scalars ? SPD4J_ERROR_NULL : SPD4J_OK;
+}
+
 /* Checks everything that can be wrong with a run, before anything is written. */
 static int32_t check(const spd4j_table *table, int32_t isa, int64_t begin, int64_t end, int uses) {
   if (!table || !table->blocks || !table->tensors || ((uses & SCALARS) && !table->scalars) ||
@@ -53,8 +68,10 @@ static int32_t check(const spd4j_table *table, int32_t isa, int64_t begin, int64
     if (((uses & PARAM) && !t->param) || ((uses & GRAD) && !t->grad) ||
         ((uses & MOMENTS) && (!t->exp_avg || !t->exp_avg_sq)))
       return SPD4J_ERROR_NULL;
-    if ((t->param_type | t->grad_type | t->anchor_type | t->moment_type) != SPD4J_TYPE_FLOAT32)
-      return SPD4J_ERROR_TYPE;
+    if (!spd4j_is_float32(t) || t->param_low) {
+      const int32_t status = check_types(table, t, b, uses);
+      if (status != SPD4J_OK) return status;
+    }
     if ((uses & SCALARS) && (uint32_t)table->scalars[t->scalars].rule >= SPD4J_RULE_COUNT) return SPD4J_ERROR_RULE;
   }
   return SPD4J_OK;
@@ -89,11 +106,11 @@ static void complete(const kernels *tier, const spd4j_table *table, int64_t begi
     const spd4j_block *b = &table->blocks[first];
     const spd4j_tensor *t = &table->tensors[b->tensor];
     if (b->begin != 0 || table->blocks[last - 1].end != t->numel) continue;
-    const float shrink =
-        spd4j_decide(&table->sums[first], last - first, &table->scalars[t->scalars], &table->decisions[b->tensor]);
+    const spd4j_scalars *k = &table->scalars[t->scalars];
+    const float shrink = spd4j_decide(&table->sums[first], last - first, k, &table->decisions[b->tensor]);
     if (!(shrink > 0.0f)) continue;
     for (int64_t stop = last; stop > first; stop -= STRETCH)
-      tier->project(t, shrink, table->blocks[larger(first, stop - STRETCH)].begin, table->blocks[stop - 1].end);
+      tier->project(t, k->step, shrink, table->blocks[larger(first, stop - STRETCH)].begin, table->blocks[stop - 1].end);
   }
 }
 
@@ -132,7 +149,9 @@ int32_t spd4j_project(const spd4j_table *table, int32_t isa, int64_t begin, int6
     for (int64_t i = larger(begin, stop - STRETCH); i < stop; i++) {
       const spd4j_block *b = &table->blocks[i];
       const spd4j_tensor *t = tensor_of(table, i);
-      if (t->scalars >= 0 && t->shrink > 0.0f) tiers[isa].project(t, t->shrink, b->begin, b->end);
+      if (t->scalars < 0 || !(t->shrink > 0.0f)) continue;
+      const int64_t step = table->scalars ? table->scalars[t->scalars].step : 0; /* float32 tensors do not need it */
+      tiers[isa].project(t, step, t->shrink, b->begin, b->end);
     }
   return SPD4J_OK;
 }

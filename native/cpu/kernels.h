@@ -22,7 +22,7 @@
 #define SPD4J_INDEPENDENT _Pragma("GCC ivdep")
 #endif
 
-/* A tensor's arrays from some element on. An array that the tensor lacks is never read: its pointer is param's. */
+/* Float32 arrays of a tensor from some element on. One that the tensor lacks is never read: its pointer is param's. */
 typedef struct spd4j_arrays {
   float *param;
   const float *grad;
@@ -52,6 +52,11 @@ SPD4J_INLINE spd4j_arrays spd4j_arrays_at(const spd4j_tensor *t, int64_t begin) 
   return spd4j_advance(a, begin);
 }
 
+/* Whether all arrays of a tensor are float32. */
+SPD4J_INLINE bool spd4j_is_float32(const spd4j_tensor *t) {
+  return (t->param_type | t->grad_type | t->anchor_type | t->moment_type) == 0;
+}
+
 /*
  * The sum of all lanes, added in halves: lane l adds lane l + width, for width = LANES / 2, ..., 2, 1. Not inlined: on
  * its own it takes some twenty vector instructions, inside a large function compilers turn it into scalar additions.
@@ -68,8 +73,8 @@ SPD4J_INLINE spd4j_arrays spd4j_arrays_at(const spd4j_tensor *t, int64_t begin) 
 
 /* Updates a run of at least one block, whose tensors share a row of scalars, so that the row is read once. */
 typedef void spd4j_update_kernel(const spd4j_table *table, int64_t begin, int64_t end);
-/* The next two work on the elements [begin, end) of a tensor. */
-typedef void spd4j_project_kernel(const spd4j_tensor *t, float shrink, int64_t begin, int64_t end);
+/* The next two work on the elements [begin, end) of a tensor. step: its t, for random bits. */
+typedef void spd4j_project_kernel(const spd4j_tensor *t, int64_t step, float shrink, int64_t begin, int64_t end);
 typedef double spd4j_grad_sq_kernel(const spd4j_tensor *t, int64_t begin, int64_t end);
 
 #define SPD4J_DECLARE(tier)                                              \

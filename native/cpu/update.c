@@ -3,7 +3,7 @@
  * the first pass, which also takes three sums of each block; project.c is the second, once a tensor is decided on.
  */
 #include "element.h"
-#include "kernels.h"
+#include "tile.h"
 
 /*
  * AHEAD: how many elements ahead of the current one are prefetched. Hardware prefetches no further than the end of a
@@ -37,9 +37,9 @@ SPD4J_INLINE void prefetch(bool anchored, bool amsgrad, const spd4j_arrays *a) {
 }
 
 /* Steps up to LANES elements; element l adds to lane l of each sum. */
-SPD4J_INLINE void row(int32_t rule, bool anchored, bool amsgrad, spd4j_arrays a, spd4j_scalars k, int64_t n,
-                      lanes sums) {
-  prefetch(anchored, amsgrad, &a);
+SPD4J_INLINE void row(int32_t rule, bool anchored, bool amsgrad, bool ahead, spd4j_arrays a, spd4j_scalars k,
+                      int64_t n, lanes sums) {
+  if (ahead) prefetch(anchored, amsgrad, &a);
   SPD4J_INDEPENDENT
   for (int64_t l = 0; l < n; l++) {
     spd4j_element e = {a.param[l],   a.grad[l],       anchored ? a.anchor[l] : 0.0f,
@@ -56,28 +56,47 @@ SPD4J_INLINE void row(int32_t rule, bool anchored, bool amsgrad, spd4j_arrays a,
   }
 }
 
-/*
- * Steps n elements of float32 arrays, and adds to the lanes from lane 0 on. Arrays of other types can be converted in
- * tiles of whole rows and stepped by this function.
- */
-SPD4J_INLINE void elements(int32_t rule, bool anchored, bool amsgrad, spd4j_arrays a, spd4j_scalars k, int64_t n,
-                           lanes sums) {
+/* Steps n elements, and adds to the lanes from lane 0 on. */
+SPD4J_INLINE void elements(int32_t rule, bool anchored, bool amsgrad, bool ahead, spd4j_arrays a, spd4j_scalars k,
+                           int64_t n, lanes sums) {
   for (; n >= SPD4J_LANES; n -= SPD4J_LANES, a = spd4j_advance(a, SPD4J_LANES))
-    row(rule, anchored, amsgrad, a, k, SPD4J_LANES, sums);
-  if (n > 0) row(rule, anchored, amsgrad, a, k, n, sums);
+    row(rule, anchored, amsgrad, ahead, a, k, SPD4J_LANES, sums);
+  if (n > 0) row(rule, anchored, amsgrad, ahead, a, k, n, sums);
 }
 
-SPD4J_INLINE void block(int32_t rule, bool anchored, bool amsgrad, spd4j_arrays a, spd4j_scalars k, int64_t n,
-                        spd4j_sums *sums) {
-  if (spd4j_rule_decides(rule)) {
-    float grad_dot[SPD4J_LANES] = {0}, dev_sq[SPD4J_LANES] = {0}, new_dev_sq[SPD4J_LANES] = {0};
-    elements(rule, anchored, amsgrad, a, k, n, (lanes){grad_dot, dev_sq, new_dev_sq});
-    sums->grad_dot = fold(grad_dot);
-    sums->dev_sq = fold(dev_sq);
-    sums->new_dev_sq = fold(new_dev_sq);
-  } else {
-    elements(rule, anchored, amsgrad, a, k, n, (lanes){NULL, NULL, NULL});
+/* Likewise of a tensor that has other types than float32: the elements [begin, end), which are one block. */
+SPD4J_INLINE void tiles(int32_t rule, bool anchored, bool amsgrad, const spd4j_tensor *t, spd4j_scalars k,
+                        int64_t begin, int64_t end, lanes sums) {
+  spd4j_floats param, grad, anchor;
+  spd4j_moments moments;
+  const spd4j_words words = spd4j_words_at(t, k.step, begin, SPD4J_USE_UPDATE);
+  const spd4j_words moment_words = spd4j_words_at(t, k.step, begin, SPD4J_USE_MOMENTS);
+  for (int64_t at = begin, n; at < end; at += n) {
+    n = end - at < SPD4J_TILE ? end - at : SPD4J_TILE;
+    spd4j_arrays a;
+    a.param = spd4j_read_param(t, at, n, &param);
+    a.grad = spd4j_read(t->grad_type, t->grad, at, n, &grad);
+    a.anchor = anchored ? spd4j_read(t->anchor_type, t->anchor, at, n, &anchor) : a.param;
+    spd4j_read_moments(t, amsgrad, at, n, &moments, &a);
+    elements(rule, anchored, amsgrad, false, a, k, n, sums);
+    spd4j_write_param(t, at, n, &param, words, at - begin);
+    spd4j_write_moments(t, amsgrad, at, n, &moments, moment_words, at - begin);
   }
+}
+
+/* Steps a block. */
+SPD4J_INLINE void block(int32_t rule, bool anchored, bool amsgrad, const spd4j_tensor *t, spd4j_scalars k,
+                        const spd4j_block *b, spd4j_sums *sums) {
+  float grad_dot[SPD4J_LANES] = {0}, dev_sq[SPD4J_LANES] = {0}, new_dev_sq[SPD4J_LANES] = {0};
+  const lanes to = {grad_dot, dev_sq, new_dev_sq};
+  if (spd4j_is_float32(t))
+    elements(rule, anchored, amsgrad, true, spd4j_arrays_at(t, b->begin), k, b->end - b->begin, to);
+  else
+    tiles(rule, anchored, amsgrad, t, k, b->begin, b->end, to);
+  if (!spd4j_rule_decides(rule)) return;
+  sums->grad_dot = fold(grad_dot);
+  sums->dev_sq = fold(dev_sq);
+  sums->new_dev_sq = fold(new_dev_sq);
 }
 
 /* Calls block() with constant flags, so that its loops have no branches. */
@@ -86,17 +105,15 @@ SPD4J_INLINE void run(int32_t rule, const spd4j_table *table, int64_t begin, int
   for (int64_t i = begin; i < end; i++) {
     const spd4j_block *b = &table->blocks[i];
     const spd4j_tensor *t = &table->tensors[b->tensor];
-    const spd4j_arrays a = spd4j_arrays_at(t, b->begin);
-    const int64_t n = b->end - b->begin;
     const bool anchored = spd4j_rule_is_anchored(rule) && t->anchor, amsgrad = t->max_exp_avg_sq;
     if (anchored && amsgrad)
-      block(rule, true, true, a, k, n, &table->sums[i]);
+      block(rule, true, true, t, k, b, &table->sums[i]);
     else if (anchored)
-      block(rule, true, false, a, k, n, &table->sums[i]);
+      block(rule, true, false, t, k, b, &table->sums[i]);
     else if (amsgrad)
-      block(rule, false, true, a, k, n, &table->sums[i]);
+      block(rule, false, true, t, k, b, &table->sums[i]);
     else
-      block(rule, false, false, a, k, n, &table->sums[i]);
+      block(rule, false, false, t, k, b, &table->sums[i]);
   }
 }
 

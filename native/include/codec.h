@@ -1,6 +1,8 @@
 /*
  * How elements are stored: conversions between float32, which the steps compute in, and the types of the arrays. Integer
  * operations and single rounded float operations only, so that the bits are the same everywhere (native/NUMERICS.md).
+ * No float operation's result is used under a condition, and 32-bit conditions choose 32-bit values: so that compilers
+ * vectorize for every tier.
  */
 #ifndef SPD4J_CODEC_H
 #define SPD4J_CODEC_H
@@ -41,8 +43,8 @@ SPD4J_FN float spd4j_from_bfloat16(uint16_t x) { return spd4j_float((uint32_t)x 
 SPD4J_FN float spd4j_from_float16(uint16_t x) {
   const uint32_t magnitude = (uint32_t)(x & 0x7fff) << 13;
   const float scaled = spd4j_mul(spd4j_float(magnitude), 0x1p112f);
-  const uint32_t bits = magnitude >= 0x0f800000u ? magnitude | SPD4J_INFINITY : spd4j_bits(scaled);
-  return spd4j_float(bits | (uint32_t)(x & 0x8000) << 16);
+  const uint32_t infinite = magnitude >= 0x0f800000u ? SPD4J_INFINITY : 0;
+  return spd4j_float(spd4j_bits(scaled) | infinite | (uint32_t)(x & 0x8000) << 16);
 }
 
 /*
@@ -65,16 +67,19 @@ SPD4J_FN uint16_t spd4j_to_bfloat16(float x, uint32_t random) {
   return (uint16_t)((bits & SPD4J_ABSOLUTE) > SPD4J_INFINITY ? 0x7fc0u : rounded);
 }
 
-/* Likewise; the low 13 bits of random count. Below 2^-14 the neighbours are multiples of 2^-24. */
+/*
+ * Likewise; the low 13 bits of random count. Below 2^-14 the neighbours are multiples of 2^-24: that part of a number,
+ * in such units, and the rest are added.
+ */
 SPD4J_FN uint16_t spd4j_to_float16(float x, uint32_t random) {
-  const uint32_t bits = spd4j_bits(x), magnitude = bits & SPD4J_ABSOLUTE, r = random & 0x1fffu;
-  const uint32_t normal = (magnitude - (112u << 23) + r) >> 13;
+  const uint32_t bits = spd4j_bits(x), magnitude = bits & SPD4J_ABSOLUTE, normal = 0x38800000u; /* 2^-14 */
+  const uint32_t small = magnitude < normal ? magnitude : normal, rest = magnitude > normal ? magnitude - normal : 0;
   /* 2^23 + |x| 2^37 has |x| in units of 2^-37 as its mantissa. */
-  const uint32_t units = spd4j_bits(spd4j_add(spd4j_mul(spd4j_float(magnitude), 0x1p37f), 0x1p23f)) - 0x4b000000u;
-  const uint32_t small = (units + r) >> 13;
-  const uint32_t finite = magnitude < 0x38800000u ? small : normal;
-  const uint32_t rounded = magnitude > SPD4J_INFINITY ? 0x7e00u : finite > 0x7c00u ? 0x7c00u : finite;
-  return (uint16_t)(magnitude > SPD4J_INFINITY ? rounded : rounded | (bits >> 16 & 0x8000u));
+  const uint32_t units = spd4j_bits(spd4j_add(spd4j_mul(spd4j_float(small), 0x1p37f), 0x1p23f)) - 0x4b000000u;
+  const uint32_t finite = (units + rest + (random & 0x1fffu)) >> 13;
+  const uint32_t rounded = (finite < 0x7c00u ? finite : 0x7c00u) | (bits >> 16 & 0x8000u);
+  const uint32_t nan = magnitude > SPD4J_INFINITY ? ~0u : 0;
+  return (uint16_t)((rounded & ~nan) | (0x7e00u & nan));
 }
 
 /*

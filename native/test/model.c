@@ -76,6 +76,38 @@ float *model_data(const model *m, int64_t tensor, int array) {
   return g->base ? (float *)(void *)g->data : NULL;
 }
 
+/* The type of an array's elements. */
+static int32_t type_of(const spd4j_tensor *t, int array) {
+  switch (array) {
+    case PARAM: return t->param_type;
+    case GRAD: return t->grad_type;
+    case ANCHOR: return t->anchor_type;
+    default: return t->moment_type == SPD4J_MOMENTS_BFLOAT16 ? SPD4J_TYPE_BFLOAT16 : SPD4J_TYPE_FLOAT32;
+  }
+}
+
+static size_t width_of(const spd4j_tensor *t, int array) {
+  return array == PARAM_LOW || type_of(t, array) != SPD4J_TYPE_FLOAT32 ? sizeof(uint16_t) : sizeof(float);
+}
+
+float model_get(const model *m, int64_t tensor, int array, int64_t i) {
+  const spd4j_tensor *t = &m->tensors[tensor];
+  const void *data = model_data(m, tensor, array);
+  if (array == PARAM && t->param_low) return reference_get_split(data, t->param_low, i);
+  return reference_get(type_of(t, array), data, i);
+}
+
+void model_set(model *m, int64_t tensor, int array, int64_t i, float x) {
+  const spd4j_tensor *t = &m->tensors[tensor];
+  void *data = model_data(m, tensor, array);
+  if (array == PARAM && t->param_low) {
+    reference_set_split(data, t->param_low, i, x);
+  } else {
+    const int32_t type = type_of(t, array);
+    reference_set(type, data, i, x, type == SPD4J_TYPE_BFLOAT16 ? 1 << 15 : 1 << 12);
+  }
+}
+
 static void *allocate(int64_t count, size_t size) {
   void *p = calloc((size_t)count, size);
   if (!p && count > 0) abort();
@@ -94,6 +126,7 @@ static void link_tables(model *m) {
   for (int64_t i = 0; i < m->tensor_count; i++) {
     spd4j_tensor *t = &m->tensors[i];
     t->param = model_data(m, i, PARAM);
+    t->param_low = model_data(m, i, PARAM_LOW);
     t->grad = model_data(m, i, GRAD);
     t->anchor = model_data(m, i, ANCHOR);
     t->exp_avg = model_data(m, i, EXP_AVG);
@@ -103,6 +136,21 @@ static void link_tables(model *m) {
 }
 
 model *model_new(const spec *specs, int64_t tensor_count, int skew, uint64_t seed) {
+  const types float32 = {0, false, 0, 0, 0};
+  return model_new_typed(specs, tensor_count, &float32, 1, skew, seed);
+}
+
+static bool has_array(const spec *s, const types *t, int array) {
+  switch (array) {
+    case ANCHOR: return s->anchored;
+    case MAX_EXP_AVG_SQ: return s->amsgrad;
+    case PARAM_LOW: return t->low;
+    default: return true;
+  }
+}
+
+model *model_new_typed(const spec *specs, int64_t tensor_count, const types *types, int type_count, int skew,
+                       uint64_t seed) {
   model *m = allocate(1, sizeof *m);
   int64_t block_count = 0;
   for (int64_t i = 0; i < tensor_count; i++) /* an empty tensor has one empty block here */
@@ -121,19 +169,28 @@ model *model_new(const spec *specs, int64_t tensor_count, int skew, uint64_t see
     const int64_t n = specs[i].numel;
     m->tensors[i].numel = n;
     m->tensors[i].scalars = specs[i].scalars;
+    m->tensors[i].param_type = types[i % type_count].param;
+    m->tensors[i].grad_type = types[i % type_count].grad;
+    m->tensors[i].anchor_type = types[i % type_count].anchor;
+    m->tensors[i].moment_type = types[i % type_count].moments;
+    m->tensors[i].offset = i % 3 * 5 * SPD4J_BLOCK;
+    m->tensors[i].key = seed * 31 + (uint64_t)i;
     for (int64_t at = 0; at == 0 || at < n; at += SPD4J_BLOCK)
       *b++ = (spd4j_block){i, at, at + SPD4J_BLOCK < n ? at + SPD4J_BLOCK : n};
     for (int a = 0; a < ARRAYS; a++) {
-      if ((a == ANCHOR && !specs[i].anchored) || (a == MAX_EXP_AVG_SQ && !specs[i].amsgrad)) continue;
-      const size_t offset = skew == 0 ? 0 : (size_t)(skew + a * 7) % 16 * 4;
-      m->arrays[i][a] = guarded_new((size_t)n * sizeof(float), offset);
-      float *data = model_data(m, i, a);
-      for (int64_t j = 0; j < n; j++) data[j] = random_float(&seed);
-      if (a == EXP_AVG_SQ || a == MAX_EXP_AVG_SQ)
-        for (int64_t j = 0; j < n; j++) data[j] *= data[j];
+      if (!has_array(&specs[i], &types[i % type_count], a)) continue;
+      const size_t width = width_of(&m->tensors[i], a);
+      const size_t offset = skew == 0 ? 0 : (size_t)(skew + a * 7) % (ALIGNMENT / width) * width;
+      m->arrays[i][a] = guarded_new((size_t)n * width, offset);
     }
   }
   link_tables(m);
+  for (int64_t i = 0; i < tensor_count; i++)
+    for (int a = 0; a < PARAM_LOW; a++)
+      for (int64_t j = 0; model_data(m, i, a) && j < specs[i].numel; j++) {
+        const float x = random_float(&seed);
+        model_set(m, i, a, j, a == EXP_AVG_SQ || a == MAX_EXP_AVG_SQ ? x * x : x);
+      }
   return m;
 }
 
@@ -175,10 +232,8 @@ void model_free(model *m) {
 }
 
 void model_gradients(model *m, uint64_t seed) {
-  for (int64_t i = 0; i < m->tensor_count; i++) {
-    float *grad = model_data(m, i, GRAD);
-    for (int64_t j = 0; j < m->tensors[i].numel; j++) grad[j] = random_float(&seed);
-  }
+  for (int64_t i = 0; i < m->tensor_count; i++)
+    for (int64_t j = 0; j < m->tensors[i].numel; j++) model_set(m, i, GRAD, j, random_float(&seed));
 }
 
 static double power(double base, int exponent) {
@@ -211,33 +266,39 @@ void model_scalars(model *m, int t, float grad_scale) {
 
 static bool same_value(double a, double b) { return isnan(a) ? isnan(b) : a == b && signbit(a) == signbit(b); }
 
-static bool same(guarded a, guarded b, size_t width, bool nan_ok, const char *name, int64_t tensor) {
-  if (!a.base || memcmp(a.data, b.data, a.size) == 0) return true;
-  for (size_t i = 0; i < a.size / width; i++) {
-    const unsigned char *x = a.data + i * width, *y = b.data + i * width;
-    double dx, dy;
-    if (width == sizeof(float)) {
-      float fx, fy;
-      memcpy(&fx, x, width), memcpy(&fy, y, width);
-      dx = (double)fx, dy = (double)fy;
-    } else {
-      memcpy(&dx, x, width), memcpy(&dy, y, width);
-    }
-    if (nan_ok ? !same_value(dx, dy) : memcmp(x, y, width) != 0) {
-      fprintf(stderr, "%s of tensor %lld, value %zu: %a and %a differ\n", name, (long long)tensor, i, dx, dy);
-      return false;
-    }
+static bool same_array(const model *a, const model *b, int64_t tensor, int array, bool nan_ok) {
+  static const char *const names[ARRAYS] = {"param",      "grad",           "anchor",   "exp_avg",
+                                            "exp_avg_sq", "max_exp_avg_sq", "param_low"};
+  const guarded x = a->arrays[tensor][array], y = b->arrays[tensor][array];
+  if (!x.base || memcmp(x.data, y.data, x.size) == 0 || (nan_ok && array == PARAM_LOW)) return true;
+  const size_t width = width_of(&a->tensors[tensor], array);
+  for (size_t i = 0; i < x.size / width; i++) {
+    if (memcmp(x.data + i * width, y.data + i * width, width) == 0) continue;
+    const double dx = (double)model_get(a, tensor, array == PARAM_LOW ? PARAM : array, (int64_t)i);
+    const double dy = (double)model_get(b, tensor, array == PARAM_LOW ? PARAM : array, (int64_t)i);
+    if (nan_ok && same_value(dx, dy)) continue;
+    fprintf(stderr, "%s of tensor %lld, value %zu: %a and %a differ\n", names[array], (long long)tensor, i, dx, dy);
+    return false;
+  }
+  return true;
+}
+
+static bool same_doubles(guarded a, guarded b, bool nan_ok, const char *name) {
+  const double *x = (const double *)(const void *)a.data, *y = (const double *)(const void *)b.data;
+  for (size_t i = 0; i < a.size / sizeof *x; i++) {
+    if (memcmp(&x[i], &y[i], sizeof *x) == 0 || (nan_ok && same_value(x[i], y[i]))) continue;
+    fprintf(stderr, "%s, value %zu: %a and %a differ\n", name, i, x[i], y[i]);
+    return false;
   }
   return true;
 }
 
 bool model_same(const model *a, const model *b, bool nan_ok) {
-  static const char *const names[ARRAYS] = {"param", "grad", "anchor", "exp_avg", "exp_avg_sq", "max_exp_avg_sq"};
   for (int64_t i = 0; i < a->tensor_count; i++)
     for (int array = 0; array < ARRAYS; array++)
-      if (!same(a->arrays[i][array], b->arrays[i][array], sizeof(float), nan_ok, names[array], i)) return false;
-  return same(a->guarded_sums, b->guarded_sums, sizeof(double), nan_ok, "sums", -1) &&
-         same(a->guarded_decisions, b->guarded_decisions, sizeof(double), nan_ok, "decisions", -1);
+      if (!same_array(a, b, i, array, nan_ok)) return false;
+  return same_doubles(a->guarded_sums, b->guarded_sums, nan_ok, "sums") &&
+         same_doubles(a->guarded_decisions, b->guarded_decisions, nan_ok, "decisions");
 }
 
 bool model_guards_intact(const model *m) {

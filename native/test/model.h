@@ -7,7 +7,7 @@
 
 #include "rules.h"
 
-enum { PARAM, GRAD, ANCHOR, EXP_AVG, EXP_AVG_SQ, MAX_EXP_AVG_SQ, ARRAYS };
+enum { PARAM, GRAD, ANCHOR, EXP_AVG, EXP_AVG_SQ, MAX_EXP_AVG_SQ, PARAM_LOW, ARRAYS };
 
 /* A row of scalars for each rule: row r holds rule r. */
 enum { ROWS = SPD4J_RULE_COUNT };
@@ -29,6 +29,13 @@ typedef struct spec {
   bool anchored, amsgrad;
 } spec;
 
+/* Element types: of parameters with or without low halves, gradients, anchors and moments. */
+typedef struct types {
+  int32_t param;
+  bool low;
+  int32_t grad, anchor, moments;
+} types;
+
 typedef struct model {
   spd4j_table table;
   int32_t isa; /* the tier that a test runs */
@@ -42,8 +49,11 @@ typedef struct model {
   guarded guarded_sums, guarded_decisions;
 } model;
 
-/* With skew 0 every array starts at a 64-byte boundary; else each starts at a different multiple of 4 bytes. */
+/* With skew 0 every array starts at a 64-byte boundary; else each starts at a different multiple of its elements' size. */
 model *model_new(const spec *specs, int64_t tensor_count, int skew, uint64_t seed);
+/* Likewise; tensor i has the types at i % type_count. Offsets and keys of the tensors differ. */
+model *model_new_typed(const spec *specs, int64_t tensor_count, const types *types, int type_count, int skew,
+                       uint64_t seed);
 model *model_copy(const model *m);
 void model_free(model *m);
 
@@ -59,7 +69,12 @@ bool model_same(const model *a, const model *b, bool nan_ok);
 /* Whether no guard zone was written to. */
 bool model_guards_intact(const model *m);
 
+/* The array; NULL if the tensor lacks it. Only of float32 arrays the elements are floats. */
 float *model_data(const model *m, int64_t tensor, int array);
+
+/* An element as a float; sets one, rounded to about the nearest number. Of parameters both halves. */
+float model_get(const model *m, int64_t tensor, int array, int64_t i);
+void model_set(model *m, int64_t tensor, int array, int64_t i, float x);
 
 uint64_t next_random(uint64_t *state);
 /* A number in (-1, 1), never 0, from several orders of magnitude. */

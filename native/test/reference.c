@@ -3,6 +3,8 @@
 
 #include <math.h>
 #include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "rules.h"
 
@@ -12,6 +14,124 @@ double reference_decay(int32_t rule, double lr, double lambda) {
   if (rule == SPD4J_RULE_L2SP || rule == SPD4J_RULE_CAUTIOUS) return product;
   if (rule == SPD4J_RULE_L2SP_COUPLED) return lambda;
   return 0;
+}
+
+/* A floating-point format of 16 bits: its exponents are those of normal numbers. */
+typedef struct format {
+  int mantissa_bits, least_exponent, greatest_exponent;
+  uint16_t nan;
+} format;
+
+static format format_of(int32_t type) {
+  const format bfloat16 = {7, -126, 127, 0x7fc0}, float16 = {10, -14, 15, 0x7e00};
+  if (type != SPD4J_TYPE_BFLOAT16 && type != SPD4J_TYPE_FLOAT16) abort();
+  return type == SPD4J_TYPE_BFLOAT16 ? bfloat16 : float16;
+}
+
+static float value_of(format f, uint16_t code) {
+  const int steps = 1 << f.mantissa_bits, magnitude = code % 32768, field = magnitude / steps;
+  double value;
+  if (field > f.greatest_exponent - f.least_exponent + 1)
+    value = magnitude % steps ? NAN : INFINITY;
+  else if (field == 0)
+    value = ldexp(magnitude, f.least_exponent - f.mantissa_bits);
+  else
+    value = ldexp(steps + magnitude % steps, f.least_exponent + field - 1 - f.mantissa_bits);
+  return (float)(code >= 32768 ? -value : value);
+}
+
+/* The code of a number that is rounded away from 0 if the part to cut off, as a number of so many bits, and random carry. */
+static uint16_t code_of(format f, float x, uint32_t random) {
+  if (isnan(x)) return f.nan;
+  const int steps = 1 << f.mantissa_bits, cut_bits = 23 - f.mantissa_bits;
+  const uint16_t sign = signbit(x) ? 32768 : 0;
+  const uint16_t infinity = (uint16_t)((f.greatest_exponent - f.least_exponent + 2) * steps);
+  if (isinf(x)) return sign + infinity;
+  if (x == 0) return sign;
+  const double magnitude = fabs((double)x);
+  int exponent;
+  frexp(magnitude, &exponent);
+  exponent = exponent - 1 < f.least_exponent ? f.least_exponent : exponent - 1;
+  const double parts = rint(ldexp(magnitude, f.mantissa_bits - exponent + cut_bits)); /* of a step 2^cut_bits */
+  const int64_t cut = (int64_t)1 << cut_bits, rounded = ((int64_t)parts + (int64_t)random % cut) / cut;
+  const int64_t code = (exponent - f.least_exponent) * steps + rounded;
+  return (uint16_t)(sign + (code > infinity ? infinity : code));
+}
+
+float reference_get(int32_t type, const void *array, int64_t i) {
+  if (type == SPD4J_TYPE_FLOAT32) return ((const float *)array)[i];
+  return value_of(format_of(type), ((const uint16_t *)array)[i]);
+}
+
+void reference_set(int32_t type, void *array, int64_t i, float x, uint32_t random) {
+  if (type == SPD4J_TYPE_FLOAT32)
+    ((float *)array)[i] = x;
+  else
+    ((uint16_t *)array)[i] = code_of(format_of(type), x, random);
+}
+
+float reference_get_split(const void *high, const void *low, int64_t i) {
+  const int64_t sum = (int64_t)((const uint16_t *)high)[i] * 65536 + ((const int16_t *)low)[i];
+  const uint32_t bits = (uint32_t)sum;
+  float x;
+  memcpy(&x, &bits, sizeof x);
+  return x;
+}
+
+void reference_set_split(void *high, void *low, int64_t i, float x) {
+  uint32_t bits;
+  memcpy(&bits, &x, sizeof bits);
+  const uint16_t above = (uint16_t)(bits / 65536), below = (uint16_t)(bits % 65536);
+  ((uint16_t *)high)[i] = below >= 32768 ? (uint16_t)(above + 1) : above;
+  ((int16_t *)low)[i] = (int16_t)(below >= 32768 ? (int)below - 65536 : (int)below);
+}
+
+static uint64_t mixed(uint64_t x) {
+  x ^= x >> 30;
+  x *= 13787848793156543929u;
+  x ^= x >> 27;
+  x *= 10723151780598845931u;
+  x ^= x >> 31;
+  return x;
+}
+
+uint32_t reference_word(uint64_t key, int64_t step, int64_t i, int use) {
+  const uint64_t block = (uint64_t)(i / SPD4J_BLOCK), index = (uint64_t)(i % SPD4J_BLOCK), range = (uint64_t)1 << 32;
+  const uint64_t of_step = mixed(key + (uint64_t)step * 11400714819323198485u);
+  const uint64_t of_block = mixed(of_step + block * 4 + (uint64_t)use);
+  uint64_t x = index ^ of_block % range;
+  x = (x ^ x / 65536) * 2146121005u % range;
+  x = ((x ^ x / 32768) + of_block / range) % range;
+  x = x * 2221713035u % range;
+  return (uint32_t)(x ^ x / 65536);
+}
+
+static float param_of(const spd4j_tensor *t, int64_t i) {
+  return t->param_low ? reference_get_split(t->param, t->param_low, i) : reference_get(t->param_type, t->param, i);
+}
+
+static void set_param(const spd4j_tensor *t, int64_t i, float x, int64_t step, int use) {
+  if (t->param_low)
+    reference_set_split(t->param, t->param_low, i, x);
+  else if (t->param_type == SPD4J_TYPE_FLOAT32)
+    ((float *)t->param)[i] = x;
+  else
+    reference_set(t->param_type, t->param, i, x, reference_word(t->key, step, t->offset + i, use));
+}
+
+static float anchor_of(const spd4j_tensor *t, int64_t i) {
+  return t->anchor ? reference_get(t->anchor_type, t->anchor, i) : 0.0f;
+}
+
+static int32_t type_of_moments(const spd4j_tensor *t) {
+  return t->moment_type == SPD4J_MOMENTS_BFLOAT16 ? SPD4J_TYPE_BFLOAT16 : SPD4J_TYPE_FLOAT32;
+}
+
+/* Half of the element's word rounds a moment. */
+static void set_moment(const spd4j_tensor *t, void *array, int64_t i, float x, int64_t step, bool high) {
+  const int32_t type = type_of_moments(t);
+  const uint32_t word = type == SPD4J_TYPE_FLOAT32 ? 0 : reference_word(t->key, step, t->offset + i, 2);
+  reference_set(type, array, i, x, high ? word / 65536 : word % 65536);
 }
 
 static float fold(float *lanes) {
@@ -26,15 +146,14 @@ static void add_product(float *lane, float a, float b) {
 }
 
 static void update_block(const spd4j_tensor *t, const spd4j_scalars *k, const spd4j_block *b, spd4j_sums *sums) {
-  float *param = t->param, *exp_avg = t->exp_avg, *exp_avg_sq = t->exp_avg_sq, *max_exp_avg_sq = t->max_exp_avg_sq;
-  const float *grad = t->grad, *anchor = t->anchor;
+  const int32_t moments = type_of_moments(t);
   float grad_dot[SPD4J_LANES] = {0}, dev_sq[SPD4J_LANES] = {0}, new_dev_sq[SPD4J_LANES] = {0};
 
   for (int64_t i = b->begin; i < b->end; i++) {
     const int64_t lane = (i - b->begin) % SPD4J_LANES;
-    const float origin = anchor ? anchor[i] : 0.0f;
-    const float dev = param[i] - origin;
-    float g = grad[i] * k->grad_scale;
+    const float param = param_of(t, i), origin = anchor_of(t, i);
+    const float dev = param - origin;
+    float g = reference_get(t->grad_type, t->grad, i) * k->grad_scale;
     if (k->rule == SPD4J_RULE_SPD) {
       add_product(&grad_dot[lane], g, dev);
       add_product(&dev_sq[lane], dev, dev);
@@ -44,24 +163,24 @@ static void update_block(const spd4j_tensor *t, const spd4j_scalars *k, const sp
       g = g + pull;
     }
 
-    const float old_m = k->beta1 * exp_avg[i];
+    const float old_m = k->beta1 * reference_get(moments, t->exp_avg, i);
     const float new_m = k->one_minus_beta1 * g;
     const float m = old_m + new_m;
-    const float old_v = k->beta2 * exp_avg_sq[i];
+    const float old_v = k->beta2 * reference_get(moments, t->exp_avg_sq, i);
     const float half_v = k->one_minus_beta2 * g;
     const float new_v = half_v * g;
     const float v = old_v + new_v;
-    exp_avg[i] = m;
-    exp_avg_sq[i] = v;
+    set_moment(t, t->exp_avg, i, m, k->step, false);
+    set_moment(t, t->exp_avg_sq, i, v, k->step, true);
 
     float s = v;
-    if (max_exp_avg_sq) {
-      const float max = max_exp_avg_sq[i];
+    if (t->max_exp_avg_sq) {
+      const float max = reference_get(moments, t->max_exp_avg_sq, i);
       if (isnan(max) || isnan(v))
         s = NAN;
       else
         s = max < v ? v : max;
-      max_exp_avg_sq[i] = s;
+      set_moment(t, t->max_exp_avg_sq, i, s, k->step, true);
     }
 
     const float root = sqrtf(s);
@@ -70,7 +189,7 @@ static void update_block(const spd4j_tensor *t, const spd4j_scalars *k, const sp
     const float numerator = k->step_size * m;
     const float u = numerator / denominator;
 
-    float updated = param[i];
+    float updated = param;
     if (k->rule == SPD4J_RULE_ADAMW) updated = updated * k->decay;
     if (k->rule == SPD4J_RULE_L2SP) {
       const float pull = k->decay * dev;
@@ -81,7 +200,7 @@ static void update_block(const spd4j_tensor *t, const spd4j_scalars *k, const sp
       if (!(u > 0 && dev < 0) && !(u < 0 && dev > 0)) updated = updated - pull;
     }
     updated = updated - u;
-    param[i] = updated;
+    set_param(t, i, updated, k->step, 0);
 
     if (k->rule == SPD4J_RULE_SPD) {
       const float new_dev = updated - origin;
@@ -103,14 +222,13 @@ void reference_update(const spd4j_table *table, int64_t begin, int64_t end) {
   }
 }
 
-static void project_block(const spd4j_tensor *t, const spd4j_block *b, float shrink) {
+static void project_block(const spd4j_tensor *t, const spd4j_block *b, float shrink, int64_t step) {
   if (!(shrink > 0)) return;
-  float *param = t->param;
-  const float *anchor = t->anchor;
   for (int64_t j = b->begin; j < b->end; j++) {
-    const float dev = param[j] - (anchor ? anchor[j] : 0.0f);
+    const float param = param_of(t, j);
+    const float dev = param - anchor_of(t, j);
     const float pull = shrink * dev;
-    param[j] = param[j] - pull;
+    set_param(t, j, param - pull, step, 1);
   }
 }
 
@@ -118,7 +236,7 @@ void reference_project(const spd4j_table *table, int64_t begin, int64_t end) {
   for (int64_t i = begin; i < end; i++) {
     const spd4j_block *b = &table->blocks[i];
     const spd4j_tensor *t = &table->tensors[b->tensor];
-    if (t->scalars != -1) project_block(t, b, t->shrink);
+    if (t->scalars != -1) project_block(t, b, t->shrink, table->scalars[t->scalars].step);
   }
 }
 
@@ -157,8 +275,10 @@ void reference_complete(const spd4j_table *table, int64_t begin, int64_t end) {
     while (first < table->block_count && table->blocks[first].tensor != tensor) first++;
     while (first + count < table->block_count && table->blocks[first + count].tensor == tensor) count++;
     if (first < begin || first + count > end) continue;
-    decide(&table->sums[first], count, &table->scalars[t->scalars], &table->decisions[tensor]);
-    for (int64_t i = 0; i < count; i++) project_block(t, &table->blocks[first + i], table->decisions[tensor].shrink);
+    const spd4j_scalars *k = &table->scalars[t->scalars];
+    decide(&table->sums[first], count, k, &table->decisions[tensor]);
+    for (int64_t i = 0; i < count; i++)
+      project_block(t, &table->blocks[first + i], table->decisions[tensor].shrink, k->step);
   }
 }
 
@@ -167,10 +287,9 @@ void reference_grad_sq(const spd4j_table *table, int64_t begin, int64_t end) {
     const spd4j_block *b = &table->blocks[i];
     const spd4j_tensor *t = &table->tensors[b->tensor];
     if (t->scalars == -1) continue;
-    const float *grad = t->grad;
     double lanes[SPD4J_LANES] = {0};
     for (int64_t j = b->begin; j < b->end; j++) {
-      const double g = (double)grad[j];
+      const double g = (double)reference_get(t->grad_type, t->grad, j);
       const double square = g * g;
       lanes[(j - b->begin) % SPD4J_LANES] += square;
     }

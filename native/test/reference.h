@@ -7,6 +7,15 @@
 /* spd4j_scalars.decay before rounding. */
 double reference_decay(int32_t rule, double lr, double lambda);
 
+/* Conversions. type: a spd4j_type of an array without low halves; random: what is added to the bits that are cut off. */
+float reference_get(int32_t type, const void *array, int64_t i);
+void reference_set(int32_t type, void *array, int64_t i, float x, uint32_t random);
+/* Parameters with low halves. */
+float reference_get_split(const void *high, const void *low, int64_t i);
+void reference_set_split(void *high, void *low, int64_t i, float x);
+/* The random word of an element; i: its index in the whole tensor. */
+uint32_t reference_word(uint64_t key, int64_t step, int64_t i, int use);
+
 void reference_update(const spd4j_table *table, int64_t begin, int64_t end);
 /* Decides on each SPD tensor whose blocks are all in the run, and projects it if it is selected. */
 void reference_complete(const spd4j_table *table, int64_t begin, int64_t end);

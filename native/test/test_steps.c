@@ -12,6 +12,18 @@ enum { B = SPD4J_BLOCK };
 static const int64_t sizes[] = {0, 1, 2, 15, 16, 17, 63, 64, 65, 127, 128, 129, B - 1, B, B + 1, 3 * B + 7};
 enum { SIZES = sizeof sizes / sizeof sizes[0], STEPS = 3 };
 
+/* Every type of every array, alone and mixed. */
+#define F32 SPD4J_TYPE_FLOAT32
+#define BF16 SPD4J_TYPE_BFLOAT16
+#define F16 SPD4J_TYPE_FLOAT16
+static const types typed[] = {
+    {F32, false, BF16, F16, SPD4J_MOMENTS_FLOAT32},  {F32, false, F16, F32, SPD4J_MOMENTS_BFLOAT16},
+    {BF16, true, F32, F32, SPD4J_MOMENTS_FLOAT32},   {BF16, true, BF16, F16, SPD4J_MOMENTS_BFLOAT16},
+    {BF16, false, BF16, BF16, SPD4J_MOMENTS_BFLOAT16}, {BF16, false, F32, F32, SPD4J_MOMENTS_FLOAT32},
+    {F16, false, F16, F16, SPD4J_MOMENTS_FLOAT32},   {F16, false, BF16, F32, SPD4J_MOMENTS_BFLOAT16},
+};
+enum { TYPED = sizeof typed / sizeof typed[0] };
+
 /* Runs all passes over all blocks, on m with the kernels and on expected with the reference, and compares the two. */
 static void all_passes(int32_t isa, model *m, model *expected, bool nan_ok) {
   static const struct {
@@ -40,8 +52,9 @@ static void model_shrink(model *m) {
   for (int64_t i = 0; i < m->table.tensor_count; i++) m->tensors[i].shrink = shrinks[i % 7];
 }
 
-static void steps(int32_t isa, const spec *specs, int64_t tensors, int skew, float grad_scale, uint64_t seed) {
-  model *m = model_new(specs, tensors, skew, seed), *expected = model_copy(m);
+static void typed_steps(int32_t isa, const spec *specs, int64_t tensors, const types *types, int type_count, int skew,
+                        float grad_scale, uint64_t seed) {
+  model *m = model_new_typed(specs, tensors, types, type_count, skew, seed), *expected = model_copy(m);
   model *const models[] = {m, expected};
   for (int t = 1; t <= STEPS; t++) {
     for (int i = 0; i < 2; i++) {
@@ -53,6 +66,11 @@ static void steps(int32_t isa, const spec *specs, int64_t tensors, int skew, flo
   }
   model_free(m);
   model_free(expected);
+}
+
+static void steps(int32_t isa, const spec *specs, int64_t tensors, int skew, float grad_scale, uint64_t seed) {
+  const types float32 = {F32, false, F32, F32, SPD4J_MOMENTS_FLOAT32};
+  typed_steps(isa, specs, tensors, &float32, 1, skew, grad_scale, seed);
 }
 
 static void every_tier_rule_shape_and_offset(void) {
@@ -68,14 +86,30 @@ static void every_tier_rule_shape_and_offset(void) {
         }
 }
 
-static void rules_mixed_in_one_table(void) {
+static void every_tier_rule_shape_and_type(void) {
+  for (int32_t isa = 0; isa <= spd4j_best_isa(); isa++)
+    for (int variant = 0; variant < ROWS * 2 * 2; variant++)
+      for (int t = 0; t < TYPED; t++) {
+        /* Tails of rows, tiles and groups of moments, and a second block. */
+        static const int64_t tails[] = {0, 1, 2, 31, 63, 64, 65, 255, 256, 257, B + 1};
+        enum { TAILS = sizeof tails / sizeof tails[0] };
+        spec specs[TAILS];
+        for (int i = 0; i < TAILS; i++) specs[i] = (spec){tails[i], variant / 4, variant & 1, variant >> 1 & 1};
+        typed_steps(isa, specs, TAILS, &typed[t], 1, t % 4 * 5, 0.37f, (uint64_t)(variant * 100 + t));
+      }
+}
+
+static void rules_and_types_mixed_in_one_table(void) {
   enum { COUNT = 48 };
   uint64_t random = 7;
   spec specs[COUNT];
   for (int i = 0; i < COUNT; i++)
     specs[i] = (spec){sizes[next_random(&random) % SIZES], (int64_t)(next_random(&random) % (ROWS + 1)) - 1,
                       next_random(&random) & 1, next_random(&random) & 1};
-  for (int32_t isa = 0; isa <= spd4j_best_isa(); isa++) steps(isa, specs, COUNT, 3, 1.0f, 11);
+  for (int32_t isa = 0; isa <= spd4j_best_isa(); isa++) {
+    steps(isa, specs, COUNT, 3, 1.0f, 11);
+    typed_steps(isa, specs, COUNT, typed, TYPED, 3, 1.0f, 12);
+  }
 }
 
 /* With decisions in the table, an update decides on the tensors that its run holds whole, and on no others. */
@@ -87,8 +121,10 @@ static void an_update_decides_on_whole_tensors(void) {
     specs[i] = (spec){i % 40 == 7 ? 71 * B + 5 : sizes[next_random(&random) % SIZES],
                       next_random(&random) % 4 ? SPD4J_RULE_SPD : (int64_t)(next_random(&random) % (ROWS + 1)) - 1,
                       next_random(&random) & 1, next_random(&random) & 1};
-  for (int32_t isa = 0; isa <= spd4j_best_isa(); isa++) {
-    model *m = model_new(specs, COUNT, 3, 5), *expected = model_copy(m);
+  /* With float32 only, and with all types. */
+  for (int32_t isa = 0, kind = 0; isa <= spd4j_best_isa(); isa += kind, kind = !kind) {
+    model *m = kind == 0 ? model_new(specs, COUNT, 3, 5) : model_new_typed(specs, COUNT, typed, TYPED, 3, 5);
+    model *expected = model_copy(m);
     model *const models[] = {m, expected};
     const int64_t blocks = m->table.block_count;
     m->table.decisions = m->decisions, expected->table.decisions = expected->decisions;
@@ -180,20 +216,18 @@ enum { SPECIALS = sizeof specials / sizeof specials[0] };
 
 static void nan_infinity_and_subnormals(void) {
   for (int32_t isa = 0; isa <= spd4j_best_isa(); isa++)
-    for (int variant = 0; variant < ROWS * 2 * 2; variant++) {
+    for (int variant = 0; variant < ROWS * 2 * 2 * 2; variant++) {
       /* Many short blocks, so that not every sum is NaN. */
       enum { COUNT = 400 };
       spec specs[COUNT];
       for (int i = 0; i < COUNT; i++)
-        specs[i] = (spec){i < 8 ? 997 : 3 + i % 7, variant / 4, variant & 1, variant >> 1 & 1};
+        specs[i] = (spec){i < 8 ? 997 : 3 + i % 7, variant / 8, variant & 1, variant >> 1 & 1};
       uint64_t random = (uint64_t)variant;
-      model *m = model_new(specs, COUNT, 2, random);
+      model *m = variant & 4 ? model_new_typed(specs, COUNT, typed, TYPED, 2, random) : model_new(specs, COUNT, 2, random);
       for (int64_t i = 0; i < COUNT; i++)
-        for (int a = 0; a < ARRAYS; a++) {
-          float *data = model_data(m, i, a);
-          for (int64_t j = 0; data && j < specs[i].numel; j++)
-            if (next_random(&random) % 3 == 0) data[j] = specials[next_random(&random) % SPECIALS];
-        }
+        for (int a = 0; a < PARAM_LOW; a++)
+          for (int64_t j = 0; model_data(m, i, a) && j < specs[i].numel; j++)
+            if (next_random(&random) % 3 == 0) model_set(m, i, a, j, specials[next_random(&random) % SPECIALS]);
       model_scalars(m, 2, 1.0f);
       model_shrink(m);
       model *expected = model_copy(m);
@@ -203,7 +237,7 @@ static void nan_infinity_and_subnormals(void) {
       CHECK(spd4j_update(&m->table, isa, 0, m->table.block_count, NO_HOLDS) == SPD4J_OK, "tier %d", isa);
       reference_update(&expected->table, 0, m->table.block_count);
       reference_complete(&expected->table, 0, m->table.block_count);
-      CHECK(model_same(m, expected, true), "with decisions at tier %d, rule %d", isa, variant / 4);
+      CHECK(model_same(m, expected, true), "with decisions at tier %d, rule %d", isa, variant / 8);
       model_free(m);
       model_free(expected);
     }
@@ -305,7 +339,8 @@ int main(void) {
   test("the first step, worked out by hand", first_step_worked_out_by_hand);
   test("an update decides on whole tensors", an_update_decides_on_whole_tensors);
   test("every tier, rule, shape and offset", every_tier_rule_shape_and_offset);
-  test("rules mixed in one table", rules_mixed_in_one_table);
+  test("every tier, rule, shape and type", every_tier_rule_shape_and_type);
+  test("rules and types mixed in one table", rules_and_types_mixed_in_one_table);
   test("blocks that begin between lanes", blocks_that_begin_between_lanes);
   test("NaN, infinity and subnormals", nan_infinity_and_subnormals);
   test("AMSGrad's maximum is NaN if either is", amsgrad_maximum_is_nan_if_either_is);

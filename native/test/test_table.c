@@ -53,15 +53,31 @@ typedef struct call {
   F(scalars_beyond_count, EVERY, RANGE, c->m->tensors[LAST_TENSOR].scalars = ROWS) \
   F(scalars_below_minus_one, EVERY, RANGE, c->m->tensors[LAST_TENSOR].scalars = -2) \
   F(scalars_count_small, EVERY, RANGE, c->m->table.scalars_count = 2) \
-  F(param_type, EVERY, TYPE, c->m->tensors[LAST_TENSOR].param_type = 1) \
-  F(grad_type, EVERY, TYPE, c->m->tensors[LAST_TENSOR].grad_type = 2) \
+  F(param_type, EVERY, TYPE, c->m->tensors[LAST_TENSOR].param_type = 3) \
+  F(grad_type, EVERY, TYPE, c->m->tensors[LAST_TENSOR].grad_type = 4) \
   F(anchor_type, EVERY, TYPE, c->m->tensors[LAST_TENSOR].anchor_type = -1) \
   F(moment_type, EVERY, TYPE, c->m->tensors[LAST_TENSOR].moment_type = INT32_MIN) \
+  F(low_of_float32, EVERY, TYPE, c->m->tensors[LAST_TENSOR].param_low = c->m->tensors[LAST_TENSOR].param) \
+  F(low_of_float16, EVERY, TYPE, c->m->tensors[LAST_TENSOR].param_low = c->m->tensors[LAST_TENSOR].param; \
+    c->m->tensors[LAST_TENSOR].param_type = SPD4J_TYPE_FLOAT16) \
+  F(offset_in_a_block, EVERY, RANGE, in_bfloat16(c)->offset = SPD4J_BLOCK + 1) \
+  F(offset_negative, EVERY, RANGE, in_bfloat16(c)->offset = -SPD4J_BLOCK) \
+  F(block_begin_in_a_block, EVERY, RANGE, in_bfloat16(c); c->m->blocks[LAST_BLOCK].begin = 32) \
+  F(block_end_in_a_block, EVERY, RANGE, in_bfloat16(c); c->m->blocks[LAST_BLOCK].end = 32) \
+  F(no_step_for_random_bits, UPDATE | PROJECT, NULL, in_bfloat16(c); c->m->table.scalars = NULL) \
   F(rule_unknown, UPDATE, RULE, c->m->scalars[2].rule = SPD4J_RULE_COUNT) \
   F(rule_negative, UPDATE, RULE, c->m->scalars[2].rule = -1) \
   F(isa_negative, EVERY, ISA, c->m->isa = -1) \
   F(isa_beyond, EVERY, ISA, c->m->isa = 3) \
   F(isa_huge, EVERY, ISA, c->m->isa = INT32_MAX)
+
+/* The last tensor, now with arrays of bfloat16, which the arrays of float32 have more than enough room for. */
+static spd4j_tensor *in_bfloat16(call *c) {
+  spd4j_tensor *t = &c->m->tensors[LAST_TENSOR];
+  t->param_type = t->grad_type = t->anchor_type = SPD4J_TYPE_BFLOAT16;
+  t->moment_type = SPD4J_MOMENTS_BFLOAT16;
+  return t;
+}
 
 #define MAKE(name, by, status, statement) \
   static void name(call *c) { statement; }
@@ -249,8 +265,8 @@ static void four_threads_give_the_bits_of_one(void) {
 static void elements_beyond_32_bits(void) {
   const int64_t begin = ((int64_t)1 << 32) + SPD4J_BLOCK, n = SPD4J_BLOCK - 3;
   const size_t bytes = (size_t)(begin + n) * sizeof(float);
-  float *huge[ARRAYS];
-  for (int a = 0; a < ARRAYS; a++) {
+  float *huge[PARAM_LOW];
+  for (int a = 0; a < PARAM_LOW; a++) {
     huge[a] = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (huge[a] == MAP_FAILED) {
       printf("skipped: the system refuses to map %zu bytes, even unused\n", bytes);
@@ -264,7 +280,7 @@ static void elements_beyond_32_bits(void) {
       model *m = model_new(&one, 1, 0, 17);
       model_scalars(m, 1, 1.0f);
       m->tensors[0].shrink = 0.5f;
-      for (int a = 0; a < ARRAYS; a++) memcpy(huge[a] + begin, m->arrays[0][a].data, m->arrays[0][a].size);
+      for (int a = 0; a < PARAM_LOW; a++) memcpy(huge[a] + begin, m->arrays[0][a].data, m->arrays[0][a].size);
       spd4j_tensor t = m->tensors[0];
       t.param = huge[PARAM], t.grad = huge[GRAD], t.anchor = huge[ANCHOR];
       t.exp_avg = huge[EXP_AVG], t.exp_avg_sq = huge[EXP_AVG_SQ], t.max_exp_avg_sq = huge[MAX_EXP_AVG_SQ];
@@ -279,13 +295,13 @@ static void elements_beyond_32_bits(void) {
       reference_grad_sq(&m->table, 0, 1);
       reference_update(&m->table, 0, 1);
       reference_project(&m->table, 0, 1);
-      for (int a = 0; a < ARRAYS; a++)
+      for (int a = 0; a < PARAM_LOW; a++)
         CHECK(memcmp(huge[a] + begin, m->arrays[0][a].data, m->arrays[0][a].size) == 0, "tier %d, rule %lld, array %d",
               isa, (long long)rule, a);
       CHECK(memcmp(&sums, &m->sums[0], sizeof sums) == 0, "tier %d, rule %lld", isa, (long long)rule);
       model_free(m);
     }
-  for (int a = 0; a < ARRAYS; a++) munmap(huge[a], bytes);
+  for (int a = 0; a < PARAM_LOW; a++) munmap(huge[a], bytes);
 }
 
 int main(void) {
