@@ -1,7 +1,6 @@
 package io.spd4j;
 
 import static io.spd4j.SideBySide.silent;
-import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.spd4j.kernel.BlockTable;
@@ -52,12 +51,13 @@ abstract class OneResult {
       all.step("before", adam -> adam.stepClipped(1));
       State before = State.of(all.plain);
       Parameter last = all.tensors.parameters.getLast();
-      float finite = last.gradient().getAtIndex(JAVA_FLOAT, last.numel() - 1);
-      last.gradient().setAtIndex(JAVA_FLOAT, last.numel() - 1, Float.NaN);
+      ElementType type = stepCase.types().gradient();
+      float finite = Tensors.get(last.gradient(), type, last.numel() - 1);
+      Tensors.set(last.gradient(), type, last.numel() - 1, Float.NaN);
       all.copyGradients();
       all.stepOnly("skipped", adam -> adam.stepClipped(1));
       all.stepOnly("skipped without a return value", silent(adam -> adam.clipAndStep(1)));
-      last.gradient().setAtIndex(JAVA_FLOAT, last.numel() - 1, finite);
+      Tensors.set(last.gradient(), type, last.numel() - 1, finite);
       assertThat(State.of(all.plain)).isEqualTo(before);
       all.step("after", adam -> adam.stepClipped(1));
       all.step("not clipped", scaled(1));
@@ -88,7 +88,8 @@ abstract class OneResult {
         all.tensors.nextGradients();
         for (Parameter p : all.tensors.parameters) {
           for (long i = 0; i < p.numel(); i += 1 + random.nextInt(4)) {
-            p.gradient().setAtIndex(JAVA_FLOAT, i, special[random.nextInt(special.length)]);
+            float value = special[random.nextInt(special.length)];
+            Tensors.set(p.gradient(), stepCase.types().gradient(), i, value);
           }
         }
         all.copyGradients();

@@ -58,6 +58,7 @@ abstract class JavaKernels implements Kernels {
             table.tensor(tensor),
             table.begin(tensor, block),
             table.length(tensor, block),
+            table.scalars(table.scalarsOf(tensor)),
             shrink,
             workspace);
       }
@@ -103,14 +104,14 @@ abstract class JavaKernels implements Kernels {
   }
 
   /**
-   * Updates n elements of a tensor, the first of them at lane 0. If the rule decides, also leaves
-   * the elements' sums in the workspace.
+   * Updates n elements of a tensor, the first of which begins a block. If the rule decides, also
+   * leaves the elements' sums in the workspace.
    */
   abstract void update(SteppedTensor t, long begin, int n, Scalars k, Workspace w);
 
-  /** Projects n elements of a tensor. */
-  abstract void project(SteppedTensor t, long begin, int n, float shrink, Workspace w);
+  /** Projects n elements of a tensor, the first of which begins a block. */
+  abstract void project(SteppedTensor t, long begin, int n, Scalars k, float shrink, Workspace w);
 
-  /** Sums up the squares of n gradient elements, the first of them at lane 0. */
+  /** Sums up the squares of n gradient elements, the first of which begins a block. */
   abstract void gradSq(SteppedTensor t, long begin, int n, Workspace w);
 }

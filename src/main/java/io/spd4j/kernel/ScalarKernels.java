@@ -1,5 +1,7 @@
 package io.spd4j.kernel;
 
+import io.spd4j.kernel.RandomWords.Use;
+
 /** The numerics contract in plain Java. Tests compare every other backend with this one. */
 final class ScalarKernels extends JavaKernels {
   private static final int LANES = BlockTable.LANES;
@@ -30,12 +32,16 @@ final class ScalarKernels extends JavaKernels {
     Tile tile = w.tile();
     for (int i = first; i < end; i += TILE) {
       int n = Math.min(TILE, end - i);
-      tile.read(t, begin + i, n, k.rule.isAnchored());
+      tile.readParam(t, begin + i, n);
+      tile.readGrad(t, begin + i, n);
+      tile.readAnchor(t, begin + i, n, k.rule.isAnchored());
+      tile.readMoments(t, begin + i, n);
       elements(k, t.maxExpAvgSq() != null, tile, n);
       if (k.rule.decides()) {
         sums(tile, w.lanes, i, n);
       }
-      tile.write(t, begin + i, n);
+      tile.writeParam(t, begin + i, n, k.step, Use.UPDATE);
+      tile.writeMoments(t, begin + i, n, k.step);
     }
   }
 
@@ -85,19 +91,20 @@ final class ScalarKernels extends JavaKernels {
   }
 
   @Override
-  void project(SteppedTensor t, long begin, int n, float shrink, Workspace w) {
-    project(t, begin, 0, n, shrink, w);
+  void project(SteppedTensor t, long begin, int n, Scalars k, float shrink, Workspace w) {
+    project(t, begin, 0, n, k, shrink, w);
   }
 
   /** Projects the elements [begin + first, begin + end) of a tensor. */
-  static void project(SteppedTensor t, long begin, int first, int end, float shrink, Workspace w) {
+  static void project(
+      SteppedTensor t, long begin, int first, int end, Scalars k, float shrink, Workspace w) {
     Tile tile = w.tile();
     for (int i = first; i < end; i += TILE) {
       int n = Math.min(TILE, end - i);
-      Tile.read(t.param(), begin + i, tile.param, n);
-      Tile.read(t.anchor(), begin + i, tile.anchor, n);
+      tile.readParam(t, begin + i, n);
+      tile.readAnchor(t, begin + i, n, true);
       project(shrink, tile.param, tile.anchor, n);
-      Tile.write(tile.param, t.param(), begin + i, n);
+      tile.writeParam(t, begin + i, n, k.step, Use.PROJECT);
     }
   }
 
@@ -118,7 +125,7 @@ final class ScalarKernels extends JavaKernels {
     Tile tile = w.tile();
     for (int i = first; i < end; i += TILE) {
       int n = Math.min(TILE, end - i);
-      Tile.read(t.grad(), begin + i, tile.grad, n);
+      tile.readGrad(t, begin + i, n);
       addSquares(tile.grad, i, n, w.lanes.gradSq);
     }
   }

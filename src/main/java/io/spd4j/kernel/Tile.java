@@ -1,15 +1,19 @@
 package io.spd4j.kernel;
 
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
+import static java.lang.foreign.ValueLayout.JAVA_SHORT;
 
+import io.spd4j.ElementType;
+import io.spd4j.MomentType;
+import io.spd4j.kernel.RandomWords.Use;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 
 /**
- * A stretch of a tensor's arrays, copied to the heap for plain Java: C2 compiles loops over heap
- * arrays to fast code from the start. In loops over a caller's segments it hoists the check for a
- * confined arena's owner if the program's other segments had one, compiles again if that was wrong,
- * and is wrong a hundred times.
+ * A stretch of a tensor's arrays, converted to float32 on the heap for plain Java: C2 compiles
+ * loops over heap arrays to fast code from the start. In loops over a caller's segments it hoists
+ * the check for a confined arena's owner if the program's other segments had one, compiles again if
+ * that was wrong, and is wrong a hundred times.
  */
 final class Tile {
   /** The most elements, a multiple of {@link BlockTable#LANES}: all arrays together fit into L1. */
@@ -25,43 +29,144 @@ final class Tile {
   /** Deviations from the anchor, before the update. */
   final float[] dev = new float[LENGTH];
 
-  /**
-   * Reads n elements of a tensor.
-   *
-   * @param anchored whether to read the anchor; otherwise it is 0
-   */
-  void read(SteppedTensor a, long begin, int n, boolean anchored) {
-    read(a.param(), begin, param, n);
-    read(a.grad(), begin, grad, n);
-    read(anchored ? a.anchor() : null, begin, anchor, n);
-    read(a.expAvg(), begin, expAvg, n);
-    read(a.expAvgSq(), begin, expAvgSq, n);
-    if (a.maxExpAvgSq() != null) {
-      read(a.maxExpAvgSq(), begin, maxExpAvgSq, n);
-    }
-  }
+  /** Elements as they are stored. */
+  private final short[] halves = new short[LENGTH];
 
-  /** Writes n elements of the arrays that an update changes. */
-  void write(SteppedTensor a, long begin, int n) {
-    write(param, a.param(), begin, n);
-    write(expAvg, a.expAvg(), begin, n);
-    write(expAvgSq, a.expAvgSq(), begin, n);
-    if (a.maxExpAvgSq() != null) {
-      write(maxExpAvgSq, a.maxExpAvgSq(), begin, n);
-    }
-  }
+  private final short[] lows = new short[LENGTH];
+  private final int[] words = new int[LENGTH];
 
-  /** Reads n elements of an array; zeros if it is null (an anchor at the origin). */
-  static void read(MemorySegment array, long begin, float[] tile, int n) {
-    if (array == null) {
-      Arrays.fill(tile, 0, n, 0);
+  /** Reads n elements of the parameter. */
+  void readParam(SteppedTensor t, long begin, int n) {
+    if (t.low() == null) {
+      read(t.param(), t.types().param(), begin, param, n);
     } else {
-      MemorySegment.copy(array, JAVA_FLOAT, begin * Float.BYTES, tile, 0, n);
+      copy(t.param(), begin, halves, n);
+      copy(t.low(), begin, lows, n);
+      for (int i = 0; i < n; i++) {
+        param[i] = Codec.join(halves[i], lows[i]);
+      }
     }
   }
 
-  /** Writes n elements to an array. */
-  static void write(float[] tile, MemorySegment array, long begin, int n) {
-    MemorySegment.copy(tile, 0, array, JAVA_FLOAT, begin * Float.BYTES, n);
+  /** Reads n elements of the gradient. */
+  void readGrad(SteppedTensor t, long begin, int n) {
+    read(t.grad(), t.types().grad(), begin, grad, n);
+  }
+
+  /** Reads n elements of the anchor, which is 0 if the rule does not use it or there is none. */
+  void readAnchor(SteppedTensor t, long begin, int n, boolean anchored) {
+    if (anchored && t.anchor() != null) {
+      read(t.anchor(), t.types().anchor(), begin, anchor, n);
+    } else {
+      Arrays.fill(anchor, 0, n, 0);
+    }
+  }
+
+  /** Reads n elements of the moments. */
+  void readMoments(SteppedTensor t, long begin, int n) {
+    ElementType type = elements(t.types().moments());
+    read(t.expAvg(), type, begin, expAvg, n);
+    read(t.expAvgSq(), type, begin, expAvgSq, n);
+    if (t.maxExpAvgSq() != null) {
+      read(t.maxExpAvgSq(), type, begin, maxExpAvgSq, n);
+    }
+  }
+
+  /**
+   * Writes n elements of the parameter.
+   *
+   * @param step the step count, for random bits
+   */
+  void writeParam(SteppedTensor t, long begin, int n, long step, Use use) {
+    if (t.low() == null) {
+      if (t.types().param() != ElementType.FLOAT32) {
+        words(t, begin, n, step, use);
+      }
+      write(param, t.param(), t.types().param(), begin, n);
+    } else {
+      for (int i = 0; i < n; i++) {
+        halves[i] = Codec.high(param[i]);
+        lows[i] = Codec.low(param[i]);
+      }
+      copy(halves, t.param(), begin, n);
+      copy(lows, t.low(), begin, n);
+    }
+  }
+
+  /** Writes n elements of the moments. */
+  void writeMoments(SteppedTensor t, long begin, int n, long step) {
+    ElementType type = elements(t.types().moments());
+    if (type != ElementType.FLOAT32) {
+      words(t, begin, n, step, Use.MOMENTS);
+    }
+    write(expAvg, t.expAvg(), type, begin, n);
+    for (int i = 0; type != ElementType.FLOAT32 && i < n; i++) {
+      words[i] >>>= 16;
+    }
+    write(expAvgSq, t.expAvgSq(), type, begin, n);
+    if (t.maxExpAvgSq() != null) {
+      write(maxExpAvgSq, t.maxExpAvgSq(), type, begin, n);
+    }
+  }
+
+  /** Returns the type of moments that are stored element by element. */
+  private static ElementType elements(MomentType type) {
+    return switch (type) {
+      case FLOAT32 -> ElementType.FLOAT32;
+      case BFLOAT16 -> ElementType.BFLOAT16;
+      case BLOCKWISE_8BIT -> throw new UnsupportedOperationException("8-bit moments");
+    };
+  }
+
+  /** Makes the random words of n elements. */
+  private void words(SteppedTensor t, long begin, int n, long step, Use use) {
+    long block = RandomWords.block(t.key(), step, (t.offset() + begin) / BlockTable.BLOCK, use);
+    int first = (int) (begin % BlockTable.BLOCK);
+    for (int i = 0; i < n; i++) {
+      words[i] = RandomWords.word(block, first + i);
+    }
+  }
+
+  private void read(MemorySegment array, ElementType type, long begin, float[] to, int n) {
+    if (type == ElementType.FLOAT32) {
+      MemorySegment.copy(array, JAVA_FLOAT, begin * Float.BYTES, to, 0, n);
+      return;
+    }
+    copy(array, begin, halves, n);
+    if (type == ElementType.BFLOAT16) {
+      for (int i = 0; i < n; i++) {
+        to[i] = Codec.fromBfloat16(halves[i]);
+      }
+    } else {
+      for (int i = 0; i < n; i++) {
+        to[i] = Codec.fromFloat16(halves[i]);
+      }
+    }
+  }
+
+  /** Writes n elements; types other than float32 are rounded with {@link #words}. */
+  private void write(float[] from, MemorySegment array, ElementType type, long begin, int n) {
+    if (type == ElementType.FLOAT32) {
+      MemorySegment.copy(from, 0, array, JAVA_FLOAT, begin * Float.BYTES, n);
+      return;
+    }
+    if (type == ElementType.BFLOAT16) {
+      for (int i = 0; i < n; i++) {
+        halves[i] = Codec.toBfloat16(from[i], words[i]);
+      }
+    } else {
+      for (int i = 0; i < n; i++) {
+        halves[i] = Codec.toFloat16(from[i], words[i]);
+      }
+    }
+    copy(halves, array, begin, n);
+  }
+
+  private static void copy(MemorySegment array, long begin, short[] to, int n) {
+    MemorySegment.copy(array, JAVA_SHORT, begin * Short.BYTES, to, 0, n);
+  }
+
+  private static void copy(short[] from, MemorySegment array, long begin, int n) {
+    MemorySegment.copy(from, 0, array, JAVA_SHORT, begin * Short.BYTES, n);
   }
 }

@@ -10,6 +10,9 @@ import static io.spd4j.kernel.VectorMemory.load;
 import static io.spd4j.kernel.VectorMemory.loadDoubles;
 import static io.spd4j.kernel.VectorMemory.store;
 
+import io.spd4j.ElementType;
+import io.spd4j.kernel.RandomWords.Use;
+import io.spd4j.kernel.VectorLoops.SumLanes;
 import java.lang.foreign.MemorySegment;
 import jdk.incubator.vector.DoubleVector;
 import jdk.incubator.vector.FloatVector;
@@ -26,7 +29,7 @@ final class VectorBlocks extends JavaKernels {
   /** Read when the class is initialized, so that this cannot fail within a step. */
   private static final byte[] TEMPLATE = VectorLoops.template();
 
-  private static final VectorLoops[] LOOPS = new VectorLoops[Rule.values().length << 3];
+  private static final VectorLoops[] LOOPS = new VectorLoops[Rule.values().length << 4];
   private static final VectorShuffle<Float> BY_8 = by(8);
   private static final VectorShuffle<Float> BY_4 = by(4);
   private static final VectorShuffle<Float> BY_2 = by(2);
@@ -44,23 +47,31 @@ final class VectorBlocks extends JavaKernels {
 
   @Override
   void update(SteppedTensor t, long begin, int n, Scalars k, Workspace w) {
-    int done = S.loopBound(n);
+    boolean float32 = t.isFloat32();
+    int done = float32 ? S.loopBound(n) : n & -LANES;
     long lanes = w.offHeap.address();
     boolean decides = k.rule.decides();
-    boolean inRegisters = decides && IN_REGISTERS && done == n;
+    SumLanes sumLanes = SumLanes.MEMORY;
+    if (decides && IN_REGISTERS) {
+      sumLanes = !float32 ? SumLanes.CARRIED : done == n ? SumLanes.REGISTERS : SumLanes.MEMORY;
+    }
     if (done > 0) {
-      long from = begin * Float.BYTES;
-      loops(k.rule, t, inRegisters)
-          .update(
-              t.param().address() + from,
-              t.grad().address() + from,
-              address(t.anchor()) + from,
-              t.expAvg().address() + from,
-              t.expAvgSq().address() + from,
-              address(t.maxExpAvgSq()) + from,
-              k,
-              done,
-              lanes);
+      VectorLoops loops = loops(k.rule, t, sumLanes);
+      if (float32) {
+        long from = begin * Float.BYTES;
+        loops.update(
+            t.param().address() + from,
+            t.grad().address() + from,
+            address(t.anchor()) + from,
+            t.expAvg().address() + from,
+            t.expAvgSq().address() + from,
+            address(t.maxExpAvgSq()) + from,
+            k,
+            done,
+            lanes);
+      } else {
+        updateInTiles(loops, t, begin, done, k, lanes, w.vectorTile());
+      }
     }
     if (!decides) {
       if (done < n) {
@@ -77,22 +88,38 @@ final class VectorBlocks extends JavaKernels {
       store(w.lanes.devSq, lanes + SET);
       store(w.lanes.newDevSq, lanes + 2 * SET);
     }
-    w.gradDot = sum(lanes, inRegisters);
-    w.devSq = sum(lanes + SET, inRegisters);
-    w.newDevSq = sum(lanes + 2 * SET, inRegisters);
+    boolean added = sumLanes == SumLanes.REGISTERS;
+    w.gradDot = sum(lanes, added);
+    w.devSq = sum(lanes + SET, added);
+    w.newDevSq = sum(lanes + 2 * SET, added);
     clear(lanes);
+  }
+
+  private static void updateInTiles(
+      VectorLoops loops, SteppedTensor t, long begin, int n, Scalars k, long lanes, VectorTile a) {
+    for (int i = 0; i < n; i += VectorTile.LENGTH) {
+      int length = Math.min(VectorTile.LENGTH, n - i);
+      a.readParam(t, begin + i, length);
+      a.readGrad(t, begin + i, length);
+      a.readAnchor(t, begin + i, length);
+      a.readMoments(t, begin + i, length);
+      loops.update(
+          a.param, a.grad, a.anchor, a.expAvg, a.expAvgSq, a.maxExpAvgSq, k, length, lanes);
+      a.writeParam(t, begin + i, length, k.step, Use.UPDATE);
+      a.writeMoments(t, begin + i, length, k.step);
+    }
   }
 
   private static long address(MemorySegment array) {
     return array == null ? 0 : array.address();
   }
 
-  private static VectorLoops loops(Rule rule, SteppedTensor t, boolean inRegisters) {
+  private static VectorLoops loops(Rule rule, SteppedTensor t, SumLanes sumLanes) {
     int kind =
-        rule.ordinal() << 3
-            | (t.anchor() == null ? 0 : 4)
-            | (t.maxExpAvgSq() == null ? 0 : 2)
-            | (inRegisters ? 1 : 0);
+        rule.ordinal() << 4
+            | sumLanes.ordinal() << 2
+            | (t.anchor() == null ? 0 : 2)
+            | (t.maxExpAvgSq() == null ? 0 : 1);
     VectorLoops loops = LOOPS[kind];
     return loops != null ? loops : loaded(kind);
   }
@@ -102,7 +129,10 @@ final class VectorBlocks extends JavaKernels {
     return LOOPS[kind] =
         VectorLoops.of(
             new VectorLoops.Kind(
-                Rule.values()[kind >> 3], (kind & 4) != 0, (kind & 2) != 0, (kind & 1) != 0),
+                Rule.values()[kind >> 4],
+                (kind & 2) != 0,
+                (kind & 1) != 0,
+                SumLanes.values()[kind >> 2 & 3]),
             TEMPLATE);
   }
 
@@ -137,25 +167,49 @@ final class VectorBlocks extends JavaKernels {
   }
 
   @Override
-  void project(SteppedTensor t, long begin, int n, float shrink, Workspace w) {
-    int done = S.loopBound(n);
+  void project(SteppedTensor t, long begin, int n, Scalars k, float shrink, Workspace w) {
+    boolean float32 = t.isFloat32();
+    int done = float32 ? S.loopBound(n) : n & -LANES;
     if (done > 0) {
-      long from = begin * Float.BYTES;
-      // A projection has no lanes, so either kind will do.
-      loops(Rule.SPD, t, IN_REGISTERS)
-          .project(t.param().address() + from, address(t.anchor()) + from, shrink, done);
+      // A projection has no lanes, so any kind will do.
+      VectorLoops loops = loops(Rule.SPD, t, IN_REGISTERS ? SumLanes.REGISTERS : SumLanes.MEMORY);
+      if (float32) {
+        long from = begin * Float.BYTES;
+        loops.project(t.param().address() + from, address(t.anchor()) + from, shrink, done);
+      } else {
+        projectInTiles(loops, t, begin, done, k, shrink, w.vectorTile());
+      }
     }
     if (done < n) {
-      ScalarKernels.project(t, begin, done, n, shrink, w);
+      ScalarKernels.project(t, begin, done, n, k, shrink, w);
+    }
+  }
+
+  private static void projectInTiles(
+      VectorLoops loops,
+      SteppedTensor t,
+      long begin,
+      int n,
+      Scalars k,
+      float shrink,
+      VectorTile a) {
+    for (int i = 0; i < n; i += VectorTile.LENGTH) {
+      int length = Math.min(VectorTile.LENGTH, n - i);
+      a.readParam(t, begin + i, length);
+      a.readAnchor(t, begin + i, length);
+      loops.project(a.param, a.anchor, shrink, length);
+      a.writeParam(t, begin + i, length, k.step, Use.PROJECT);
     }
   }
 
   @Override
   void gradSq(SteppedTensor t, long begin, int n, Workspace w) {
-    int done = S.loopBound(n);
+    int done = t.types().grad() == ElementType.FLOAT32 ? S.loopBound(n) : n & -LANES;
     long lanes = w.offHeap.address();
     if (done > 0) {
-      gradSq(t.grad().address() + begin * Float.BYTES, done, lanes);
+      VectorTile tile = w.vectorTile();
+      tile.readGrad(t, begin, done);
+      gradSq(tile.grad, done, lanes);
       load(lanes, w.lanes.gradSq);
       clear(lanes);
     }

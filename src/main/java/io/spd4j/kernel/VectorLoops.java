@@ -19,13 +19,18 @@ import java.lang.invoke.MethodType;
  * would go to the heap for good.
  */
 final class VectorLoops {
-  /**
-   * What stays constant during a loop.
-   *
-   * @param inRegisters whether four vectors hold the lanes of each of SPD's sums, and nothing is
-   *     added to the lanes after the loop
-   */
-  record Kind(Rule rule, boolean anchored, boolean amsgrad, boolean inRegisters) {}
+  /** Where the lanes of SPD's sums are during a loop. */
+  enum SumLanes {
+    /** In memory, before and after the loop, too. */
+    MEMORY,
+    /** In four vectors for each sum; they are 0 before the loop, and added up after it. */
+    REGISTERS,
+    /** In four vectors for each sum; they are in memory before and after the loop. */
+    CARRIED
+  }
+
+  /** What stays constant during a loop. */
+  record Kind(Rule rule, boolean anchored, boolean amsgrad, SumLanes lanes) {}
 
   private static final MethodType UPDATE =
       MethodType.methodType(
@@ -80,8 +85,8 @@ final class VectorLoops {
    * that the kind does not have are not read.
    *
    * @param lanes the address of the lanes of SPD's sums: three sets of {@link BlockTable#LANES}
-   *     floats, all 0 before. If the lanes are in registers, only the first vector of each set is
-   *     written: the sum of all four
+   *     floats. Of lanes in registers, only the first vector of each set is written: the sum of all
+   *     four
    */
   void update(
       long param,
@@ -109,7 +114,7 @@ final class VectorLoops {
     }
   }
 
-  private static Error unchecked(Throwable e) {
+  static Error unchecked(Throwable e) {
     if (e instanceof RuntimeException runtime) {
       throw runtime;
     }

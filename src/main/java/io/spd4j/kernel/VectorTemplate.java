@@ -1,5 +1,6 @@
 package io.spd4j.kernel;
 
+import static io.spd4j.kernel.VectorMemory.BYTES;
 import static io.spd4j.kernel.VectorMemory.MEMORY;
 import static io.spd4j.kernel.VectorMemory.ORDER;
 import static io.spd4j.kernel.VectorMemory.S;
@@ -32,7 +33,8 @@ final class VectorTemplate {
   private static final boolean DECIDES = RULE.decides();
   private static final boolean ANCHORED = KIND.anchored();
   private static final boolean AMSGRAD = KIND.amsgrad();
-  private static final boolean IN_REGISTERS = KIND.inRegisters();
+  private static final boolean CARRIED = KIND.lanes() == VectorLoops.SumLanes.CARRIED;
+  private static final boolean IN_REGISTERS = KIND.lanes() != VectorLoops.SumLanes.MEMORY;
   private static final int LANES = BlockTable.LANES;
 
   private VectorTemplate() {}
@@ -92,6 +94,22 @@ final class VectorTemplate {
     FloatVector newDevSq1 = origin;
     FloatVector newDevSq2 = origin;
     FloatVector newDevSq3 = origin;
+    if (CARRIED) {
+      for (long at = lanes; at < lanes + SET; at += BYTES) {
+        dot0 = dot1;
+        dot1 = dot2;
+        dot2 = dot3;
+        dot3 = FloatVector.fromMemorySegment(S, MEMORY, at, ORDER);
+        devSq0 = devSq1;
+        devSq1 = devSq2;
+        devSq2 = devSq3;
+        devSq3 = FloatVector.fromMemorySegment(S, MEMORY, at + SET, ORDER);
+        newDevSq0 = newDevSq1;
+        newDevSq1 = newDevSq2;
+        newDevSq2 = newDevSq3;
+        newDevSq3 = FloatVector.fromMemorySegment(S, MEMORY, at + 2 * SET, ORDER);
+      }
+    }
     for (int i = 0; i < n; i += WIDTH) {
       final long at = (long) i * Float.BYTES;
       final FloatVector theta = load(param + at);
@@ -151,7 +169,22 @@ final class VectorTemplate {
         }
       }
     }
-    if (DECIDES && IN_REGISTERS) {
+    if (CARRIED) {
+      for (long at = lanes; at < lanes + SET; at += BYTES) {
+        dot0.intoMemorySegment(MEMORY, at, ORDER);
+        devSq0.intoMemorySegment(MEMORY, at + SET, ORDER);
+        newDevSq0.intoMemorySegment(MEMORY, at + 2 * SET, ORDER);
+        dot0 = dot1;
+        dot1 = dot2;
+        dot2 = dot3;
+        devSq0 = devSq1;
+        devSq1 = devSq2;
+        devSq2 = devSq3;
+        newDevSq0 = newDevSq1;
+        newDevSq1 = newDevSq2;
+        newDevSq2 = newDevSq3;
+      }
+    } else if (DECIDES && IN_REGISTERS) {
       // The order of the additions is the same whichever vector comes first.
       final FloatVector dot = dot0.add(dot2).add(dot1.add(dot3));
       final FloatVector devSq = devSq0.add(devSq2).add(devSq1.add(devSq3));

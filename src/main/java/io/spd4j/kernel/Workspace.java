@@ -5,7 +5,7 @@ import java.lang.foreign.MemorySegment;
 
 /**
  * Working memory of a thread of a Java backend: the lanes of a block's sums, the sums themselves,
- * and a tile once one is needed.
+ * and tiles once they are needed.
  */
 final class Workspace {
   private static final ThreadLocal<Workspace> THREADS = ThreadLocal.withInitial(Workspace::new);
@@ -23,6 +23,7 @@ final class Workspace {
   double gradSq;
 
   private Tile tile;
+  private VectorTile vectorTile;
 
   private Workspace() {}
 
@@ -39,5 +40,12 @@ final class Workspace {
       tile = new Tile();
     }
     return tile;
+  }
+
+  VectorTile vectorTile() {
+    if (vectorTile == null) {
+      vectorTile = new VectorTile();
+    }
+    return vectorTile;
   }
 }

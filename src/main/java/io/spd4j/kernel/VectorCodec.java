@@ -1,0 +1,130 @@
+package io.spd4j.kernel;
+
+import static io.spd4j.kernel.VectorMemory.MEMORY;
+import static io.spd4j.kernel.VectorMemory.ORDER;
+import static io.spd4j.kernel.VectorMemory.S;
+import static io.spd4j.kernel.VectorMemory.WIDTH;
+import static io.spd4j.kernel.VectorMemory.load;
+import static io.spd4j.kernel.VectorMemory.store;
+import static jdk.incubator.vector.VectorOperators.GE;
+import static jdk.incubator.vector.VectorOperators.GT;
+import static jdk.incubator.vector.VectorOperators.I2S;
+import static jdk.incubator.vector.VectorOperators.LSHL;
+import static jdk.incubator.vector.VectorOperators.LSHR;
+import static jdk.incubator.vector.VectorOperators.LT;
+import static jdk.incubator.vector.VectorOperators.S2I;
+import static jdk.incubator.vector.VectorOperators.XOR;
+
+import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.IntVector;
+import jdk.incubator.vector.ShortVector;
+import jdk.incubator.vector.VectorShape;
+import jdk.incubator.vector.VectorSpecies;
+
+/**
+ * {@link Codec} and {@link RandomWords} in vectors: loops over n elements, a multiple of {@link
+ * BlockTable#LANES}, at addresses. The methods are small, because the JIT inlines no others.
+ * Decoders have one signature, and so have encoders: {@link VectorTile} picks one by type.
+ */
+final class VectorCodec {
+  private static final VectorSpecies<Integer> I = VectorSpecies.of(int.class, S.vectorShape());
+  private static final VectorSpecies<Short> H =
+      VectorSpecies.of(short.class, VectorShape.forBitSize(S.vectorBitSize() / 2));
+  private static final IntVector INDEX = IntVector.zero(I).addIndex(1);
+  private static final int ABSOLUTE = 0x7fffffff;
+  private static final int INFINITY = 0x7f800000;
+
+  private VectorCodec() {}
+
+  /** Writes the random words of a block's elements from first on. */
+  static void words(long block, int first, long to, int n) {
+    final int k1 = (int) block;
+    final int k2 = (int) (block >>> 32);
+    for (int i = 0; i < n; i += WIDTH) {
+      IntVector x = INDEX.add(first + i).lanewise(XOR, k1);
+      x = x.lanewise(XOR, x.lanewise(LSHR, 16)).mul(0x7feb352d);
+      x = x.lanewise(XOR, x.lanewise(LSHR, 15)).add(k2).mul(0x846ca68b);
+      storeInts(x.lanewise(XOR, x.lanewise(LSHR, 16)), to + 4L * i);
+    }
+  }
+
+  static void decodeSplit(long high, long low, long to, int n) {
+    for (int i = 0; i < n; i += WIDTH) {
+      final IntVector bits = shorts(high + 2L * i).lanewise(LSHL, 16).add(shorts(low + 2L * i));
+      store(bits.reinterpretAsFloats(), to + 4L * i);
+    }
+  }
+
+  static void encodeSplit(long from, long words, int shift, long high, long low, int n) {
+    for (int i = 0; i < n; i += WIDTH) {
+      final IntVector bits = load(from + 4L * i).reinterpretAsInts();
+      storeShorts(bits.add(0x8000).lanewise(LSHR, 16), high + 2L * i);
+      storeShorts(bits, low + 2L * i);
+    }
+  }
+
+  static void decodeBfloat16(long from, long unused, long to, int n) {
+    for (int i = 0; i < n; i += WIDTH) {
+      store(shorts(from + 2L * i).lanewise(LSHL, 16).reinterpretAsFloats(), to + 4L * i);
+    }
+  }
+
+  static void encodeBfloat16(long from, long words, int shift, long to, long unused, int n) {
+    for (int i = 0; i < n; i += WIDTH) {
+      final IntVector bits = load(from + 4L * i).reinterpretAsInts();
+      final IntVector random = ints(words + 4L * i).lanewise(LSHR, shift).and(0xffff);
+      final IntVector rounded = bits.add(random).lanewise(LSHR, 16);
+      storeShorts(rounded.blend(0x7fc0, bits.and(ABSOLUTE).compare(GT, INFINITY)), to + 2L * i);
+    }
+  }
+
+  static void decodeFloat16(long from, long unused, long to, int n) {
+    for (int i = 0; i < n; i += WIDTH) {
+      final IntVector bits = shorts(from + 2L * i);
+      final IntVector magnitude = bits.and(0x7fff).lanewise(LSHL, 13);
+      final IntVector finite = magnitude.reinterpretAsFloats().mul(0x1p112f).reinterpretAsInts();
+      final IntVector absolute =
+          finite.blend(magnitude.or(INFINITY), magnitude.compare(GE, 0x0f800000));
+      final IntVector sign = bits.and(0x8000).lanewise(LSHL, 16);
+      store(absolute.or(sign).reinterpretAsFloats(), to + 4L * i);
+    }
+  }
+
+  static void encodeFloat16(long from, long words, int shift, long to, long unused, int n) {
+    for (int i = 0; i < n; i += WIDTH) {
+      final IntVector bits = load(from + 4L * i).reinterpretAsInts();
+      final IntVector random = ints(words + 4L * i).lanewise(LSHR, shift).and(0x1fff);
+      final IntVector magnitude = bits.and(ABSOLUTE);
+      final IntVector normal = magnitude.add(random).sub(112 << 23);
+      final IntVector small = units(magnitude).add(random);
+      final IntVector rounded =
+          normal.blend(small, magnitude.compare(LT, 0x38800000)).lanewise(LSHR, 13).min(0x7c00);
+      final IntVector signed = rounded.or(bits.lanewise(LSHR, 16).and(0x8000));
+      storeShorts(signed.blend(0x7e00, magnitude.compare(GT, INFINITY)), to + 2L * i);
+    }
+  }
+
+  /** Returns absolute values below 2^-14 in units of 2^-37. */
+  private static IntVector units(IntVector magnitude) {
+    final FloatVector x = magnitude.reinterpretAsFloats();
+    return x.mul(0x1p37f).add(0x1p23f).reinterpretAsInts().sub(0x4b000000);
+  }
+
+  private static IntVector ints(long address) {
+    return IntVector.fromMemorySegment(I, MEMORY, address, ORDER);
+  }
+
+  private static void storeInts(IntVector vector, long address) {
+    vector.intoMemorySegment(MEMORY, address, ORDER);
+  }
+
+  private static IntVector shorts(long address) {
+    return (IntVector)
+        ShortVector.fromMemorySegment(H, MEMORY, address, ORDER).convertShape(S2I, I, 0);
+  }
+
+  /** Stores the low halves of a vector's elements. */
+  private static void storeShorts(IntVector vector, long address) {
+    vector.convertShape(I2S, H, 0).intoMemorySegment(MEMORY, address, ORDER);
+  }
+}
