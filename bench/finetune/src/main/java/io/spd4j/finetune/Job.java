@@ -1,6 +1,9 @@
 package io.spd4j.finetune;
 
+import static java.util.stream.Collectors.joining;
+
 import io.spd4j.finetune.cli.Failure;
+import io.spd4j.finetune.cli.State;
 import io.spd4j.finetune.data.Mail;
 import io.spd4j.finetune.data.MailTokenizer;
 import io.spd4j.finetune.data.Splits;
@@ -30,7 +33,7 @@ import java.util.SplittableRandom;
 import java.util.function.BooleanSupplier;
 import java.util.stream.IntStream;
 
-/** Trains and tests all-MiniLM-L6-v2 for every rule, λ and seed, and writes the results. */
+/** Trains and tests all-MiniLM-L6-v2 for every rule, λ, state and seed, and writes the results. */
 final class Job {
   private static final String IN_DISTRIBUTION = "in-distribution";
   private static final String OUT_OF_DISTRIBUTION = "easy-ham-2 + spam-2";
@@ -153,6 +156,7 @@ final class Job {
       return new Run(
           run.rule().title(),
           run.lambda(),
+          run.state().toString(),
           run.seed(),
           training.steps,
           history.steps().size() == training.steps && scores.size() == data.tests().size(),
@@ -190,6 +194,7 @@ final class Job {
 
   private FinetuneReport report(List<Run> runs) {
     Map<String, Object> settings = training.settings();
+    settings.put("state", options.states.stream().map(State::toString).collect(joining(", ")));
     settings.put("held back", options.testFraction);
     if (options.testLimit != null) {
       settings.put("largest number of mails per test set", options.testLimit);

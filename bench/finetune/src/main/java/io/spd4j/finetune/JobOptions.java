@@ -3,6 +3,7 @@ package io.spd4j.finetune;
 import io.spd4j.finetune.cli.Count;
 import io.spd4j.finetune.cli.Failure;
 import io.spd4j.finetune.cli.Rule;
+import io.spd4j.finetune.cli.State;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -30,6 +31,17 @@ final class JobOptions {
           "A rule's strength, or several for a sweep; can be repeated; default: "
               + "${COMPLETION-CANDIDATES}.")
   List<Lambdas> lambdas = new ArrayList<>();
+
+  @Option(
+      names = "--state",
+      split = ",",
+      defaultValue = "float32",
+      description =
+          "How the optimizer's arrays are stored, or several ways to compare: float32, split (exact "
+              + "float32 parameters in two halves), bf16 (everything in bfloat16, rounded "
+              + "stochastically), 8bit (exact parameters, bfloat16 gradients and anchors, 8-bit "
+              + "moments); default: ${DEFAULT-VALUE}.")
+  List<State> states;
 
   @Option(
       names = "--seeds",
@@ -102,7 +114,9 @@ final class JobOptions {
       if (values.isEmpty()) {
         values = List.of(rule.lambda());
       }
-      values.forEach(lambda -> specs.add(new RunSpec(rule, lambda, seed)));
+      for (double lambda : values) {
+        states.forEach(state -> specs.add(new RunSpec(rule, lambda, state, seed)));
+      }
     }
     return List.copyOf(specs);
   }

@@ -2,10 +2,10 @@ package io.spd4j.finetune;
 
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 
-import io.spd4j.Parameter;
 import io.spd4j.ParameterGroup;
 import io.spd4j.finetune.minilm.Lora;
 import io.spd4j.finetune.minilm.Weight;
+import io.spd4j.finetune.minilm.Weights;
 import io.spd4j.finetune.report.TensorName;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
@@ -16,9 +16,16 @@ import java.util.List;
  * @param name embeddings, layer0 and so on, head
  * @param depth -1 for the embeddings, 0 and up for the encoder's layers, then the head
  * @param lr the learning rate before the schedule's factor
- * @param adapters A and B of each adapter in turn; empty if the weights themselves are trained
+ * @param weights the weights that are trained; A and B of each adapter in turn, if there are any
+ * @param pretrained the anchors, by the weights' names; 0 for those that it lacks
  */
-record LayerGroup(String name, int depth, double lr, ParameterGroup group, List<Weight> adapters) {
+record LayerGroup(
+    String name,
+    int depth,
+    double lr,
+    ParameterGroup group,
+    List<Weight> weights,
+    Weights pretrained) {
   static final String EMBEDDINGS = "embeddings";
   static final String HEAD = "head";
 
@@ -38,14 +45,15 @@ record LayerGroup(String name, int depth, double lr, ParameterGroup group, List<
   /** Returns ‖θ−θ0‖² of the weights, trained themselves or through adapters. */
   double squaredDeviation() {
     double sum = 0;
-    for (int i = 0; i < adapters.size(); i += 2) {
-      sum += Lora.squaredNorm(adapters.get(i), adapters.get(i + 1));
-    }
-    if (!adapters.isEmpty()) {
-      return sum;
-    }
-    for (Parameter parameter : group.parameters()) {
-      sum += squaredDeviation(parameter.data(), parameter.anchor());
+    for (int i = 0; i < weights.size(); i++) {
+      Weight weight = weights.get(i);
+      if (Lora.isNameOf(weight.name())) {
+        sum += Lora.squaredNorm(weight, weights.get(++i));
+      } else {
+        boolean anchored = pretrained.has(weight.name());
+        sum +=
+            squaredDeviation(weight.data(), anchored ? pretrained.get(weight.name()).data() : null);
+      }
     }
     return sum;
   }

@@ -29,6 +29,7 @@ final class Model implements AutoCloseable {
   private final Weights weights;
   private final OneDnn dnn;
   private final Classifier classifier;
+  private final StateArrays arrays;
   private final List<LayerGroup> layers = new ArrayList<>();
   private final Adam adam;
 
@@ -52,6 +53,7 @@ final class Model implements AutoCloseable {
       weights = pretrained.copy(arena, whole).with(added);
       classifier =
           new Classifier(dnn, config, weights, options.batch, Tokens.padded(options.length), arena);
+      arrays = new StateArrays(spec.state(), arena, options.threads);
       if (whole) {
         add(LayerGroup.EMBEDDINGS, -1, "embeddings.", options, pretrained, spec);
       }
@@ -59,12 +61,13 @@ final class Model implements AutoCloseable {
         add(LayerGroup.layer(i), i, Weights.layer(i), options, pretrained, spec);
       }
       add(LayerGroup.HEAD, config.layers(), Classifier.HEAD, options, pretrained, spec);
-      Adam.Builder builder = Adam.builder().threads(options.threads);
+      Adam.Builder builder = Adam.builder().threads(options.threads).seed(spec.seed());
       if (options.backend != null) {
         builder.backend(options.backend);
       }
       layers.forEach(layer -> builder.group(layer.group()));
       adam = builder.build();
+      arrays.toNetwork();
       ready = true;
     } finally {
       if (!ready) {
@@ -91,11 +94,9 @@ final class Model implements AutoCloseable {
             .toList();
     List<Parameter> parameters = new ArrayList<>();
     for (Weight weight : trained) {
+      boolean anchored = pretrained.has(weight.name());
       parameters.add(
-          Parameter.builder(weight.name(), weight.data())
-              .gradient(weight.gradient())
-              .anchor(pretrained.has(weight.name()) ? pretrained.get(weight.name()).data() : null)
-              .build());
+          arrays.parameter(weight, anchored ? pretrained.get(weight.name()).data() : null));
     }
     layers.add(
         new LayerGroup(
@@ -103,7 +104,8 @@ final class Model implements AutoCloseable {
             depth,
             lr,
             ParameterGroup.builder().lr(lr).decay(decay).parameters(parameters).build(),
-            trained.stream().filter(weight -> Lora.isNameOf(weight.name())).toList()));
+            trained,
+            pretrained));
   }
 
   Weights weights() {
@@ -112,6 +114,11 @@ final class Model implements AutoCloseable {
 
   Classifier classifier() {
     return classifier;
+  }
+
+  /** Returns the optimizer's arrays. */
+  StateArrays arrays() {
+    return arrays;
   }
 
   /** Returns the layers, embeddings first, head last. */

@@ -1,16 +1,19 @@
 package io.spd4j.finetune;
 
 import io.spd4j.finetune.cli.Rule;
+import io.spd4j.finetune.cli.State;
 
-/** The rule, λ and seed that distinguish a job's runs. */
-record RunSpec(Rule rule, double lambda, long seed) {
+/** What distinguishes a job's runs. */
+record RunSpec(Rule rule, double lambda, State state, long seed) {
   /** Returns a title for the progress bar and the log. */
   String title() {
-    return "%s, λ = %s, seed %d".formatted(rule.title(), Rule.number(lambda), seed);
+    String title = "%s, λ = %s, seed %d".formatted(rule.title(), Rule.number(lambda), seed);
+    return state == State.FLOAT32 ? title : title + ", " + state;
   }
 
   /** Returns the run's part of file names. */
   String fileName() {
-    return "%s-%s-seed%d".formatted(rule, Rule.number(lambda), seed);
+    String name = "%s-%s-seed%d".formatted(rule, Rule.number(lambda), seed);
+    return state == State.FLOAT32 ? name : name + "-" + state;
   }
 }

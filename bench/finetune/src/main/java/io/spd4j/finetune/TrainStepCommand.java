@@ -3,6 +3,7 @@ package io.spd4j.finetune;
 import io.spd4j.finetune.cli.Count;
 import io.spd4j.finetune.cli.Failure;
 import io.spd4j.finetune.cli.Rule;
+import io.spd4j.finetune.cli.State;
 import io.spd4j.finetune.data.Example;
 import io.spd4j.finetune.minilm.Config;
 import io.spd4j.finetune.minilm.OnnxWeights;
@@ -88,7 +89,7 @@ public final class TrainStepCommand implements Callable<Integer> {
                 options,
                 Config.MINILM_L6,
                 OnnxWeights.minilm(arena),
-                new RunSpec(rule, rule.lambda(), 1),
+                new RunSpec(rule, rule.lambda(), State.FLOAT32, 1),
                 random.split())) {
       if (profile) {
         recording.start();

@@ -77,10 +77,13 @@ final class Trainer {
     long start = System.nanoTime();
     double loss =
         model.classifier().lossAndGradients(batch, Tokens.labels(next), freezing.lowest());
-    long backward = System.nanoTime();
+    model.arrays().toOptimizer();
+    long stepping = System.nanoTime();
     PartEvent optimizer = PartEvent.begin("clipping and optimizer");
     double norm = model.adam().stepClipped(options.clip); // skips the step if it is not finite
     optimizer.commit();
+    long stepped = System.nanoTime();
+    model.arrays().toNetwork();
     long end = System.nanoTime();
     whole.commit();
     return new History.Step(
@@ -88,7 +91,7 @@ final class Trainer {
         norm,
         options.lr * factor,
         (end - start) / 1e6,
-        (end - backward) / 1e6,
+        (stepped - stepping) / 1e6,
         selected(Double.isFinite(norm)));
   }
 

@@ -1,6 +1,7 @@
 package io.spd4j.finetune;
 
 import io.spd4j.finetune.cli.Rule;
+import io.spd4j.finetune.cli.State;
 import io.spd4j.finetune.data.Example;
 import io.spd4j.finetune.minilm.Tiny;
 import io.spd4j.finetune.minilm.Weights;
@@ -41,12 +42,11 @@ final class Fixtures {
 
   static Model model(
       TrainingOptions options, Weights pretrained, Rule rule, double lambda, long seed) {
-    return new Model(
-        options,
-        Tiny.CONFIG,
-        pretrained,
-        new RunSpec(rule, lambda, seed),
-        new SplittableRandom(seed));
+    return model(options, pretrained, new RunSpec(rule, lambda, State.FLOAT32, seed));
+  }
+
+  static Model model(TrainingOptions options, Weights pretrained, RunSpec spec) {
+    return new Model(options, Tiny.CONFIG, pretrained, spec, new SplittableRandom(spec.seed()));
   }
 
   static Trainer trainer(TrainingOptions options, Model model) {

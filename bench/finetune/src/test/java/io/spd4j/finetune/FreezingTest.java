@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.spd4j.NoDecay;
 import io.spd4j.Parameter;
 import io.spd4j.ParameterGroup;
+import io.spd4j.finetune.minilm.Weights;
 import java.lang.foreign.Arena;
 import java.util.List;
 import java.util.Map;
@@ -24,7 +25,8 @@ class FreezingTest {
         depth,
         1,
         ParameterGroup.builder().lr(1).decay(new NoDecay()).parameters(List.of(parameter)).build(),
-        List.of());
+        List.of(),
+        new Weights(List.of()));
   }
 
   private List<Boolean> frozen() {

@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.spd4j.finetune.cli.Failure;
 import io.spd4j.finetune.cli.Rule;
+import io.spd4j.finetune.cli.State;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -164,15 +165,28 @@ class OptionsTest {
     assertThat(options.seeds).containsExactly(3L, 4L);
     assertThat(options.specs(3))
         .containsExactly(
-            new RunSpec(Rule.SPD, 2, 3),
-            new RunSpec(Rule.SPD, 0.5, 3),
-            new RunSpec(Rule.SPD, 1, 3),
-            new RunSpec(Rule.ADAMW, 0.01, 3));
+            new RunSpec(Rule.SPD, 2, State.FLOAT32, 3),
+            new RunSpec(Rule.SPD, 0.5, State.FLOAT32, 3),
+            new RunSpec(Rule.SPD, 1, State.FLOAT32, 3),
+            new RunSpec(Rule.ADAMW, 0.01, State.FLOAT32, 3));
     assertThat(Fixtures.job().specs(1))
         .containsExactly(
-            new RunSpec(Rule.ADAMW, 0.01, 1),
-            new RunSpec(Rule.L2SP, 10, 1),
-            new RunSpec(Rule.SPD, 1, 1));
+            new RunSpec(Rule.ADAMW, 0.01, State.FLOAT32, 1),
+            new RunSpec(Rule.L2SP, 10, State.FLOAT32, 1),
+            new RunSpec(Rule.SPD, 1, State.FLOAT32, 1));
+  }
+
+  @Test
+  void aRunForEachState() {
+    JobOptions options = Fixtures.job("--rules", "spd", "--state", "float32,8bit");
+
+    assertThat(options.specs(3))
+        .containsExactly(
+            new RunSpec(Rule.SPD, 1, State.FLOAT32, 3),
+            new RunSpec(Rule.SPD, 1, State.EIGHT_BIT, 3));
+    assertThat(options.specs(3))
+        .extracting(RunSpec::fileName)
+        .containsExactly("spd-1-seed3", "spd-1-seed3-8bit");
   }
 
   @Test

@@ -15,7 +15,7 @@ import java.util.Map;
  * @param machine where it ran
  * @param finished when it ended
  * @param testSets their titles in display order, the in-distribution set first
- * @param runs runs of any rules, λ and seeds, in display order
+ * @param runs runs of any rules, λ, states and seeds, in display order
  */
 public record FinetuneReport(
     String title,
@@ -45,5 +45,16 @@ public record FinetuneReport(
         }
       }
     }
+  }
+
+  /** Returns the states of the runs. */
+  List<String> states() {
+    return runs.stream().map(Run::state).distinct().toList();
+  }
+
+  /** Returns a report of the runs with the first state. */
+  FinetuneReport ofFirstState() {
+    List<Run> first = runs.stream().filter(run -> run.state().equals(states().getFirst())).toList();
+    return new FinetuneReport(title, settings, machine, finished, testSets, first);
   }
 }

@@ -26,9 +26,10 @@ record HtmlReport(String html, Optional<String> warning) {
 
   static HtmlReport of(FinetuneReport report) {
     List<Figure> figures = new ArrayList<>();
+    FinetuneReport pictured = report.ofFirstState();
     Optional<String> warning = Optional.empty();
     try {
-      figures.addAll(Charts.of(report));
+      figures.addAll(Charts.of(pictured));
     } catch (LinkageError | InternalError | RuntimeException e) {
       // Any of these is thrown if fonts or parts of AWT are missing. The results must not be lost.
       warning =
@@ -38,7 +39,7 @@ record HtmlReport(String html, Optional<String> warning) {
                   + "): if this machine has no fonts, install fontconfig and a font (on Debian: "
                   + "fontconfig and fonts-dejavu-core).");
     }
-    figures.addAll(selections(report));
+    figures.addAll(selections(pictured));
     return new HtmlReport(page(report, figures, warning), warning);
   }
 
@@ -70,6 +71,10 @@ record HtmlReport(String html, Optional<String> warning) {
     main.appendElement("p").addClass("note").text(TIME.format(report.finished()));
     results(main.appendElement("section"), new ResultTable(report));
     warning.ifPresent(sentence -> main.appendElement("p").addClass("warning").text(sentence));
+    if (report.states().size() > 1) {
+      String state = report.states().getFirst();
+      main.appendElement("p").addClass("note").text("The pictures show the state " + state + ".");
+    }
     for (Figure figure : figures) {
       figure(main.appendElement("section"), figure);
     }

@@ -29,6 +29,7 @@ final class JsonReport {
     return Json.object(
         "rule", run.rule(),
         "lambda", run.lambda(),
+        "state", run.state(),
         "seed", run.seed(),
         "complete", run.complete(),
         "planned_steps", run.plannedSteps(),

@@ -6,18 +6,26 @@ import java.util.Locale;
 import java.util.function.ToDoubleFunction;
 
 /**
- * The results as rows: one for every rule and λ, over the completed seeds, and one for every
+ * The results as rows: one for every rule, λ and state, over the completed seeds, and one for every
  * interrupted run.
  */
 public final class ResultTable {
   /** The content of a cell without a number. */
   private static final String NONE = "–";
 
-  private final List<String> header = new ArrayList<>(List.of("rule", "seeds"));
+  private final List<String> header = new ArrayList<>(List.of("rule"));
   private final List<List<String>> rows = new ArrayList<>();
+
+  /** Whether there is a column for the state. */
+  private final boolean states;
 
   /** Builds the table of a report. */
   public ResultTable(FinetuneReport report) {
+    states = report.states().size() > 1;
+    if (states) {
+      header.add("state");
+    }
+    header.add("seeds");
     header.addAll(report.testSets());
     header.addAll(List.of("‖θ−θ0‖", "ms per step", "ms in optimizer"));
     for (Setting setting : Setting.of(report)) {
@@ -39,9 +47,12 @@ public final class ResultTable {
     }
   }
 
-  private static List<String> row(
-      String label, String seeds, List<Run> runs, List<String> testSets) {
-    List<String> row = new ArrayList<>(List.of(label, seeds));
+  private List<String> row(String label, String seeds, List<Run> runs, List<String> testSets) {
+    List<String> row = new ArrayList<>(List.of(label));
+    if (states) {
+      row.add(runs.getFirst().state());
+    }
+    row.add(seeds);
     for (String testSet : testSets) {
       row.add(cell("%.2f%%", "%.2f", 100, Setting.accuracies(runs, testSet)));
     }
@@ -86,6 +97,6 @@ public final class ResultTable {
 
   /** Returns the table in Markdown with a note below. */
   public String markdown() {
-    return MarkdownTable.of(1, header, rows) + '\n' + note() + '\n';
+    return MarkdownTable.of(states ? 2 : 1, header, rows) + '\n' + note() + '\n';
   }
 }

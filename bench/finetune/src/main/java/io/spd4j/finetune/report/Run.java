@@ -7,6 +7,7 @@ import java.util.Map;
  *
  * @param rule the decay rule's name: "AdamW", "L2-SP", "SPD"
  * @param lambda the rule's strength, finite
+ * @param state how the optimizer's arrays are stored: "float32", "8bit"
  * @param seed the seed of the run's random numbers
  * @param plannedSteps the number of steps of a complete run
  * @param complete false if the run was interrupted, in training or in the tests
@@ -19,6 +20,7 @@ import java.util.Map;
 public record Run(
     String rule,
     double lambda,
+    String state,
     long seed,
     int plannedSteps,
     boolean complete,

@@ -7,20 +7,22 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 
-/** A rule with its λ, and its runs, which differ in the seed. */
-record Setting(String rule, double lambda, List<Run> runs) {
-  private record Key(String rule, double lambda) {}
+/** A rule with its λ and state, and its runs, which differ in the seed. */
+record Setting(String rule, double lambda, String state, List<Run> runs) {
+  private record Key(String rule, double lambda, String state) {
+    Key(Run run) {
+      this(run.rule(), run.lambda(), run.state());
+    }
+  }
 
   /** Returns the settings of all runs, in order of first appearance. */
   static List<Setting> of(FinetuneReport report) {
     Map<Key, List<Run>> bySetting = new LinkedHashMap<>();
     for (Run run : report.runs()) {
-      bySetting
-          .computeIfAbsent(new Key(run.rule(), run.lambda()), key -> new ArrayList<>())
-          .add(run);
+      bySetting.computeIfAbsent(new Key(run), key -> new ArrayList<>()).add(run);
     }
     return bySetting.entrySet().stream()
-        .map(e -> new Setting(e.getKey().rule(), e.getKey().lambda(), e.getValue()))
+        .map(e -> new Setting(e.getKey().rule, e.getKey().lambda, e.getKey().state, e.getValue()))
         .toList();
   }
 

@@ -120,7 +120,8 @@ class HtmlReportTest {
     History history = new History(List.of(evil), List.of(evil, "a." + evil));
     history.add(new History.Step(0.5, 1, 1e-5, 400, 12, new BitSet()));
     history.deviation(List.of(1.0));
-    Run run = new Run(evil, 1, 1, 1, true, Map.of(evil, new Score(1, 2)), 1, history, evil);
+    Run run =
+        new Run(evil, 1, "float32", 1, 1, true, Map.of(evil, new Score(1, 2)), 1, history, evil);
     Document page =
         page(
             new FinetuneReport(
@@ -164,6 +165,7 @@ class HtmlReportTest {
         new Run(
             "SPD",
             1e-9,
+            "float32",
             1,
             steps,
             true,

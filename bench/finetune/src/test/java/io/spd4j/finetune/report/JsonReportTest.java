@@ -37,6 +37,7 @@ class JsonReportTest {
         new Run(
             "SPD",
             0.5,
+            "8bit",
             7,
             3,
             false,
@@ -67,7 +68,7 @@ class JsonReportTest {
                   },
                   "test_sets": ["in-distribution", "hard"],
                   "runs": [{
-                    "rule": "SPD", "lambda": 0.5, "seed": 7,
+                    "rule": "SPD", "lambda": 0.5, "state": "8bit", "seed": 7,
                     "complete": false, "planned_steps": 3, "steps": 2,
                     "scores": {"hard": {"correct": 3, "total": 4, "accuracy": 0.75}},
                     "deviation": null, "step_ms": 405.0, "optimizer_ms": 12.5,

@@ -36,6 +36,26 @@ class ResultTableTest {
   }
 
   @Test
+  void severalStatesHaveAColumnAndRowsOfTheirOwn() {
+    String markdown =
+        table(
+            run("SPD", 1, "float32", 1, true, Map.of("hard", score(80)), 1),
+            run("SPD", 1, "8bit", 1, true, Map.of("hard", score(79)), 2),
+            run("SPD", 1, "float32", 2, true, Map.of("hard", score(82)), 3));
+
+    assertThat(markdown)
+        .startsWith(
+            """
+            | rule       | state   | seeds | in-distribution |          hard |        ‖θ−θ0‖ | ms per step | ms in optimizer |
+            |:-----------|:--------|------:|----------------:|--------------:|--------------:|------------:|----------------:|
+            | SPD, λ = 1 | float32 |     2 |               – | 81.00% ± 1.41 | 2.000 ± 1.414 | 101.5 ± 0.7 |     3.00 ± 0.00 |
+            | SPD, λ = 1 | 8bit    |     1 |               – |        79.00% |         2.000 |       101.0 |            3.00 |
+
+            """
+                .indent(0));
+  }
+
+  @Test
   void escapesTheColumnSeparator() {
     String markdown = table(run("a|b\nc", 1, 1, true, Map.of(), 1));
 
@@ -68,11 +88,22 @@ class ResultTableTest {
       boolean complete,
       Map<String, Score> scores,
       double deviation) {
+    return run(rule, lambda, "float32", seed, complete, scores, deviation);
+  }
+
+  private static Run run(
+      String rule,
+      double lambda,
+      String state,
+      long seed,
+      boolean complete,
+      Map<String, Score> scores,
+      double deviation) {
     History history = new History(List.of(), List.of());
     for (int i = 0; i < (complete ? 4 : 2); i++) {
       double millis = 100 + seed * (rule.equals("SPD") ? 1 : 0);
       history.add(new History.Step(0.5, 1, 1e-5, millis, 3, new BitSet()));
     }
-    return new Run(rule, lambda, seed, 4, complete, scores, deviation, history, null);
+    return new Run(rule, lambda, state, seed, 4, complete, scores, deviation, history, null);
   }
 }

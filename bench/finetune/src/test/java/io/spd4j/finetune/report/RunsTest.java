@@ -68,7 +68,7 @@ class RunsTest {
     for (double millis : new double[] {5, 1000, 6, 8}) {
       history.add(step(millis, new BitSet()));
     }
-    Run run = new Run("AdamW", 0.01, 1, 4, true, Map.of(), 1, history, null);
+    Run run = new Run("AdamW", 0.01, "float32", 1, 4, true, Map.of(), 1, history, null);
 
     assertThat(run.stepMillis()).isEqualTo(7);
     assertThat(run.optimizerMillis()).isEqualTo(0.7, within(1e-12));
@@ -76,7 +76,9 @@ class RunsTest {
 
   @Test
   void withoutStepsThereIsNoMedian() {
-    Run run = new Run("SPD", 1, 1, 4, false, Map.of(), 0, new History(List.of(), List.of()), null);
+    Run run =
+        new Run(
+            "SPD", 1, "float32", 1, 4, false, Map.of(), 0, new History(List.of(), List.of()), null);
 
     assertThat(run.stepMillis()).isNaN();
   }
@@ -87,6 +89,7 @@ class RunsTest {
         new Run(
             "SPD",
             1,
+            "float32",
             1,
             4,
             true,
@@ -139,6 +142,7 @@ class RunsTest {
     return new Run(
         "SPD",
         lambda,
+        "float32",
         1,
         4,
         complete,

@@ -149,6 +149,7 @@ final class SampleReport {
     return new Run(
         rule.title,
         lambda,
+        "float32",
         seed,
         plannedSteps,
         complete,
