@@ -1,27 +1,26 @@
 package io.spd4j.finetune;
 
-import io.spd4j.finetune.data.Example;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import java.util.SplittableRandom;
 
 /** An endless sequence of examples: each epoch has every example once, in random order. */
-final class Examples {
-  private final List<Example> examples;
+final class Examples<T> {
+  private final List<T> examples;
   private final SplittableRandom random;
   private int next;
 
   /** Copies the examples. */
-  Examples(List<Example> examples, SplittableRandom random) {
+  Examples(List<T> examples, SplittableRandom random) {
     this.examples = new ArrayList<>(examples);
     this.random = random;
     next = examples.size();
   }
 
   /** Returns the next examples, across the end of an epoch if necessary. */
-  List<Example> next(int count) {
-    List<Example> batch = new ArrayList<>();
+  List<T> next(int count) {
+    List<T> batch = new ArrayList<>();
     while (batch.size() < count) {
       if (next == examples.size()) {
         Collections.shuffle(examples, random);

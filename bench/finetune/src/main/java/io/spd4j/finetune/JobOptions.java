@@ -3,9 +3,6 @@ package io.spd4j.finetune;
 import io.spd4j.finetune.cli.Count;
 import io.spd4j.finetune.cli.Failure;
 import io.spd4j.finetune.cli.Rule;
-import io.spd4j.finetune.cli.State;
-import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashSet;
@@ -13,8 +10,8 @@ import java.util.List;
 import java.util.Set;
 import picocli.CommandLine.Option;
 
-/** What a job compares, on which data, and where the results go. */
-final class JobOptions {
+/** What a job compares, on which data, and how its results are named. */
+final class JobOptions extends RunOptions {
   @Option(
       names = "--rules",
       split = ",",
@@ -33,26 +30,6 @@ final class JobOptions {
   List<Lambdas> lambdas = new ArrayList<>();
 
   @Option(
-      names = "--state",
-      split = ",",
-      defaultValue = "float32",
-      description =
-          "How the optimizer's arrays are stored, or several ways to compare: float32, split (exact "
-              + "float32 parameters in two halves), bf16 (everything in bfloat16, rounded "
-              + "stochastically), 8bit (exact parameters, bfloat16 gradients and anchors, 8-bit "
-              + "moments); default: ${DEFAULT-VALUE}.")
-  List<State> states;
-
-  @Option(
-      names = "--seeds",
-      split = ",",
-      defaultValue = "1",
-      description =
-          "Every run is repeated with each seed, which sets the split, the head's initial values and "
-              + "the order; default: ${DEFAULT-VALUE}.")
-  List<Long> seeds;
-
-  @Option(
       names = "--test-fraction",
       defaultValue = "0.2",
       description =
@@ -66,22 +43,12 @@ final class JobOptions {
   Integer testLimit;
 
   @Option(
-      names = "--results",
-      defaultValue = "bench/results",
-      description = "Folder for reports and weights; default: ${DEFAULT-VALUE}.")
-  Path results;
-
-  @Option(
       names = "--name",
       defaultValue = "finetune",
       description = "Prefix of the file names; default: ${DEFAULT-VALUE}.")
   String name;
 
-  /**
-   * Checks what picocli cannot, and creates the folder for the results.
-   *
-   * @throws Failure if an option is out of range or the folder cannot be created
-   */
+  @Override
   void check() throws Failure {
     if (!(testFraction > 0 && testFraction < 1)) {
       throw Failure.ofInput("--test-fraction must be more than 0 and less than 1");
@@ -95,14 +62,7 @@ final class JobOptions {
     if (Path.of(name).getNameCount() != 1 || name.isBlank() || Path.of(name).isAbsolute()) {
       throw Failure.ofInput("--name must be a prefix of a file name, not a path: " + name);
     }
-    try {
-      Files.createDirectories(results);
-    } catch (IOException e) {
-      throw Failure.ofInput(results + " cannot be created: choose another folder with --results");
-    }
-    if (!Files.isWritable(results)) {
-      throw Failure.ofInput(results + " cannot be written to: choose another with --results");
-    }
+    super.check();
   }
 
   /** Returns the runs with one seed. */

@@ -8,7 +8,12 @@ import picocli.CommandLine.Command;
 @Command(
     name = "spd4j-finetune",
     description = "Fine-tunes a transformer with spd4j.",
-    subcommands = {FinetuneCommand.class, ClassifyCommand.class, TrainStepCommand.class})
+    subcommands = {
+      FinetuneCommand.class,
+      ClassifyCommand.class,
+      PretrainCommand.class,
+      TrainStepCommand.class
+    })
 final class Main extends Program {
   /** Runs a command and exits with its status. */
   public static void main(String[] args) throws IOException, InterruptedException {

@@ -2,10 +2,15 @@ package io.spd4j.finetune;
 
 import io.spd4j.Backend;
 import io.spd4j.finetune.cli.Count;
+import io.spd4j.finetune.cli.Failure;
+import io.spd4j.onednn.OneDnn;
 import picocli.CommandLine.Option;
 
 /** The size of a batch, and what computes it. */
 class NetworkOptions {
+  /** The library's largest number of threads. */
+  private static final int MAX_THREADS = 1024;
+
   @Option(
       names = "--batch",
       defaultValue = "16",
@@ -30,4 +35,29 @@ class NetworkOptions {
       converter = Count.class,
       description = "Default: the number of processors.")
   int threads = Runtime.getRuntime().availableProcessors();
+
+  /**
+   * Checks what picocli cannot.
+   *
+   * @throws Failure if an option is out of range, or something that the run needs is missing
+   */
+  void check() throws Failure {
+    require(threads <= MAX_THREADS, "--threads must be 1 to " + MAX_THREADS);
+    OneDnn.Availability dnn = OneDnn.availability();
+    require(dnn.available(), dnn.reason());
+    require(
+        backend != Backend.CUDA,
+        "--backend cuda: the network lies in host memory, which native, vector and scalar step");
+    for (Backend.Availability a : Backend.availability()) {
+      require(
+          a.backend() != backend || a.available(),
+          "--backend " + a.backend().id() + ": " + a.reason());
+    }
+  }
+
+  static void require(boolean holds, String otherwise) throws Failure {
+    if (!holds) {
+      throw Failure.ofInput(otherwise);
+    }
+  }
 }

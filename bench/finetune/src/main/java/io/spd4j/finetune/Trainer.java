@@ -16,7 +16,7 @@ import java.util.function.Consumer;
 final class Trainer {
   private final TrainingOptions options;
   private final Model model;
-  private final Examples examples;
+  private final Examples<Example> examples;
   private final LearningRate learningRate;
   private final Freezing freezing;
   private final List<LayerGroup> backbone;
@@ -29,7 +29,7 @@ final class Trainer {
   Trainer(TrainingOptions options, Model model, List<Example> train, SplittableRandom random) {
     this.options = options;
     this.model = model;
-    examples = new Examples(train, random);
+    examples = new Examples<>(train, random);
     learningRate = LearningRate.of(options);
     freezing = new Freezing(model.layers(), options.unfreeze, options.earlyStop);
     backbone = model.layers().stream().filter(layer -> !layer.isHead()).toList();

@@ -1,11 +1,9 @@
 package io.spd4j.finetune;
 
 import com.sun.management.OperatingSystemMXBean;
-import io.spd4j.Backend;
 import io.spd4j.finetune.cli.Count;
 import io.spd4j.finetune.cli.Failure;
 import io.spd4j.finetune.minilm.Config;
-import io.spd4j.onednn.OneDnn;
 import java.lang.management.ManagementFactory;
 import java.util.LinkedHashMap;
 import java.util.Locale;
@@ -16,9 +14,6 @@ import picocli.CommandLine.Option;
 
 /** How a run trains, regardless of its rule. */
 final class TrainingOptions extends NetworkOptions {
-  /** The library's largest number of threads. */
-  private static final int MAX_THREADS = 1024;
-
   /** What follows the warm-up. */
   enum Schedule {
     /** The learning rate decays to 0. */
@@ -125,11 +120,7 @@ final class TrainingOptions extends NetworkOptions {
     return CommandLine.populateCommand(new TrainingOptions());
   }
 
-  /**
-   * Checks what picocli cannot.
-   *
-   * @throws Failure if an option is out of range, or something that the run needs is missing
-   */
+  @Override
   void check() throws Failure {
     int most = Config.MINILM_L6.positions();
     require(length >= 2 && length <= most, "--length must be 2 to " + most);
@@ -138,7 +129,6 @@ final class TrainingOptions extends NetworkOptions {
     require(headDecay >= 0 && Float.isFinite((float) headDecay), "--head-decay must be 0 or more");
     require(warmup >= 0 && warmup <= 1, "--warmup must be 0 to 1");
     require(clip > 0, "--clip must be more than 0");
-    require(threads <= MAX_THREADS, "--threads must be 1 to " + MAX_THREADS);
     for (String layer : layerLambda.keySet()) {
       double factor = layerLambda.get(layer);
       require(
@@ -163,22 +153,7 @@ final class TrainingOptions extends NetworkOptions {
         needed < memory / 2,
         "--batch %d of --length %d needs %d GB, more than half of this machine's memory"
             .formatted(batch, length, needed >> 30));
-    OneDnn.Availability dnn = OneDnn.availability();
-    require(dnn.available(), dnn.reason());
-    require(
-        backend != Backend.CUDA,
-        "--backend cuda: the network lies in host memory, which native, vector and scalar step");
-    for (Backend.Availability a : Backend.availability()) {
-      require(
-          a.backend() != backend || a.available(),
-          "--backend " + a.backend().id() + ": " + a.reason());
-    }
-  }
-
-  private static void require(boolean holds, String otherwise) throws Failure {
-    if (!holds) {
-      throw Failure.ofInput(otherwise);
-    }
+    super.check();
   }
 
   private static boolean isLayer(String name) {

@@ -12,7 +12,7 @@ class ExamplesTest {
   @Test
   void everyEpochHasEachExampleOnceInAnotherOrder() {
     List<Example> all = Fixtures.examples(10, 1);
-    Examples examples = new Examples(all, new SplittableRandom(3));
+    Examples<Example> examples = new Examples<>(all, new SplittableRandom(3));
     List<Example> drawn = new ArrayList<>();
     for (int size : new int[] {4, 4, 7, 1, 14}) {
       List<Example> batch = examples.next(size);
@@ -25,7 +25,7 @@ class ExamplesTest {
           .containsExactlyInAnyOrderElementsOf(all);
     }
     assertThat(drawn.subList(0, 10)).isNotEqualTo(all).isNotEqualTo(drawn.subList(10, 20));
-    assertThat(new Examples(all, new SplittableRandom(3)).next(30)).isEqualTo(drawn);
-    assertThat(new Examples(all, new SplittableRandom(4)).next(30)).isNotEqualTo(drawn);
+    assertThat(new Examples<>(all, new SplittableRandom(3)).next(30)).isEqualTo(drawn);
+    assertThat(new Examples<>(all, new SplittableRandom(4)).next(30)).isNotEqualTo(drawn);
   }
 }

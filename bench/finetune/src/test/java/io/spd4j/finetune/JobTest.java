@@ -259,6 +259,8 @@ class JobTest {
         "finetune --length 1",
         "finetune --test-fraction 1",
         "finetune --unfreeze layer9=1",
+        "pretrain --length 513",
+        "pretrain --lr -1",
         "classify none.safetensors hello",
         "classify none.safetensors hello --length 513",
       })

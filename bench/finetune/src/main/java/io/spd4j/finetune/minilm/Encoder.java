@@ -11,9 +11,9 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * BERT's encoder with mean pooling: each sequence becomes the mean of its tokens' last hidden
- * states. Handles one batch at a time: a backward pass belongs to the last forward pass. Confined
- * to the thread that opened its OneDnn.
+ * BERT's encoder: each token becomes its last hidden state, or, with mean pooling, each sequence
+ * the mean of its tokens' last hidden states. Handles one batch at a time: a backward pass belongs
+ * to the last forward pass. Confined to the thread that opened its OneDnn.
  */
 public final class Encoder {
   /** Added to the scores of padding, so that its probability becomes exactly 0. */
@@ -62,11 +62,21 @@ public final class Encoder {
   }
 
   /**
-   * Encodes a batch.
+   * Encodes the sequences of a batch.
    *
    * @param pooled [size, hidden]
    */
   public void forward(Batch batch, MemorySegment pooled) {
+    MemorySegment states = forward(batch);
+    pool(batch).forward(pooling, states, pooled);
+  }
+
+  /**
+   * Encodes the tokens of a batch.
+   *
+   * @return [size, length, hidden], overwritten by the next call
+   */
+  MemorySegment forward(Batch batch) {
     check(batch);
     for (int row = 0; row < batch.rows(); row++) {
       int length = batch.lengths()[row / batch.length()];
@@ -79,7 +89,7 @@ public final class Encoder {
     for (int i = 0; i < layers.size(); i++) {
       layers.get(i).forward(ops, hidden.get(i), mask, hidden.get(i + 1));
     }
-    pool(batch).forward(pooling, hidden.getLast(), pooled);
+    return hidden.getLast();
   }
 
   private void check(Batch batch) {
@@ -106,7 +116,7 @@ public final class Encoder {
   }
 
   /**
-   * Computes the gradients of the weights.
+   * Computes the gradients of the weights from those of the sequences.
    *
    * @param batch as in the last forward pass
    * @param pooledGradient [size, hidden]
@@ -115,6 +125,17 @@ public final class Encoder {
    */
   public void backward(Batch batch, MemorySegment pooledGradient, int lowest) {
     pool(batch).backwardB(pooling, pooledGradient, gradient);
+    backwardStates(batch, gradient, lowest);
+  }
+
+  /**
+   * Computes the gradients of the weights from those of the tokens.
+   *
+   * @param batch as in the last forward pass
+   * @param gradient [size, length, hidden], overwritten
+   * @param lowest as for {@link #backward}
+   */
+  void backwardStates(Batch batch, MemorySegment gradient, int lowest) {
     EncoderLayer.Ops ops = EncoderLayer.Ops.of(dnn, config, batch);
     for (int i = layers.size() - 1; i >= Math.max(0, lowest); i--) {
       layers.get(i).backward(ops, hidden.get(i), gradient);

@@ -11,6 +11,7 @@ import org.knowm.xchart.CategoryChart;
 import org.knowm.xchart.XYChart;
 import org.knowm.xchart.internal.series.MarkerSeries;
 import org.knowm.xchart.style.AxesChartStyler;
+import org.knowm.xchart.style.Styler.LegendPosition;
 import org.knowm.xchart.style.markers.Marker;
 import org.knowm.xchart.style.markers.SeriesMarkers;
 
@@ -78,6 +79,15 @@ public final class ChartStyle {
         .setLegendVisible(false)
         .setChartPadding(4)
         .setLocale(Locale.ROOT);
+  }
+
+  /** Adds a legend, for a chart that is a file of its own. */
+  static void withLegend(AxesChartStyler style) {
+    style
+        .setChartBackgroundColor(Color.WHITE)
+        .setLegendVisible(true)
+        .setLegendPosition(LegendPosition.OutsideE)
+        .setLegendBorderColor(Color.WHITE);
   }
 
   /** Adds means with their standard deviations, if there are any. */

@@ -12,15 +12,20 @@ final class Palette {
   static final int INK = 1;
 
   static final int GRID = 2;
-  private static final int FIRST_RULE = 3;
-  private static final int RULES = 6;
+  private static final int FIRST_SERIES = 3;
+  private static final int SERIES = 6;
 
   private Palette() {}
 
   /** Returns a rule's colour in all pictures of a report. */
   static int ofRule(FinetuneReport report, String rule) {
     List<String> rules = report.runs().stream().map(Run::rule).distinct().toList();
-    return FIRST_RULE + rules.indexOf(rule) % RULES;
+    return ofSeries(rules.indexOf(rule));
+  }
+
+  /** Returns the colour of a line or bar, counted from 0. */
+  static int ofSeries(int index) {
+    return FIRST_SERIES + index % SERIES;
   }
 
   static String css(int color) {

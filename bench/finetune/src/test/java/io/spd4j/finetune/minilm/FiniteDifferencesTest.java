@@ -8,14 +8,20 @@ import io.spd4j.onednn.OneDnn;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
+import java.util.function.DoubleSupplier;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
-/** Compares every gradient of a tiny model with finite differences of the loss. */
+/** Compares every gradient of tiny models with finite differences of the loss. */
 class FiniteDifferencesTest {
   private static final Batch BATCH =
       Batch.of(List.of(new int[] {1, 7, 3, 7, 2}, new int[] {4}, new int[] {9, 8, 1}), 2);
   private static final int[] LABELS = {0, 1, 1};
+
+  /** The number of an encoder's weights. */
+  private static final int ENCODER =
+      13 * 8 + 16 * 8 + 2 * 8 + 16 + 2 * (4 * 72 + 96 + 12 + 96 + 8 + 32);
 
   /** Large enough for float32, with a small enough fourth power. */
   private static final double STEP = 0.01;
@@ -36,45 +42,64 @@ class FiniteDifferencesTest {
       double loss = classifier.lossAndGradients(BATCH, LABELS, -1);
       assertThat(loss).isCloseTo(loss(classifier), within(1e-7));
 
-      int compared = 0;
-      for (Weight weight : weights.all()) {
-        if (weight.gradient() == null) {
-          continue;
-        }
-        double largest = 0;
-        for (long i = 0; i < weight.numel(); i++) {
-          double difference = difference(classifier, weight.data(), i);
-          assertThat((double) weight.gradient().getAtIndex(JAVA_FLOAT, i))
-              .as("%s %d", weight.name(), i)
-              .isCloseTo(difference, within(TOLERANCE + 1e-3 * Math.abs(difference)));
-          largest = Math.max(largest, Math.abs(difference));
-          compared++;
-        }
-        if (!weight.name().endsWith("attention.self.key.bias")) { // its gradient is 0
-          assertThat(largest).as(weight.name()).isGreaterThan(20 * TOLERANCE);
-        }
-      }
-      int base = 13 * 8 + 16 * 8 + 2 * 8 + 16 + 2 * (4 * 72 + 96 + 12 + 96 + 8 + 32);
       int adapters = 2 * 4 * 2 * 16;
-      assertThat(compared).isEqualTo(18 + (trainable ? base : 0) + (adapted ? adapters : 0));
+      assertThat(compared(weights, () -> loss(classifier)))
+          .isEqualTo(18 + (trainable ? ENCODER : 0) + (adapted ? adapters : 0));
     }
   }
 
+  @Test
+  void agreeInAModelThatPredictsHiddenTokens() {
+    try (Arena arena = Arena.ofConfined();
+        OneDnn dnn = OneDnn.open(1)) {
+      Weights weights = Tiny.maskedModel(arena, Tiny.CONFIG, 7);
+      MaskedLanguageModel model =
+          new MaskedLanguageModel(dnn, Tiny.CONFIG, weights, 3, 16, 5, arena);
+      MaskedText text = new MaskedText(BATCH, new int[] {0, 12, 6, 3}, new int[] {5, 12, 3, 0});
+      double loss = model.lossAndGradients(text);
+      assertThat(loss).isEqualTo(model.loss(text)).isGreaterThan(0.5);
+
+      assertThat(compared(weights, () -> model.loss(text))).isEqualTo(ENCODER + 13 * 8 + 13);
+    }
+  }
+
+  /** Returns the number of gradients that were compared. */
+  private static int compared(Weights weights, DoubleSupplier loss) {
+    int compared = 0;
+    for (Weight weight : weights.all()) {
+      if (weight.gradient() == null) {
+        continue;
+      }
+      double largest = 0;
+      for (long i = 0; i < weight.numel(); i++) {
+        double difference = difference(loss, weight.data(), i);
+        assertThat((double) weight.gradient().getAtIndex(JAVA_FLOAT, i))
+            .as("%s %d", weight.name(), i)
+            .isCloseTo(difference, within(TOLERANCE + 1e-3 * Math.abs(difference)));
+        largest = Math.max(largest, Math.abs(difference));
+        compared++;
+      }
+      if (!weight.name().endsWith("attention.self.key.bias")) { // its gradient is 0
+        assertThat(largest).as(weight.name()).isGreaterThan(20 * TOLERANCE);
+      }
+    }
+    return compared;
+  }
+
   /** Returns a difference quotient of the fourth order. */
-  private static double difference(Classifier classifier, MemorySegment data, long i) {
+  private static double difference(DoubleSupplier loss, MemorySegment data, long i) {
     float value = data.getAtIndex(JAVA_FLOAT, i);
-    double difference =
-        (8 * central(classifier, data, i, STEP) - central(classifier, data, i, 2 * STEP)) / 12;
+    double difference = (8 * central(loss, data, i, STEP) - central(loss, data, i, 2 * STEP)) / 12;
     data.setAtIndex(JAVA_FLOAT, i, value);
     return difference / STEP;
   }
 
-  private static double central(Classifier classifier, MemorySegment data, long i, double step) {
+  private static double central(DoubleSupplier loss, MemorySegment data, long i, double step) {
     float value = data.getAtIndex(JAVA_FLOAT, i);
     data.setAtIndex(JAVA_FLOAT, i, (float) (value + step));
-    double after = loss(classifier);
+    double after = loss.getAsDouble();
     data.setAtIndex(JAVA_FLOAT, i, (float) (value - step));
-    double before = loss(classifier);
+    double before = loss.getAsDouble();
     data.setAtIndex(JAVA_FLOAT, i, value);
     return after - before;
   }

@@ -25,12 +25,22 @@ public final class Tiny {
         Weights.shapes(config).entrySet().stream()
             .map(shape -> Weight.zeros(arena, shape.getKey(), shape.getValue(), false))
             .toList();
-    for (Weight weight : weights) {
-      boolean scale = weight.name().endsWith("LayerNorm.weight");
-      double spread = scale ? 0.2 : weight.shape().size() == 1 ? 0.3 : 0.5;
-      fill(weight, random, scale ? 1 : 0, spread);
-    }
+    weights.forEach(weight -> fill(weight, random));
     return new Weights(weights);
+  }
+
+  /** Returns weights of a model that predicts hidden tokens, with gradients. */
+  static Weights maskedModel(Arena arena, Config config, long seed) {
+    SplittableRandom random = new SplittableRandom(seed);
+    Weights weights = MaskedLanguageModel.weights(arena, config, random);
+    weights.all().forEach(weight -> fill(weight, random));
+    return weights;
+  }
+
+  private static void fill(Weight weight, SplittableRandom random) {
+    boolean scale = weight.name().endsWith("LayerNorm.weight");
+    double spread = scale ? 0.2 : weight.shape().size() == 1 ? 0.3 : 0.5;
+    fill(weight, random, scale ? 1 : 0, spread);
   }
 
   /** Returns an encoder's weights and a head for two classes, with gradients if trainable. */

@@ -1,0 +1,54 @@
+package io.spd4j.finetune;
+
+import io.spd4j.finetune.cli.Failure;
+import io.spd4j.finetune.cli.State;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import picocli.CommandLine.Option;
+
+/** What the runs of a job are repeated with, and where the results go. */
+class RunOptions {
+  @Option(
+      names = "--state",
+      split = ",",
+      defaultValue = "float32",
+      description =
+          "How the optimizer's arrays are stored, or several ways to compare: float32, split (exact "
+              + "float32 parameters in two halves), bf16 (everything in bfloat16, rounded "
+              + "stochastically), 8bit (exact parameters, bfloat16 gradients and anchors, 8-bit "
+              + "moments); default: ${DEFAULT-VALUE}.")
+  List<State> states;
+
+  @Option(
+      names = "--seeds",
+      split = ",",
+      defaultValue = "1",
+      description =
+          "Every run is repeated with each seed, which sets the data's order and the initial values; "
+              + "default: ${DEFAULT-VALUE}.")
+  List<Long> seeds;
+
+  @Option(
+      names = "--results",
+      defaultValue = "bench/results",
+      description = "Folder for reports and weights; default: ${DEFAULT-VALUE}.")
+  Path results;
+
+  /**
+   * Checks what picocli cannot, and creates the folder for the results.
+   *
+   * @throws Failure if the folder cannot be created
+   */
+  void check() throws Failure {
+    try {
+      Files.createDirectories(results);
+    } catch (IOException e) {
+      throw Failure.ofInput(results + " cannot be created: choose another folder with --results");
+    }
+    if (!Files.isWritable(results)) {
+      throw Failure.ofInput(results + " cannot be written to: choose another with --results");
+    }
+  }
+}
