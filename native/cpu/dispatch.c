@@ -42,7 +42,8 @@ static bool is_type(int32_t type) { return type >= SPD4J_TYPE_FLOAT32 && type <=
 static int32_t check_types(const spd4j_table *table, const spd4j_tensor *t, const spd4j_block *b, int uses) {
   if (!is_type(t->param_type) || !is_type(t->grad_type) || !is_type(t->anchor_type) ||
       (t->param_low && t->param_type != SPD4J_TYPE_BFLOAT16) ||
-      t->moment_type < SPD4J_MOMENTS_FLOAT32 || t->moment_type > SPD4J_MOMENTS_BFLOAT16)
+      t->moment_type < SPD4J_MOMENTS_FLOAT32 || t->moment_type > SPD4J_MOMENTS_8BIT ||
+      (t->moment_type == SPD4J_MOMENTS_8BIT && t->max_exp_avg_sq))
     return SPD4J_ERROR_TYPE;
   /* Random bits and groups of moments are counted from whole blocks on; random bits need the step. */
   const int64_t end = b->begin + SPD4J_BLOCK < t->numel ? b->begin + SPD4J_BLOCK : t->numel;

@@ -73,6 +73,89 @@ SPD4J_SHARED void spd4j_write_split(const float *from, int64_t n, uint16_t *high
   }
 }
 
+/* The scales of an array of 8-bit moments. */
+SPD4J_INLINE float *spd4j_scales(const void *array, int64_t numel) {
+  return (float *)(void *)((char *)array + (numel + 3) / 4 * 4);
+}
+
+/* A group: n elements, all but the last one of a tensor a constant number, so that its loops are unrolled. */
+#define SPD4J_GROUPS(n, group)                                                        \
+  for (int64_t at = 0, left; (left = (n) - at) > 0; at += SPD4J_SCALE_GROUP)          \
+    if (left >= SPD4J_SCALE_GROUP)                                                    \
+      group(SPD4J_SCALE_GROUP);                                                       \
+    else                                                                              \
+      group(left)
+
+SPD4J_INLINE void spd4j_read_first_group(const uint8_t *from, float scale, int64_t n, float *to) {
+  SPD4J_INDEPENDENT
+  for (int64_t l = 0; l < n; l++) to[l] = spd4j_from_first(scale, from[l]);
+}
+
+SPD4J_INLINE void spd4j_read_second_group(const uint8_t *from, float scale, int64_t n, float *to) {
+  const uint32_t bits = spd4j_bits(scale);
+  SPD4J_INDEPENDENT
+  for (int64_t l = 0; l < n; l++) to[l] = spd4j_from_second(bits, from[l]);
+}
+
+SPD4J_SHARED void spd4j_read_first(const uint8_t *from, const float *scales, int64_t n, float *to) {
+#define GROUP(n) spd4j_read_first_group(from + at, scales[at / SPD4J_SCALE_GROUP], n, to + at)
+  SPD4J_GROUPS(n, GROUP);
+#undef GROUP
+}
+
+SPD4J_SHARED void spd4j_read_second(const uint8_t *from, const float *scales, int64_t n, float *to) {
+#define GROUP(n) spd4j_read_second_group(from + at, scales[at / SPD4J_SCALE_GROUP], n, to + at)
+  SPD4J_GROUPS(n, GROUP);
+#undef GROUP
+}
+
+/* The largest bits without sign. */
+SPD4J_INLINE uint32_t spd4j_largest(const float *from, int64_t n) {
+  uint32_t largest = 0;
+  for (int64_t l = 0; l < n; l++) {
+    const uint32_t bits = spd4j_bits(from[l]) & SPD4J_ABSOLUTE;
+    largest = bits > largest ? bits : largest;
+  }
+  return largest;
+}
+
+SPD4J_INLINE void spd4j_write_first_group(const float *from, spd4j_first_coder coder, int64_t n, uint8_t *to) {
+  SPD4J_INDEPENDENT
+  for (int64_t l = 0; l < n; l++) to[l] = spd4j_to_first(coder, from[l]);
+}
+
+SPD4J_INLINE void spd4j_write_second_group(const float *from, spd4j_second_coder coder, int64_t n, uint8_t *to) {
+  SPD4J_INDEPENDENT
+  for (int64_t l = 0; l < n; l++) to[l] = spd4j_to_second(coder, from[l]);
+}
+
+/* First the maxima of all groups, then the codes, so that no group waits for its own maximum. */
+SPD4J_SHARED void spd4j_write_first(const float *from, int64_t n, uint8_t *to, float *scales) {
+  spd4j_first_coder coders[SPD4J_TILE / SPD4J_SCALE_GROUP];
+#define GROUP(n) coders[at / SPD4J_SCALE_GROUP] = spd4j_first_coder_of(spd4j_largest(from + at, n))
+  SPD4J_GROUPS(n, GROUP);
+#undef GROUP
+#define GROUP(n) spd4j_write_first_group(from + at, coders[at / SPD4J_SCALE_GROUP], n, to + at)
+  SPD4J_GROUPS(n, GROUP);
+#undef GROUP
+  for (int64_t g = 0; g * SPD4J_SCALE_GROUP < n; g++) scales[g] = coders[g].scale;
+}
+
+/* words, i: as of spd4j_draw. */
+SPD4J_SHARED void spd4j_write_second(const float *from, spd4j_words words, int64_t i, int64_t n, uint8_t *to,
+                                     float *scales) {
+  spd4j_second_coder coders[SPD4J_TILE / SPD4J_SCALE_GROUP];
+#define GROUP(n)                                                                    \
+  coders[at / SPD4J_SCALE_GROUP] =                                                  \
+      spd4j_second_coder_of(spd4j_largest(from + at, n), spd4j_word(words, (uint32_t)(i + at)))
+  SPD4J_GROUPS(n, GROUP);
+#undef GROUP
+#define GROUP(n) spd4j_write_second_group(from + at, coders[at / SPD4J_SCALE_GROUP], n, to + at)
+  SPD4J_GROUPS(n, GROUP);
+#undef GROUP
+  for (int64_t g = 0; g * SPD4J_SCALE_GROUP < n; g++) scales[g] = spd4j_float(coders[g].scale);
+}
+
 /* Prefetches what lies n elements of some bytes each further on, which may be past the end: a prefetch never faults. */
 SPD4J_INLINE void spd4j_prefetch(const void *at, int64_t n, int64_t bytes) {
   enum { CACHE_LINE = 64 };
@@ -138,6 +221,17 @@ SPD4J_INLINE float *spd4j_read_moment(int32_t type, const void *array, int64_t b
 
 SPD4J_SHARED void spd4j_read_moments(const spd4j_tensor *t, bool amsgrad, int64_t begin, int64_t n,
                                      spd4j_moments *tiles, spd4j_arrays *a) {
+  if (t->moment_type == SPD4J_MOMENTS_8BIT) {
+    const uint8_t *m = (const uint8_t *)t->exp_avg + begin, *v = (const uint8_t *)t->exp_avg_sq + begin;
+    const int64_t group = begin / SPD4J_SCALE_GROUP;
+    spd4j_prefetch(m, n, sizeof *m);
+    spd4j_prefetch(v, n, sizeof *v);
+    spd4j_read_first(m, spd4j_scales(t->exp_avg, t->numel) + group, n, tiles->exp_avg.values);
+    spd4j_read_second(v, spd4j_scales(t->exp_avg_sq, t->numel) + group, n, tiles->exp_avg_sq.values);
+    a->exp_avg = tiles->exp_avg.values;
+    a->exp_avg_sq = a->max_exp_avg_sq = tiles->exp_avg_sq.values;
+    return;
+  }
   a->exp_avg = spd4j_read_moment(t->moment_type, t->exp_avg, begin, n, &tiles->exp_avg);
   a->exp_avg_sq = spd4j_read_moment(t->moment_type, t->exp_avg_sq, begin, n, &tiles->exp_avg_sq);
   a->max_exp_avg_sq =
@@ -148,6 +242,14 @@ SPD4J_SHARED void spd4j_read_moments(const spd4j_tensor *t, bool amsgrad, int64_
 SPD4J_SHARED void spd4j_write_moments(const spd4j_tensor *t, bool amsgrad, int64_t begin, int64_t n,
                                       const spd4j_moments *tiles, spd4j_words words, int64_t i) {
   if (t->moment_type == SPD4J_MOMENTS_FLOAT32) return;
+  if (t->moment_type == SPD4J_MOMENTS_8BIT) {
+    const int64_t group = begin / SPD4J_SCALE_GROUP;
+    spd4j_write_first(tiles->exp_avg.values, n, (uint8_t *)t->exp_avg + begin,
+                      spd4j_scales(t->exp_avg, t->numel) + group);
+    spd4j_write_second(tiles->exp_avg_sq.values, words, i, n, (uint8_t *)t->exp_avg_sq + begin,
+                       spd4j_scales(t->exp_avg_sq, t->numel) + group);
+    return;
+  }
   spd4j_randoms randoms;
   spd4j_draw(words, i, n, &randoms);
   spd4j_write_bfloat16(tiles->exp_avg.values, &randoms, 0, n, (uint16_t *)t->exp_avg + begin);

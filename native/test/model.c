@@ -76,7 +76,7 @@ float *model_data(const model *m, int64_t tensor, int array) {
   return g->base ? (float *)(void *)g->data : NULL;
 }
 
-/* The type of an array's elements. */
+/* The type of an array's elements, unless they are 8-bit moments. */
 static int32_t type_of(const spd4j_tensor *t, int array) {
   switch (array) {
     case PARAM: return t->param_type;
@@ -86,21 +86,38 @@ static int32_t type_of(const spd4j_tensor *t, int array) {
   }
 }
 
+static bool in_8bit(const spd4j_tensor *t, int array) {
+  return t->moment_type == SPD4J_MOMENTS_8BIT && (array == EXP_AVG || array == EXP_AVG_SQ);
+}
+
+/* What the addresses of an array's elements are multiples of. */
 static size_t width_of(const spd4j_tensor *t, int array) {
   return array == PARAM_LOW || type_of(t, array) != SPD4J_TYPE_FLOAT32 ? sizeof(uint16_t) : sizeof(float);
+}
+
+static size_t size_of(const spd4j_tensor *t, int array) {
+  const size_t n = (size_t)t->numel;
+  return in_8bit(t, array) ? (n + 3) / 4 * 4 + (n + 63) / 64 * sizeof(float) : n * width_of(t, array);
 }
 
 float model_get(const model *m, int64_t tensor, int array, int64_t i) {
   const spd4j_tensor *t = &m->tensors[tensor];
   const void *data = model_data(m, tensor, array);
   if (array == PARAM && t->param_low) return reference_get_split(data, t->param_low, i);
+  if (in_8bit(t, array)) return reference_get_8bit(array == EXP_AVG_SQ, data, t->numel, i);
   return reference_get(type_of(t, array), data, i);
 }
 
 void model_set(model *m, int64_t tensor, int array, int64_t i, float x) {
   const spd4j_tensor *t = &m->tensors[tensor];
   void *data = model_data(m, tensor, array);
-  if (array == PARAM && t->param_low) {
+  if (in_8bit(t, array)) {
+    float group[SPD4J_SCALE_GROUP];
+    const int64_t begin = i / SPD4J_SCALE_GROUP * SPD4J_SCALE_GROUP;
+    const int64_t end = begin + SPD4J_SCALE_GROUP < t->numel ? begin + SPD4J_SCALE_GROUP : t->numel;
+    for (int64_t j = begin; j < end; j++) group[j - begin] = j == i ? x : model_get(m, tensor, array, j);
+    reference_set_group(array == EXP_AVG_SQ, data, t->numel, begin, end, group, 1u << 31);
+  } else if (array == PARAM && t->param_low) {
     reference_set_split(data, t->param_low, i, x);
   } else {
     const int32_t type = type_of(t, array);
@@ -143,7 +160,7 @@ model *model_new(const spec *specs, int64_t tensor_count, int skew, uint64_t see
 static bool has_array(const spec *s, const types *t, int array) {
   switch (array) {
     case ANCHOR: return s->anchored;
-    case MAX_EXP_AVG_SQ: return s->amsgrad;
+    case MAX_EXP_AVG_SQ: return s->amsgrad && t->moments != SPD4J_MOMENTS_8BIT;
     case PARAM_LOW: return t->low;
     default: return true;
   }
@@ -181,7 +198,8 @@ model *model_new_typed(const spec *specs, int64_t tensor_count, const types *typ
       if (!has_array(&specs[i], &types[i % type_count], a)) continue;
       const size_t width = width_of(&m->tensors[i], a);
       const size_t offset = skew == 0 ? 0 : (size_t)(skew + a * 7) % (ALIGNMENT / width) * width;
-      m->arrays[i][a] = guarded_new((size_t)n * width, offset);
+      m->arrays[i][a] = guarded_new(size_of(&m->tensors[i], a), offset);
+      memset(m->arrays[i][a].data, 0, m->arrays[i][a].size);
     }
   }
   link_tables(m);
@@ -271,9 +289,14 @@ static bool same_array(const model *a, const model *b, int64_t tensor, int array
                                             "exp_avg_sq", "max_exp_avg_sq", "param_low"};
   const guarded x = a->arrays[tensor][array], y = b->arrays[tensor][array];
   if (!x.base || memcmp(x.data, y.data, x.size) == 0 || (nan_ok && array == PARAM_LOW)) return true;
-  const size_t width = width_of(&a->tensors[tensor], array);
+  const size_t width = in_8bit(&a->tensors[tensor], array) ? 1 : width_of(&a->tensors[tensor], array);
   for (size_t i = 0; i < x.size / width; i++) {
     if (memcmp(x.data + i * width, y.data + i * width, width) == 0) continue;
+    if (width == 1) {
+      fprintf(stderr, "%s of tensor %lld, byte %zu of %zu: %d and %d differ\n", names[array], (long long)tensor, i,
+              x.size, x.data[i], y.data[i]);
+      return false;
+    }
     const double dx = (double)model_get(a, tensor, array == PARAM_LOW ? PARAM : array, (int64_t)i);
     const double dy = (double)model_get(b, tensor, array == PARAM_LOW ? PARAM : array, (int64_t)i);
     if (nan_ok && same_value(dx, dy)) continue;

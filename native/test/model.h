@@ -72,7 +72,10 @@ bool model_guards_intact(const model *m);
 /* The array; NULL if the tensor lacks it. Only of float32 arrays the elements are floats. */
 float *model_data(const model *m, int64_t tensor, int array);
 
-/* An element as a float; sets one, rounded to about the nearest number. Of parameters both halves. */
+/*
+ * An element as a float; sets one, rounded to about the nearest number. Of parameters both halves; with an
+ * 8-bit moment its group is rounded again.
+ */
 float model_get(const model *m, int64_t tensor, int array, int64_t i);
 void model_set(model *m, int64_t tensor, int array, int64_t i, float x);
 

@@ -16,6 +16,18 @@ double reference_decay(int32_t rule, double lr, double lambda) {
   return 0;
 }
 
+static uint32_t bits_of(float x) {
+  uint32_t bits;
+  memcpy(&bits, &x, sizeof bits);
+  return bits;
+}
+
+static float float_of(uint32_t bits) {
+  float x;
+  memcpy(&x, &bits, sizeof x);
+  return x;
+}
+
 /* A floating-point format of 16 bits: its exponents are those of normal numbers. */
 typedef struct format {
   int mantissa_bits, least_exponent, greatest_exponent;
@@ -72,18 +84,59 @@ void reference_set(int32_t type, void *array, int64_t i, float x, uint32_t rando
 
 float reference_get_split(const void *high, const void *low, int64_t i) {
   const int64_t sum = (int64_t)((const uint16_t *)high)[i] * 65536 + ((const int16_t *)low)[i];
-  const uint32_t bits = (uint32_t)sum;
-  float x;
-  memcpy(&x, &bits, sizeof x);
-  return x;
+  return float_of((uint32_t)sum);
 }
 
 void reference_set_split(void *high, void *low, int64_t i, float x) {
-  uint32_t bits;
-  memcpy(&bits, &x, sizeof bits);
+  const uint32_t bits = bits_of(x);
   const uint16_t above = (uint16_t)(bits / 65536), below = (uint16_t)(bits % 65536);
   ((uint16_t *)high)[i] = below >= 32768 ? (uint16_t)(above + 1) : above;
   ((int16_t *)low)[i] = (int16_t)(below >= 32768 ? (int)below - 65536 : (int)below);
+}
+
+static float *scale_of(const void *array, int64_t n, int64_t i) {
+  const int64_t codes = n % 4 == 0 ? n : n + 4 - n % 4;
+  return (float *)(void *)((unsigned char *)array + codes) + i / SPD4J_SCALE_GROUP;
+}
+
+float reference_get_8bit(bool second, const void *array, int64_t n, int64_t i) {
+  const float scale = *scale_of(array, n, i);
+  const int code = ((const uint8_t *)array)[i];
+  if (second) return float_of(bits_of(scale) - (uint32_t)code * 524288);
+  return (float)(code < 128 ? code : code - 256) * scale;
+}
+
+void reference_set_group(bool second, void *array, int64_t n, int64_t begin, int64_t end, const float *values,
+                         uint32_t word) {
+  uint8_t *codes = array;
+  float *scale = scale_of(array, n, begin), largest = 0;
+  bool finite = true;
+  for (int64_t i = begin; i < end; i++) {
+    const float magnitude = fabsf(values[i - begin]);
+    finite = finite && isfinite(magnitude);
+    if (magnitude > largest) largest = magnitude;
+  }
+  if (second) {
+    *scale = largest > 0 && largest < ldexpf(1, -111) ? ldexpf(1, -111) : largest;
+  } else {
+    *scale = largest * (1.0f / 127);
+    if (*scale < ldexpf(1, -100)) *scale = ldexpf(1, -100);
+  }
+  if (!finite) *scale = float_of(0x7fc00000);
+  const float inverse = 1 / *scale;
+  for (int64_t i = begin; i < end; i++) {
+    const float x = values[i - begin];
+    int64_t code = 0;
+    if (finite && second) {
+      code = ((int64_t)bits_of(*scale) - (int64_t)bits_of(x) + word / 8192) / 524288;
+      if (code > 255) code = 255;
+    } else if (finite) {
+      const float quotient = x * inverse;
+      code = (int64_t)rint((double)quotient);
+      if (code < 0) code += 256;
+    }
+    codes[i] = (uint8_t)code;
+  }
 }
 
 static uint64_t mixed(uint64_t x) {
@@ -123,15 +176,28 @@ static float anchor_of(const spd4j_tensor *t, int64_t i) {
   return t->anchor ? reference_get(t->anchor_type, t->anchor, i) : 0.0f;
 }
 
-static int32_t type_of_moments(const spd4j_tensor *t) {
-  return t->moment_type == SPD4J_MOMENTS_BFLOAT16 ? SPD4J_TYPE_BFLOAT16 : SPD4J_TYPE_FLOAT32;
+static float moment_of(const spd4j_tensor *t, bool second, const void *array, int64_t i) {
+  if (t->moment_type == SPD4J_MOMENTS_8BIT) return reference_get_8bit(second, array, t->numel, i);
+  return reference_get(t->moment_type == SPD4J_MOMENTS_BFLOAT16 ? SPD4J_TYPE_BFLOAT16 : SPD4J_TYPE_FLOAT32, array, i);
 }
 
-/* Half of the element's word rounds a moment. */
-static void set_moment(const spd4j_tensor *t, void *array, int64_t i, float x, int64_t step, bool high) {
-  const int32_t type = type_of_moments(t);
-  const uint32_t word = type == SPD4J_TYPE_FLOAT32 ? 0 : reference_word(t->key, step, t->offset + i, 2);
-  reference_set(type, array, i, x, high ? word / 65536 : word % 65536);
+/* Stores a block of a moment. Half of an element's word rounds it; in 8 bits the word of a group's first element does. */
+static void set_moments(const spd4j_tensor *t, bool second, void *array, const spd4j_block *b, const float *values,
+                        int64_t step) {
+  for (int64_t i = b->begin; i < b->end; i++) {
+    if (t->moment_type == SPD4J_MOMENTS_FLOAT32) {
+      ((float *)array)[i] = values[i - b->begin];
+      continue;
+    }
+    const uint32_t word = reference_word(t->key, step, t->offset + i, 2);
+    if (t->moment_type == SPD4J_MOMENTS_8BIT) {
+      if (i % SPD4J_SCALE_GROUP != 0) continue;
+      const int64_t end = i + SPD4J_SCALE_GROUP < b->end ? i + SPD4J_SCALE_GROUP : b->end;
+      reference_set_group(second, array, t->numel, i, end, &values[i - b->begin], word);
+    } else {
+      reference_set(SPD4J_TYPE_BFLOAT16, array, i, values[i - b->begin], second ? word / 65536 : word % 65536);
+    }
+  }
 }
 
 static float fold(float *lanes) {
@@ -146,7 +212,7 @@ static void add_product(float *lane, float a, float b) {
 }
 
 static void update_block(const spd4j_tensor *t, const spd4j_scalars *k, const spd4j_block *b, spd4j_sums *sums) {
-  const int32_t moments = type_of_moments(t);
+  float exp_avg[SPD4J_BLOCK], exp_avg_sq[SPD4J_BLOCK], max_exp_avg_sq[SPD4J_BLOCK];
   float grad_dot[SPD4J_LANES] = {0}, dev_sq[SPD4J_LANES] = {0}, new_dev_sq[SPD4J_LANES] = {0};
 
   for (int64_t i = b->begin; i < b->end; i++) {
@@ -163,24 +229,24 @@ static void update_block(const spd4j_tensor *t, const spd4j_scalars *k, const sp
       g = g + pull;
     }
 
-    const float old_m = k->beta1 * reference_get(moments, t->exp_avg, i);
+    const float old_m = k->beta1 * moment_of(t, false, t->exp_avg, i);
     const float new_m = k->one_minus_beta1 * g;
     const float m = old_m + new_m;
-    const float old_v = k->beta2 * reference_get(moments, t->exp_avg_sq, i);
+    const float old_v = k->beta2 * moment_of(t, true, t->exp_avg_sq, i);
     const float half_v = k->one_minus_beta2 * g;
     const float new_v = half_v * g;
     const float v = old_v + new_v;
-    set_moment(t, t->exp_avg, i, m, k->step, false);
-    set_moment(t, t->exp_avg_sq, i, v, k->step, true);
+    exp_avg[i - b->begin] = m;
+    exp_avg_sq[i - b->begin] = v;
 
     float s = v;
     if (t->max_exp_avg_sq) {
-      const float max = reference_get(moments, t->max_exp_avg_sq, i);
+      const float max = moment_of(t, true, t->max_exp_avg_sq, i);
       if (isnan(max) || isnan(v))
         s = NAN;
       else
         s = max < v ? v : max;
-      set_moment(t, t->max_exp_avg_sq, i, s, k->step, true);
+      max_exp_avg_sq[i - b->begin] = s;
     }
 
     const float root = sqrtf(s);
@@ -208,6 +274,9 @@ static void update_block(const spd4j_tensor *t, const spd4j_scalars *k, const sp
     }
   }
 
+  set_moments(t, false, t->exp_avg, b, exp_avg, k->step);
+  set_moments(t, true, t->exp_avg_sq, b, exp_avg_sq, k->step);
+  if (t->max_exp_avg_sq) set_moments(t, true, t->max_exp_avg_sq, b, max_exp_avg_sq, k->step);
   if (k->rule == SPD4J_RULE_SPD) {
     sums->grad_dot = (double)fold(grad_dot);
     sums->dev_sq = (double)fold(dev_sq);

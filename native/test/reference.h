@@ -2,6 +2,8 @@
 #ifndef SPD4J_REFERENCE_H
 #define SPD4J_REFERENCE_H
 
+#include <stdbool.h>
+
 #include "spd4j.h"
 
 /* spd4j_scalars.decay before rounding. */
@@ -13,6 +15,10 @@ void reference_set(int32_t type, void *array, int64_t i, float x, uint32_t rando
 /* Parameters with low halves. */
 float reference_get_split(const void *high, const void *low, int64_t i);
 void reference_set_split(void *high, void *low, int64_t i, float x);
+/* Moments in 8 bits of a tensor of n elements; second: the second moment, whose group a random word rounds. */
+float reference_get_8bit(bool second, const void *array, int64_t n, int64_t i);
+void reference_set_group(bool second, void *array, int64_t n, int64_t begin, int64_t end, const float *values,
+                         uint32_t word);
 /* The random word of an element; i: its index in the whole tensor. */
 uint32_t reference_word(uint64_t key, int64_t step, int64_t i, int use);
 

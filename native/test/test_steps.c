@@ -8,7 +8,7 @@
 #include "reference.h"
 #include "testing.h"
 
-enum { B = SPD4J_BLOCK };
+enum { B = SPD4J_BLOCK, G = SPD4J_SCALE_GROUP };
 static const int64_t sizes[] = {0, 1, 2, 15, 16, 17, 63, 64, 65, 127, 128, 129, B - 1, B, B + 1, 3 * B + 7};
 enum { SIZES = sizeof sizes / sizeof sizes[0], STEPS = 3 };
 
@@ -21,6 +21,8 @@ static const types typed[] = {
     {BF16, true, F32, F32, SPD4J_MOMENTS_FLOAT32},   {BF16, true, BF16, F16, SPD4J_MOMENTS_BFLOAT16},
     {BF16, false, BF16, BF16, SPD4J_MOMENTS_BFLOAT16}, {BF16, false, F32, F32, SPD4J_MOMENTS_FLOAT32},
     {F16, false, F16, F16, SPD4J_MOMENTS_FLOAT32},   {F16, false, BF16, F32, SPD4J_MOMENTS_BFLOAT16},
+    {BF16, true, BF16, BF16, SPD4J_MOMENTS_8BIT},    {F32, false, F32, F32, SPD4J_MOMENTS_8BIT},
+    {BF16, false, F32, F16, SPD4J_MOMENTS_8BIT},     {F16, false, BF16, F32, SPD4J_MOMENTS_8BIT},
 };
 enum { TYPED = sizeof typed / sizeof typed[0] };
 
@@ -154,7 +156,62 @@ static void an_update_decides_on_whole_tensors(void) {
   }
 }
 
-/* A block may begin anywhere: lanes count from its first element. */
+/* A shard from a later block on, with its offset, gets the bits of the whole tensor. 8-bit moments are arrays of its own. */
+static void a_shard_gets_the_bits_of_the_whole_tensor(void) {
+  enum { CUT = 2 };
+  const int64_t numel = 3 * B + 7;
+  for (int32_t isa = 0; isa <= spd4j_best_isa(); isa++)
+    for (int k = 0; k < TYPED; k++) {
+      const spec one = {numel, SPD4J_RULE_SPD, true, true};
+      model *m = model_new_typed(&one, 1, &typed[k], 1, 3, 19);
+      model_scalars(m, 3, 1.0f);
+      m->tensors[0].shrink = 0.25f;
+      model *expected = model_copy(m);
+      CHECK(spd4j_update(&expected->table, isa, 0, 4, NO_HOLDS) == SPD4J_OK, "the whole");
+      CHECK(spd4j_project(&expected->table, isa, 0, 4, NO_HOLDS) == SPD4J_OK, "the whole");
+
+      spd4j_tensor *t = &m->tensors[0], shard = *t;
+      shard.offset += CUT * B, shard.numel -= CUT * B;
+      unsigned char *moments[2] = {shard.exp_avg, shard.exp_avg_sq};
+      const int64_t skip = CUT * B * (t->moment_type == SPD4J_MOMENTS_FLOAT32 ? 4 : 2);
+      if (t->moment_type == SPD4J_MOMENTS_8BIT)
+        for (int a = 0; a < 2; a++) {
+          const unsigned char *whole = moments[a];
+          const size_t codes = (size_t)shard.numel, scales = (codes + G - 1) / G * sizeof(float);
+          moments[a] = calloc(1, codes + 3 + scales);
+          memcpy(moments[a], whole + CUT * B, codes);
+          memcpy(moments[a] + (codes + 3) / 4 * 4, whole + (numel + 3) / 4 * 4 + CUT * B / G * 4, scales);
+        }
+      else
+        for (int a = 0; a < 2; a++) moments[a] += skip;
+      const int64_t width = t->param_type == F32 ? 4 : 2;
+      shard.param = (char *)t->param + CUT * B * width;
+      if (t->param_low) shard.param_low = (char *)t->param_low + CUT * B * 2;
+      shard.grad = (const char *)t->grad + CUT * B * (t->grad_type == F32 ? 4 : 2);
+      shard.anchor = (const char *)t->anchor + CUT * B * (t->anchor_type == F32 ? 4 : 2);
+      shard.exp_avg = moments[0], shard.exp_avg_sq = moments[1];
+      if (t->max_exp_avg_sq) shard.max_exp_avg_sq = (char *)t->max_exp_avg_sq + skip;
+      const spd4j_block blocks[] = {{0, 0, B}, {0, B, numel - CUT * B}};
+      spd4j_table table = m->table;
+      table.tensors = &shard, table.blocks = blocks, table.block_count = 2, table.sums = m->sums + CUT;
+      CHECK(spd4j_update(&table, isa, 0, 2, NO_HOLDS) == SPD4J_OK, "the shard");
+      CHECK(spd4j_project(&table, isa, 0, 2, NO_HOLDS) == SPD4J_OK, "the shard");
+      for (int64_t i = CUT * B; i < numel; i++)
+        CHECK(model_get(m, 0, PARAM, i) == model_get(expected, 0, PARAM, i), "types %d, element %lld", k, (long long)i);
+      CHECK(memcmp(&m->sums[CUT], &expected->sums[CUT], 2 * sizeof *m->sums) == 0, "types %d", k);
+      const size_t bytes = (size_t)shard.numel * (t->moment_type == SPD4J_MOMENTS_8BIT ? 1 : (size_t)skip / (CUT * B));
+      const int64_t from = t->moment_type == SPD4J_MOMENTS_8BIT ? CUT * B : skip;
+      for (int a = 0; a < 2; a++) {
+        const unsigned char *whole = expected->arrays[0][EXP_AVG + a].data;
+        CHECK(memcmp(moments[a], whole + from, bytes) == 0, "types %d, moment %d", k, a);
+        if (t->moment_type == SPD4J_MOMENTS_8BIT) free(moments[a]);
+      }
+      model_free(m);
+      model_free(expected);
+    }
+}
+
+/* A block of float32 arrays may begin anywhere: lanes count from its first element. */
 static void blocks_that_begin_between_lanes(void) {
   for (int32_t isa = 0; isa <= spd4j_best_isa(); isa++)
     for (int64_t rule = 0; rule < ROWS; rule++) {
@@ -341,6 +398,7 @@ int main(void) {
   test("every tier, rule, shape and offset", every_tier_rule_shape_and_offset);
   test("every tier, rule, shape and type", every_tier_rule_shape_and_type);
   test("rules and types mixed in one table", rules_and_types_mixed_in_one_table);
+  test("a shard gets the bits of the whole tensor", a_shard_gets_the_bits_of_the_whole_tensor);
   test("blocks that begin between lanes", blocks_that_begin_between_lanes);
   test("NaN, infinity and subnormals", nan_infinity_and_subnormals);
   test("AMSGrad's maximum is NaN if either is", amsgrad_maximum_is_nan_if_either_is);

@@ -60,6 +60,7 @@ typedef struct call {
   F(low_of_float32, EVERY, TYPE, c->m->tensors[LAST_TENSOR].param_low = c->m->tensors[LAST_TENSOR].param) \
   F(low_of_float16, EVERY, TYPE, c->m->tensors[LAST_TENSOR].param_low = c->m->tensors[LAST_TENSOR].param; \
     c->m->tensors[LAST_TENSOR].param_type = SPD4J_TYPE_FLOAT16) \
+  F(amsgrad_in_8bit, EVERY, TYPE, c->m->tensors[LAST_TENSOR].moment_type = SPD4J_MOMENTS_8BIT) \
   F(offset_in_a_block, EVERY, RANGE, in_bfloat16(c)->offset = SPD4J_BLOCK + 1) \
   F(offset_negative, EVERY, RANGE, in_bfloat16(c)->offset = -SPD4J_BLOCK) \
   F(block_begin_in_a_block, EVERY, RANGE, in_bfloat16(c); c->m->blocks[LAST_BLOCK].begin = 32) \
