@@ -52,7 +52,7 @@ int64_t spd4j_cuda_layout(int64_t *values, int64_t capacity) {
       AT(table, groups), AT(table, states), AT(table, control),
 
       sizeof(spd4j_cuda_run), AT(run, items), AT(run, item_count), AT(run, first_tensor), AT(run, end_tensor),
-      AT(run, spd), AT(run, resident),
+      AT(run, spd), AT(run, resident), AT(run, typed),
   };
   const int64_t count = sizeof layout / sizeof layout[0];
   for (int64_t i = 0; values && i < count && i < capacity; i++) values[i] = layout[i];

@@ -5,8 +5,10 @@
  */
 #include "block.cuh"
 #include "launch.h"
+#include "typed.cuh"
 
 /* Sums a block: element i goes to double lane i mod 64, each lane adds in index order, lanes are added in halves. */
+template <typename ARRAYS>
 static __global__ void __launch_bounds__(THREADS) block_norms(spd4j_cuda_table table, const spd4j_cuda_item *items) {
   alignas(16) __shared__ float grad[TILE];
   __shared__ double lanes[SPD4J_LANES];
@@ -15,13 +17,13 @@ static __global__ void __launch_bounds__(THREADS) block_norms(spd4j_cuda_table t
   const spd4j_block b = table.blocks[item.block];
   const spd4j_tensor &t = table.tensors[b.tensor];
   if (t.scalars < 0) return;
-  const block_arrays a = arrays_of(t, b);
+  const ARRAYS a = ARRAYS::of(t, b, 0); /* a step needs random bits, gradients do not */
   double lane = 0;
   for (int tile = 0; tile < a.n; tile += TILE) {
-    *(float4 *)&grad[quad_at()] = float4_of(load<ONCE>(a, a.grad, tile + quad_at()));
+    *(float4 *)&grad[quad_at()] = float4_of(read_grad(a, tile + quad_at()));
     __syncthreads();
     if (threadIdx.x < SPD4J_LANES) {
-      const int rows = rows_of(a, tile);
+      const int rows = rows_of(a.n, tile);
       for (int row = 0; row < rows; row++) {
         const double g = (double)grad[row * SPD4J_LANES + threadIdx.x];
         lane = spd4j_dadd(lane, spd4j_dmul(g, g));
@@ -72,7 +74,9 @@ int32_t spd4j_cuda_norm(const spd4j_cuda_table *table, const spd4j_cuda_run *run
                         void *stream) {
   const int64_t first = run->first_tensor, end = run->end_tensor;
   int32_t error = 0;
-  if (run->item_count > 0) error = launch(block_norms, run->item_count, THREADS, stream, *table, run->items);
+  if (run->item_count > 0)
+    error = launch(run->typed ? block_norms<typed_arrays> : block_norms<float_arrays>, run->item_count, THREADS, stream,
+                   *table, run->items);
   if (!error && end > first)
     error = launch(tensor_norms, (end - first + WARPS - 1) / WARPS, THREADS, stream, *table, first, end);
   if (!error) error = launch(global_norm, 1, THREADS, stream, *table, first, end, grad_scale, max_norm);

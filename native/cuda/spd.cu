@@ -14,6 +14,7 @@
 #include "block.cuh"
 #include "decision.h"
 #include "launch.h"
+#include "typed.cuh"
 
 enum { SUMS = 3 };
 
@@ -61,7 +62,8 @@ static __device__ inline int64_t fetch_add_acq_rel(int64_t *p, int64_t x) {
 }
 
 /* Steps a block and takes its three sums: element i goes to lane i mod 64, and each lane adds in index order. */
-static __device__ inline void spd_block(const block_arrays &a, const spd4j_scalars &k, spd4j_sums *sums, workspace &w) {
+template <typename ARRAYS>
+static __device__ inline void spd_block(const ARRAYS &a, const spd4j_scalars &k, spd4j_sums *sums, workspace &w) {
   const int s = threadIdx.x / SPD4J_LANES, l = threadIdx.x % SPD4J_LANES;
   float lane = 0;
   for (int tile = 0; tile < a.n; tile += TILE) {
@@ -73,7 +75,7 @@ static __device__ inline void spd_block(const block_arrays &a, const spd4j_scala
     *(float4 *)&w.terms[2][quad_at()] = float4_of(terms.new_dev_sq);
     __syncthreads();
     if (s < SUMS) {
-      const int rows = rows_of(a, tile);
+      const int rows = rows_of(a.n, tile);
       for (int row = 0; row < rows; row++) lane = spd4j_add(lane, w.terms[s][row * SPD4J_LANES + l]);
     }
     __syncthreads();
@@ -116,12 +118,13 @@ static __device__ inline void decide(const spd4j_cuda_table &table, int64_t tens
   }
 }
 
+template <typename ARRAYS>
 static __device__ inline void update_item(const spd4j_cuda_table &table, int64_t block, workspace &w) {
   const spd4j_block b = table.blocks[block];
   const spd4j_tensor &t = table.tensors[b.tensor];
   if (t.scalars < 0) return;
   const spd4j_scalars k = table.scalars[t.scalars];
-  const block_arrays a = arrays_of(t, b);
+  const ARRAYS a = ARRAYS::of(t, b, k.step);
   if (spd4j_rule_decides(k.rule)) {
     spd_block(a, k, &table.sums[block], w);
     decide(table, b.tensor, w);
@@ -130,19 +133,21 @@ static __device__ inline void update_item(const spd4j_cuda_table &table, int64_t
   }
 }
 
-static __device__ inline void project_block(const block_arrays &a, float shrink) {
+template <typename ARRAYS>
+static __device__ inline void project_block(const ARRAYS &a, float shrink) {
   for (int tile = 0; tile < a.n; tile += TILE) {
     const int i = tile + quad_at();
-    quad param = load<WRITTEN>(a, a.param, i), anchor;
-    if (a.anchor) anchor = load<AGAIN>(a, a.anchor, i);
+    quad param, anchor;
+    read_updated(a, i, &param, &anchor);
     SPD4J_UNROLL
     for (int c = 0; c < 4; c++) {
-      param.x[c] = spd4j_project_element(shrink, param.x[c], a.anchor ? anchor.x[c] : 0.0f);
+      param.x[c] = spd4j_project_element(shrink, param.x[c], has_anchor(a) ? anchor.x[c] : 0.0f);
     }
-    store<AGAIN>(a, a.param, i, param);
+    write_projected(a, i, param);
   }
 }
 
+template <typename ARRAYS>
 static __device__ inline void project_item(const spd4j_cuda_table &table, const spd4j_cuda_item &item) {
   int64_t decided = -1;
   for (int i = 0; i < item.count; i++) {
@@ -157,10 +162,11 @@ static __device__ inline void project_item(const spd4j_cuda_table &table, const 
       decided = b.tensor;
     }
     const float shrink = __ldcg(&state.shrink);
-    if (shrink > 0) project_block(arrays_of(t, b), shrink);
+    if (shrink > 0) project_block(ARRAYS::of(t, b, table.scalars[t.scalars].step), shrink);
   }
 }
 
+template <typename ARRAYS>
 static __global__ void __launch_bounds__(THREADS, 4)
     spd(spd4j_cuda_table table, const spd4j_cuda_item *items, int64_t item_count, bool clip) {
   __shared__ workspace w;
@@ -171,9 +177,9 @@ static __global__ void __launch_bounds__(THREADS, 4)
     const spd4j_cuda_item item = items[w.ticket];
     const int64_t ahead = threadIdx.x == 0 ? take_ticket(table.control) : 0; /* arrives while the item is processed */
     if (item.project)
-      project_item(table, item);
+      project_item<ARRAYS>(table, item);
     else
-      update_item(table, item.block, w);
+      update_item<ARRAYS>(table, item.block, w);
     __syncthreads();
     if (threadIdx.x == 0) w.ticket = ahead;
     __syncthreads();
@@ -182,14 +188,15 @@ static __global__ void __launch_bounds__(THREADS, 4)
 
 int32_t launch_spd(const spd4j_cuda_table *table, const spd4j_cuda_run *run, bool clip, void *stream) {
   const int64_t thread_blocks = run->resident < run->item_count ? run->resident : run->item_count;
-  return launch(spd, thread_blocks, THREADS, stream, *table, run->items, run->item_count, clip);
+  return launch(run->typed ? spd<typed_arrays> : spd<float_arrays>, thread_blocks, THREADS, stream, *table, run->items, run->item_count, clip);
 }
 
+/* It is the same number for both kernels, as they may use the same number of registers. */
 int32_t spd_resident(int64_t *thread_blocks) {
   int device = 0, processors = 0, each = 0;
   cudaError_t error = cudaGetDevice(&device);
   if (error == cudaSuccess) error = cudaDeviceGetAttribute(&processors, cudaDevAttrMultiProcessorCount, device);
-  if (error == cudaSuccess) error = cudaOccupancyMaxActiveBlocksPerMultiprocessor(&each, spd, THREADS, 0);
+  if (error == cudaSuccess) error = cudaOccupancyMaxActiveBlocksPerMultiprocessor(&each, spd<float_arrays>, THREADS, 0);
   *thread_blocks = (int64_t)processors * each;
   return (int32_t)error;
 }

@@ -4,7 +4,9 @@
  */
 #include "block.cuh"
 #include "launch.h"
+#include "typed.cuh"
 
+template <typename ARRAYS>
 static __global__ void __launch_bounds__(THREADS, 4)
     update(spd4j_cuda_table table, const spd4j_cuda_item *items, bool clip) {
   if (clip && table.control->skip) return;
@@ -12,9 +14,10 @@ static __global__ void __launch_bounds__(THREADS, 4)
   const spd4j_tensor &t = table.tensors[b.tensor];
   if (t.scalars < 0) return;
   const spd4j_scalars k = table.scalars[t.scalars];
-  update_block(arrays_of(t, b), k);
+  update_block(ARRAYS::of(t, b, k.step), k);
 }
 
 int32_t launch_update(const spd4j_cuda_table *table, const spd4j_cuda_run *run, bool clip, void *stream) {
-  return launch(update, run->item_count, THREADS, stream, *table, run->items, clip);
+  return launch(run->typed ? update<typed_arrays> : update<float_arrays>, run->item_count, THREADS, stream, *table,
+                run->items, clip);
 }

@@ -92,6 +92,7 @@ typedef struct spd4j_cuda_run {
   int64_t end_tensor;
   int64_t spd;      /* not 0: some tensor's rule is SPD */
   int64_t resident; /* with SPD: number of thread blocks to start, from spd4j_cuda_resident */
+  int64_t typed;    /* not 0: some tensor has an array that is not float32 */
 } spd4j_cuda_run;
 
 SPD4J_API int32_t spd4j_cuda_abi_version(void);

@@ -123,7 +123,7 @@ void set_run(trial &t, int64_t first, int64_t end) {
   t.d_items = device_table(items.data(), items.size());
   const int64_t resident[] = {t.run.resident, 1, 2, 7, 1000};
   t.run = {(const spd4j_cuda_item *)t.d_items.data(), (int64_t)items.size(), first, end, spd,
-           resident[next_random(&t.random) % 5]};
+           resident[next_random(&t.random) % 5], (int64_t)(next_random(&t.random) % 2)};
 }
 
 /* Kinds of alignment: every array at a multiple of 16 bytes; all but the array of this number; none. */
@@ -572,7 +572,7 @@ void version_device_name_and_layout() {
       AT(table, states), AT(table, control),
 
       SIZE(run), AT(run, items), AT(run, item_count), AT(run, first_tensor), AT(run, end_tensor), AT(run, spd),
-      AT(run, resident),
+      AT(run, resident), AT(run, typed),
   };
   enum { COUNT = sizeof expected / sizeof expected[0] };
   int64_t values[COUNT + 1];

@@ -115,6 +115,18 @@ struct alignas(16) float4 {
 
 inline float4 make_float4(float x, float y, float z, float w) { return {x, y, z, w}; }
 
+struct alignas(8) uint2 {
+  unsigned x, y;
+};
+
+inline uint2 make_uint2(unsigned x, unsigned y) { return {x, y}; }
+
+struct alignas(16) uint4 {
+  unsigned x, y, z, w;
+};
+
+inline uint4 make_uint4(unsigned x, unsigned y, unsigned z, unsigned w) { return {x, y, z, w}; }
+
 struct cudaPointerAttributes {
   cudaMemoryType type;
   int device;
@@ -254,6 +266,11 @@ template <typename T>
 T __shfl_down_sync(unsigned mask, T value, unsigned delta) {
   const unsigned lane = threadIdx.x % 32, source = lane + delta < 32 ? lane + delta : lane;
   return cuda_on_host::from_bits<T>(cuda_on_host::warp_exchange(mask, cuda_on_host::to_bits(value), source));
+}
+
+template <typename T>
+T __shfl_xor_sync(unsigned mask, T value, unsigned bits) {
+  return cuda_on_host::from_bits<T>(cuda_on_host::warp_exchange(mask, cuda_on_host::to_bits(value), threadIdx.x % 32 ^ bits));
 }
 
 inline unsigned long long atomicAdd(unsigned long long *p, unsigned long long value) {

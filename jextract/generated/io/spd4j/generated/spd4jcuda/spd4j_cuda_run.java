@@ -21,6 +21,7 @@ import static java.lang.foreign.MemoryLayout.PathElement.*;
  *     int64_t end_tensor;
  *     int64_t spd;
  *     int64_t resident;
+ *     int64_t typed;
  * }
  * }
  */
@@ -36,7 +37,8 @@ public class spd4j_cuda_run {
         spd4j_cuda_h.C_LONG.withName("first_tensor"),
         spd4j_cuda_h.C_LONG.withName("end_tensor"),
         spd4j_cuda_h.C_LONG.withName("spd"),
-        spd4j_cuda_h.C_LONG.withName("resident")
+        spd4j_cuda_h.C_LONG.withName("resident"),
+        spd4j_cuda_h.C_LONG.withName("typed")
     ).withName("spd4j_cuda_run");
 
     /**
@@ -308,6 +310,50 @@ public class spd4j_cuda_run {
      */
     public static void resident(MemorySegment struct, long fieldValue) {
         struct.set(resident$LAYOUT, resident$OFFSET, fieldValue);
+    }
+
+    private static final OfLong typed$LAYOUT = (OfLong)$LAYOUT.select(groupElement("typed"));
+
+    /**
+     * Layout for field:
+     * {@snippet lang=c :
+     * int64_t typed
+     * }
+     */
+    public static final OfLong typed$layout() {
+        return typed$LAYOUT;
+    }
+
+    private static final long typed$OFFSET = $LAYOUT.byteOffset(groupElement("typed"));
+
+    /**
+     * Offset for field:
+     * {@snippet lang=c :
+     * int64_t typed
+     * }
+     */
+    public static final long typed$offset() {
+        return typed$OFFSET;
+    }
+
+    /**
+     * Getter for field:
+     * {@snippet lang=c :
+     * int64_t typed
+     * }
+     */
+    public static long typed(MemorySegment struct) {
+        return struct.get(typed$LAYOUT, typed$OFFSET);
+    }
+
+    /**
+     * Setter for field:
+     * {@snippet lang=c :
+     * int64_t typed
+     * }
+     */
+    public static void typed(MemorySegment struct, long fieldValue) {
+        struct.set(typed$LAYOUT, typed$OFFSET, fieldValue);
     }
 
     /**

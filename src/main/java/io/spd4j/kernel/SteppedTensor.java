@@ -51,7 +51,7 @@ public record SteppedTensor(
   }
 
   /** Returns whether every array that the tensor has is float32. */
-  boolean isFloat32() {
+  public boolean isFloat32() {
     return types.equals(Types.FLOAT32);
   }
 }

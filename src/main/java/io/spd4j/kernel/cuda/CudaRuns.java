@@ -16,6 +16,10 @@ import java.util.List;
  */
 final class CudaRuns {
   private final BitSet spd;
+
+  /** The tensors with an array that is not float32. */
+  private final BitSet typed = new BitSet();
+
   private final long resident;
   private final MemorySegment all;
   private final MemorySegment[] alone;
@@ -29,6 +33,9 @@ final class CudaRuns {
     this.spd = spd;
     this.resident = resident;
     int tensors = blocks.tensorCount();
+    for (int t = 0; t < tensors; t++) {
+      typed.set(t, !blocks.tensor(t).isFloat32());
+    }
     List<CudaItems.Item> items = new ArrayList<>();
     // With this lag, a thread block that takes a projection finds its updates taken and mostly
     // done.
@@ -52,16 +59,21 @@ final class CudaRuns {
 
   private MemorySegment run(
       Arena host, MemorySegment rows, int firstItem, int endItem, int first, int end) {
-    int next = spd.nextSetBit(first);
-    boolean any = next >= 0 && next < end;
     MemorySegment run = spd4j_cuda_run.allocate(host);
     spd4j_cuda_run.items(run, spd4j_cuda_item.asSlice(rows, firstItem));
     spd4j_cuda_run.item_count(run, endItem - firstItem);
     spd4j_cuda_run.first_tensor(run, first);
     spd4j_cuda_run.end_tensor(run, end);
-    spd4j_cuda_run.spd(run, any ? 1 : 0);
+    spd4j_cuda_run.spd(run, anyOf(spd, first, end));
     spd4j_cuda_run.resident(run, resident);
+    spd4j_cuda_run.typed(run, anyOf(typed, first, end));
     return run;
+  }
+
+  /** Returns 1 if a bit of [first, end) is set, else 0. */
+  private static long anyOf(BitSet bits, int first, int end) {
+    int next = bits.nextSetBit(first);
+    return next >= 0 && next < end ? 1 : 0;
   }
 
   /** Returns the run of all tensors. */
