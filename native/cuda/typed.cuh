@@ -10,8 +10,8 @@
 #include "codec.h"
 #include "random.h"
 
-/* How an array is stored. The first three are also the values of spd4j_type and spd4j_moment_type. */
-enum storage { FLOAT32, BFLOAT16, FLOAT16, SPLIT };
+/* How an array is stored. The first three are the values of spd4j_type. */
+enum storage { FLOAT32, BFLOAT16, FLOAT16, SPLIT, CODES };
 
 /* The arrays of a tensor from a block's first element on; NULL as in spd4j_tensor. */
 struct typed_arrays {
@@ -24,15 +24,16 @@ struct typed_arrays {
   void *max_exp_avg_sq;
   int32_t param_type, grad_type, anchor_type, moment_type; /* storage */
   spd4j_words update, project, moments; /* of the block; 0 for a use that needs none */
-  int n;         /* elements of the block */
-  bool by_quads; /* every array starts at a multiple of the bytes of a quad */
+  int64_t scales; /* of CODES: bytes from the block's first code to its first scale */
+  int n;          /* elements of the block */
+  bool by_quads;  /* every array starts at a multiple of the bytes of a quad */
 
   /* The arrays at the tensor's step t. */
   static __device__ inline typed_arrays of(const spd4j_tensor &t, const spd4j_block &b, int64_t step);
 };
 
 static __device__ inline int64_t bytes_of(int32_t storage, int64_t elements) {
-  return storage == FLOAT32 ? elements * 4 : elements * 2;
+  return storage == FLOAT32 ? elements * 4 : storage == CODES ? elements : elements * 2;
 }
 
 static __device__ inline void *at(const void *array, int32_t storage, int64_t element) {
@@ -48,7 +49,9 @@ __device__ inline typed_arrays typed_arrays::of(const spd4j_tensor &t, const spd
   a.param_type = t.param_low ? (int32_t)SPLIT : t.param_type;
   a.grad_type = t.grad_type;
   a.anchor_type = t.anchor_type;
-  a.moment_type = t.moment_type;
+  a.moment_type = t.moment_type == SPD4J_MOMENTS_8BIT       ? CODES
+                  : t.moment_type == SPD4J_MOMENTS_BFLOAT16 ? BFLOAT16
+                                                            : FLOAT32;
   a.param = at(t.param, a.param_type, b.begin);
   a.param_low = (int16_t *)at(t.param_low, SPLIT, b.begin);
   a.grad = at(t.grad, a.grad_type, b.begin);
@@ -62,6 +65,7 @@ __device__ inline typed_arrays typed_arrays::of(const spd4j_tensor &t, const spd
   a.update = rounded ? spd4j_words_of(t.key, step, block, SPD4J_USE_UPDATE) : none;
   a.project = rounded ? spd4j_words_of(t.key, step, block, SPD4J_USE_PROJECT) : none;
   a.moments = a.moment_type != FLOAT32 ? spd4j_words_of(t.key, step, block, SPD4J_USE_MOMENTS) : none;
+  a.scales = (t.numel + 3) / 4 * 4 + b.begin / SPD4J_SCALE_GROUP * (int64_t)sizeof(float) - b.begin;
   a.n = (int)(b.end - b.begin);
   a.by_quads = aligned(t.param, a.param_type) && aligned(t.param_low, SPLIT) && aligned(t.grad, a.grad_type) &&
                aligned(t.anchor, a.anchor_type) && aligned(t.exp_avg, a.moment_type) &&
@@ -75,7 +79,10 @@ static __device__ inline void drop_anchor(typed_arrays &a) { a.anchor = NULL; }
 
 /* --- A quad as it is stored. -------------------------------------------------------------------------------------- */
 
-/* Four elements: 4 words of float32; 2 words of 16 bits each, then, if SPLIT, 2 of low halves. */
+/*
+ * Four elements: 4 words of float32; 2 words of 16 bits each, then, if SPLIT, 2 of low halves; 1 word of CODES, then the
+ * bits of their scale.
+ */
 struct stored {
   uint32_t word[4];
 };
@@ -99,6 +106,19 @@ static __device__ inline void load_halves(const typed_arrays &a, const void *arr
   }
 }
 
+/* Every thread of a group loads the group's scale. */
+template <reading HOW>
+static __device__ inline void load_codes(const typed_arrays &a, const void *array, int i, stored &s) {
+  const uint8_t *p = (const uint8_t *)array + i;
+  if (whole_quad(a, i)) {
+    s.word[0] = read<HOW>((const uint32_t *)p);
+  } else {
+    SPD4J_UNROLL
+    for (int c = 0; c < 4; c++) s.word[0] |= (i + c < a.n ? (uint32_t)read<HOW>(p + c) : 0u) << 8 * c;
+  }
+  if (i < a.n) s.word[1] = read<HOW>((const uint32_t *)((const char *)array + a.scales) + i / SPD4J_SCALE_GROUP);
+}
+
 template <reading HOW>
 static __device__ inline stored load_stored(const typed_arrays &a, const void *array, int32_t storage, int i) {
   stored s = {};
@@ -111,6 +131,8 @@ static __device__ inline stored load_stored(const typed_arrays &a, const void *a
       SPD4J_UNROLL
       for (int c = 0; c < 4; c++) s.word[c] = i + c < a.n ? read<HOW>(p + c) : 0;
     }
+  } else if (storage == CODES) {
+    load_codes<HOW>(a, array, i, s);
   } else {
     load_halves<HOW>(a, array, i, s, 0);
     if (storage == SPLIT) load_halves<HOW>(a, a.param_low, i, s, 2);
@@ -138,6 +160,21 @@ static __device__ inline void store_halves(const typed_arrays &a, void *array, i
   }
 }
 
+/* The first thread of a group stores the group's scale. */
+template <reading HOW>
+static __device__ inline void store_codes(const typed_arrays &a, void *array, int i, const stored &s) {
+  uint8_t *p = (uint8_t *)array + i;
+  if (whole_quad(a, i)) {
+    write<HOW>((uint32_t *)p, s.word[0]);
+  } else {
+    SPD4J_UNROLL
+    for (int c = 0; c < 4; c++)
+      if (i + c < a.n) __stwb(p + c, (uint8_t)(s.word[0] >> 8 * c));
+  }
+  if (i < a.n && i % SPD4J_SCALE_GROUP == 0)
+    write<HOW>((uint32_t *)((char *)array + a.scales) + i / SPD4J_SCALE_GROUP, s.word[1]);
+}
+
 template <reading HOW>
 static __device__ inline void store_stored(const typed_arrays &a, void *array, int32_t storage, int i, const stored &s) {
   if (storage == FLOAT32) {
@@ -149,6 +186,8 @@ static __device__ inline void store_stored(const typed_arrays &a, void *array, i
       for (int c = 0; c < 4; c++)
         if (i + c < a.n) __stwb(p + c, s.word[c]);
     }
+  } else if (storage == CODES) {
+    store_codes<HOW>(a, array, i, s);
   } else {
     store_halves<HOW>(a, array, i, s, 0);
     if (storage == SPLIT) store_halves<HOW>(a, a.param_low, i, s, 2);
@@ -176,6 +215,18 @@ static __device__ inline quad decode(const stored &s, int32_t storage) {
     case FLOAT16: return decode_as<FLOAT16>(s);
     default: return decode_as<SPLIT>(s);
   }
+}
+
+/* Moments, the first or the second, as their codes differ. */
+static __device__ inline quad decode_moment(const stored &s, int32_t storage, bool second) {
+  if (storage != CODES) return storage == FLOAT32 ? decode_as<FLOAT32>(s) : decode_as<BFLOAT16>(s);
+  quad q;
+  SPD4J_UNROLL
+  for (int c = 0; c < 4; c++) {
+    const uint8_t code = (uint8_t)(s.word[0] >> 8 * c);
+    q.x[c] = second ? spd4j_from_second(s.word[1], code) : spd4j_from_first(spd4j_float(s.word[1]), code);
+  }
+  return q;
 }
 
 /* Words of random bits for four elements. */
@@ -219,6 +270,46 @@ static __device__ inline stored encode_param(const typed_arrays &a, const quad &
   }
 }
 
+enum { GROUP_THREADS = SPD4J_SCALE_GROUP / 4 };
+
+/*
+ * The largest bits without sign in a group of elements, which is what GROUP_THREADS threads hold, except elements beyond
+ * the block. All threads of a warp take part. A thread gets the result after every thread of the group has used the
+ * group's old scale, which may then be overwritten.
+ */
+static __device__ inline uint32_t group_largest(const typed_arrays &a, int i, const quad &q) {
+  uint32_t largest = 0;
+  SPD4J_UNROLL
+  for (int c = 0; c < 4; c++) {
+    const uint32_t bits = i + c < a.n ? spd4j_bits(q.x[c]) & SPD4J_ABSOLUTE : 0;
+    largest = bits > largest ? bits : largest;
+  }
+  for (int width = GROUP_THREADS / 2; width > 0; width /= 2) {
+    const uint32_t other = __shfl_xor_sync(0xffffffffu, largest, width);
+    largest = other > largest ? other : largest;
+  }
+  return largest;
+}
+
+static __device__ inline stored encode_first(const typed_arrays &a, int i, const quad &q) {
+  const spd4j_first_coder coder = spd4j_first_coder_of(group_largest(a, i, q));
+  stored s = {};
+  SPD4J_UNROLL
+  for (int c = 0; c < 4; c++) s.word[0] |= (uint32_t)spd4j_to_first(coder, q.x[c]) << 8 * c;
+  s.word[1] = spd4j_bits(coder.scale);
+  return s;
+}
+
+static __device__ inline stored encode_second(const typed_arrays &a, int i, const quad &q) {
+  const uint32_t word = spd4j_word(a.moments, (uint32_t)(i / SPD4J_SCALE_GROUP * SPD4J_SCALE_GROUP));
+  const spd4j_second_coder coder = spd4j_second_coder_of(group_largest(a, i, q), word);
+  stored s = {};
+  SPD4J_UNROLL
+  for (int c = 0; c < 4; c++) s.word[0] |= (uint32_t)spd4j_to_second(coder, q.x[c]) << 8 * c;
+  s.word[1] = coder.scale;
+  return s;
+}
+
 /* --- What block.cuh has for float_arrays. ------------------------------------------------------------------------- */
 
 static __device__ inline quad read_grad(const typed_arrays &a, int i) {
@@ -237,9 +328,9 @@ static __device__ inline quad_in read_quad(const typed_arrays &a, int i) {
   q.param = decode(param, a.param_type);
   q.grad = decode(grad, a.grad_type);
   q.anchor = decode(anchor, a.anchor_type);
-  q.exp_avg = decode(exp_avg, a.moment_type);
-  q.exp_avg_sq = decode(exp_avg_sq, a.moment_type);
-  if (a.max_exp_avg_sq) q.max_exp_avg_sq = decode(max_exp_avg_sq, a.moment_type);
+  q.exp_avg = decode_moment(exp_avg, a.moment_type, false);
+  q.exp_avg_sq = decode_moment(exp_avg_sq, a.moment_type, true);
+  if (a.max_exp_avg_sq) q.max_exp_avg_sq = decode_moment(max_exp_avg_sq, a.moment_type, true);
   return q;
 }
 
@@ -252,10 +343,14 @@ static __device__ inline void write_moments(const typed_arrays &a, int i, const 
 
 static __device__ inline void write_quad(const typed_arrays &a, int i, const quad_in &q) {
   store_stored<AGAIN>(a, a.param, a.param_type, i, encode_param(a, q.param, a.update, i));
-  if (a.moment_type == FLOAT32)
+  if (a.moment_type == FLOAT32) {
     write_moments<FLOAT32>(a, i, q, {});
-  else
+  } else if (a.moment_type == BFLOAT16) {
     write_moments<BFLOAT16>(a, i, q, random_at(a.moments, i));
+  } else {
+    store_codes<ONCE>(a, a.exp_avg, i, encode_first(a, i, q.exp_avg));
+    store_codes<ONCE>(a, a.exp_avg_sq, i, encode_second(a, i, q.exp_avg_sq));
+  }
 }
 
 static __device__ inline void read_updated(const typed_arrays &a, int i, quad *param, quad *anchor) {
