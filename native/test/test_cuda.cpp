@@ -73,6 +73,20 @@ bool get(const device_array &a, void *bytes) {
   return intact;
 }
 
+const std::vector<types> float32 = {{SPD4J_TYPE_FLOAT32, false, SPD4J_TYPE_FLOAT32, SPD4J_TYPE_FLOAT32,
+                                      SPD4J_MOMENTS_FLOAT32}};
+
+/* Float32, each other type alone, and mixtures. */
+const std::vector<types> all_types = [] {
+  enum { F32 = SPD4J_TYPE_FLOAT32, BF16 = SPD4J_TYPE_BFLOAT16, F16 = SPD4J_TYPE_FLOAT16 };
+  enum { M32 = SPD4J_MOMENTS_FLOAT32, M16 = SPD4J_MOMENTS_BFLOAT16, M8 = SPD4J_MOMENTS_8BIT };
+  return std::vector<types>{{F32, false, F32, F32, M32},  {BF16, true, F32, F32, M32},  {BF16, false, F32, F32, M32},
+                            {F16, false, F32, F32, M32},  {F32, false, BF16, F32, M32}, {F32, false, F16, F32, M32},
+                            {F32, false, F32, BF16, M32}, {F32, false, F32, F16, M32},  {F32, false, F32, F32, M16},
+                            {F32, false, F32, F32, M8},   {BF16, true, BF16, BF16, M8}, {BF16, false, F16, F16, M16},
+                            {F16, false, BF16, BF16, M8}};
+}();
+
 /* A tensor and its group; with group -1 the tensor is not stepped. */
 struct tensor_spec {
   int64_t numel, group;
@@ -101,10 +115,14 @@ device_array device_table(const T *rows, size_t count) {
   return device_new(rows, count * sizeof(T), 0, true);
 }
 
+/* Whether a tensor has only float32 arrays. */
+bool is_float32(const spd4j_tensor &t) { return (t.param_type | t.grad_type | t.anchor_type | t.moment_type) == 0; }
+
 /* Makes items for tensors [first, end) in a random order that the ABI allows, and picks a number of thread blocks. */
 void set_run(trial &t, int64_t first, int64_t end) {
   std::vector<spd4j_cuda_item> items;
-  bool spd = false;
+  bool spd = false, typed = next_random(&t.random) % 4 == 0; /* kernels for any types step float32, too */
+  for (int64_t i = first; i < end; i++) typed = typed || !is_float32(t.expected->tensors[i]);
   for (int64_t i = first; i < end; i++) spd = spd || t.groups[(size_t)t.states[(size_t)i].group].rule == SPD4J_RULE_SPD;
   int64_t projected = first < end ? t.states[(size_t)first].first_block : 0;
   for (int64_t i = first; i < end; i++) {
@@ -123,20 +141,36 @@ void set_run(trial &t, int64_t first, int64_t end) {
   t.d_items = device_table(items.data(), items.size());
   const int64_t resident[] = {t.run.resident, 1, 2, 7, 1000};
   t.run = {(const spd4j_cuda_item *)t.d_items.data(), (int64_t)items.size(), first, end, spd,
-           resident[next_random(&t.random) % 5], (int64_t)(next_random(&t.random) % 2)};
+           resident[next_random(&t.random) % 5], typed};
 }
 
 /* Kinds of alignment: every array at a multiple of 16 bytes; all but the array of this number; none. */
 enum { ALIGNED = -1, UNALIGNED = ARRAYS };
 
+/* What the address of an array is at least a multiple of. */
+size_t unit_of(const spd4j_tensor &t, int array) {
+  const int32_t type = array == PARAM_LOW ? (int32_t)SPD4J_TYPE_BFLOAT16
+                       : array == PARAM   ? t.param_type
+                       : array == GRAD    ? t.grad_type
+                       : array == ANCHOR  ? t.anchor_type
+                       : t.moment_type == SPD4J_MOMENTS_BFLOAT16 ? (int32_t)SPD4J_TYPE_BFLOAT16
+                                                                 : (int32_t)SPD4J_TYPE_FLOAT32;
+  return type == SPD4J_TYPE_FLOAT32 ? 4 : 2;
+}
+
+/* Tensor i has the types at i + seed, modulo their number; with 8-bit moments it is not AMSGrad's. */
 trial trial_new(const std::vector<tensor_spec> &specs, const std::vector<spd4j_cuda_group> &groups, int alignment,
-                uint64_t seed) {
+                uint64_t seed, const std::vector<types> &types_of = float32) {
   trial t = {};
   const size_t n = specs.size();
   std::vector<spec> model_specs;
-  for (size_t i = 0; i < n; i++)
-    model_specs.push_back({specs[i].numel, specs[i].group < 0 ? -1 : (int64_t)i, specs[i].anchored, specs[i].amsgrad});
-  t.expected = model_new(model_specs.data(), (int64_t)n, 0, seed);
+  std::vector<types> model_types;
+  for (size_t i = 0; i < n; i++) {
+    model_types.push_back(types_of[(i + seed) % types_of.size()]);
+    model_specs.push_back({specs[i].numel, specs[i].group < 0 ? -1 : (int64_t)i, specs[i].anchored,
+                           specs[i].amsgrad && model_types[i].moments != SPD4J_MOMENTS_8BIT});
+  }
+  t.expected = model_new_typed(model_specs.data(), (int64_t)n, model_types.data(), (int)n, 0, seed);
   t.groups = groups;
   t.random = seed;
   t.scalars.resize(n);
@@ -163,12 +197,13 @@ trial trial_new(const std::vector<tensor_spec> &specs, const std::vector<spd4j_c
   for (size_t i = 0; i < n; i++) {
     for (int array = 0; array < ARRAYS; array++) {
       const float *data = model_data(t.expected, (int64_t)i, array);
-      const size_t size = (size_t)specs[i].numel * sizeof(float);
-      const size_t offset = alignment == array || alignment == UNALIGNED ? 4 * (1 + (i + (size_t)array) % 3) : 0;
+      const size_t size = t.expected->arrays[i][array].size, unit = unit_of(tensors[i], array);
+      const size_t offset = alignment == array || alignment == UNALIGNED ? unit * (1 + (i + (size_t)array) % 3) : 0;
       t.arrays.push_back(data ? device_new(data, size, offset, (i + (size_t)array) % 2 == 0) : device_array());
     }
     const device_array *a = &t.arrays[i * ARRAYS];
     tensors[i].param = a[PARAM].data();
+    tensors[i].param_low = a[PARAM_LOW].data();
     tensors[i].grad = a[GRAD].data();
     tensors[i].anchor = a[ANCHOR].data();
     tensors[i].exp_avg = a[EXP_AVG].data();
@@ -386,7 +421,7 @@ std::vector<tensor_spec> mixed(size_t count, const std::vector<spd4j_cuda_group>
 
 /* --- Tests. ------------------------------------------------------------------------------------------------------- */
 
-void every_rule_option_size_and_alignment() {
+void every_rule_option_size_and_alignment(const std::vector<types> &types_of) {
   static const double grad_scales[] = {1, 0.37, 1.0 / 1024};
   for (int variant = 0; variant < ROWS * 2 * 2; variant++)
     for (int alignment = ALIGNED; alignment <= UNALIGNED; alignment++) {
@@ -395,7 +430,7 @@ void every_rule_option_size_and_alignment() {
       const int any = variant + alignment + 1;
       spd4j_cuda_group group = group_of(variant / 4, any % 3 == 0);
       if (any % 2 == 0) group.eps = 0; /* elements beyond a block compute 0 / 0 */
-      trial t = trial_new(specs, {group}, alignment, (uint64_t)any);
+      trial t = trial_new(specs, {group}, alignment, (uint64_t)any, types_of);
       for (int i = 0; i < 2; i++) {
         set_gradients(t, (uint64_t)(variant + 100 * i));
         step(t, grad_scales[any % 3]);
@@ -405,10 +440,15 @@ void every_rule_option_size_and_alignment() {
     }
 }
 
-void rules_mixed_over_many_steps() {
-  for (uint64_t seed = 1; seed <= 3; seed++) {
-    trial t = trial_new(mixed(40, groups_of(), seed), groups_of(), UNALIGNED, seed);
-    for (int i = 0; i < 25; i++) {
+void float32_in_every_way() { every_rule_option_size_and_alignment(float32); }
+
+void every_type_in_every_way() { every_rule_option_size_and_alignment(all_types); }
+
+void rules_and_types_mixed_over_many_steps() {
+  for (uint64_t seed = 1; seed <= 4; seed++) {
+    trial t = trial_new(mixed(40, groups_of(), seed), groups_of(), seed < 3 ? (int)UNALIGNED : (int)ALIGNED, seed,
+                        seed == 1 ? float32 : all_types);
+    for (int i = 0; i < 20; i++) {
       set_gradients(t, seed * 100 + (uint64_t)i);
       set_lr(t, 0.02 / (i + 1));
       step(t, 1);
@@ -423,7 +463,7 @@ void rules_mixed_over_many_steps() {
 void many_tensors_and_a_large_one() {
   std::vector<tensor_spec> specs = {{270 * B + 5, 2 * SPD4J_RULE_SPD, true, false}};
   for (int64_t i = 0; i < 600; i++) specs.push_back({i % 3, i % (2 * ROWS), i % 4 == 0, i % 5 == 0});
-  trial t = trial_new(specs, groups_of(), ALIGNED, 5);
+  trial t = trial_new(specs, groups_of(), ALIGNED, 5, all_types);
   step(t, 1, true, 0.5);
   compare(t, "many", false);
   trial_free(t);
@@ -446,7 +486,7 @@ void spd_selects_some() {
 }
 
 void only_the_run_is_stepped() {
-  trial t = trial_new(mixed(30, groups_of(), 21), groups_of(), GRAD, 21);
+  trial t = trial_new(mixed(30, groups_of(), 21), groups_of(), GRAD, 21, all_types);
   static const int64_t runs[][2] = {{0, 7}, {7, 7}, {7, 8}, {12, 30}, {29, 30}};
   for (const int64_t *r : runs) {
     set_run(t, r[0], r[1]);
@@ -467,9 +507,9 @@ void nothing_to_step() {
   trial_free(t);
 }
 
-void clip_and_skip(const std::vector<spd4j_cuda_group> &groups) {
+void clip_and_skip(const std::vector<spd4j_cuda_group> &groups, const std::vector<types> &types_of) {
   static const float bad[] = {INFINITY, -INFINITY, NAN};
-  trial t = trial_new(mixed(24, groups, 3), groups, UNALIGNED, 33);
+  trial t = trial_new(mixed(24, groups, 3), groups, UNALIGNED, 33, types_of);
   step(t, 0.5, true, 1e-3);
   CHECK(t.control.grad_scale < 0.5, "clipped");
   compare(t, "clipped", false);
@@ -480,13 +520,14 @@ void clip_and_skip(const std::vector<spd4j_cuda_group> &groups) {
     /* The last gradient of the last tensor that is stepped. */
     int64_t last = 23;
     while (t.expected->tensors[last].scalars < 0 || t.expected->tensors[last].numel == 0) last--;
-    float *const at = model_data(t.expected, last, GRAD) + t.expected->tensors[last].numel - 1, good = *at;
-    *at = value;
+    const int64_t at = t.expected->tensors[last].numel - 1;
+    const float good = model_get(t.expected, last, GRAD, at);
+    model_set(t.expected, last, GRAD, at, value);
     put_array(t, GRAD);
     step(t, 0.5, true, INFINITY);
     CHECK(t.control.skip, "skipped");
     compare(t, "skipped", false);
-    *at = good;
+    model_set(t.expected, last, GRAD, at, good);
     put_array(t, GRAD);
     step(t, 0.5, true, INFINITY);
     CHECK(!t.control.skip, "stepped");
@@ -496,12 +537,15 @@ void clip_and_skip(const std::vector<spd4j_cuda_group> &groups) {
 }
 
 void clipped_and_skipped() {
-  clip_and_skip(groups_of());
-  clip_and_skip(groups_of(false));
+  for (const std::vector<types> &types_of : {float32, all_types}) {
+    clip_and_skip(groups_of(), types_of);
+    clip_and_skip(groups_of(false), types_of);
+  }
 }
 
+/* Stochastic rounding, too, gets new random bits in each replay. */
 void graph_replayed_while_lr_changes() {
-  trial t = trial_new(mixed(30, groups_of(), 8), groups_of(), ALIGNED, 44);
+  trial t = trial_new(mixed(30, groups_of(), 8), groups_of(), ALIGNED, 44, all_types);
   CUDA(cudaStreamSynchronize(stream));
   cudaGraph_t graph;
   cudaGraphExec_t exec;
@@ -533,11 +577,12 @@ void nan_infinity_and_subnormals() {
     for (int64_t i = 0; i < 60; i++)
       specs.push_back({i < 4 ? 997 : 3 + i % 7, 0, (variant & 1) != 0, (variant >> 1 & 1) != 0});
     uint64_t random = (uint64_t)variant;
-    trial t = trial_new(specs, {group_of(variant / 4)}, variant % 2 ? ALIGNED : UNALIGNED, random);
+    trial t = trial_new(specs, {group_of(variant / 4)}, variant % 2 ? ALIGNED : UNALIGNED, random,
+                        variant % 3 == 0 ? float32 : all_types);
     for (int64_t i = 0; i < (int64_t)specs.size(); i++)
-      for (int a = 0; a < ARRAYS; a++)
+      for (int a = 0; a < PARAM_LOW; a++)
         for (int64_t j = 0; model_data(t.expected, i, a) && j < specs[(size_t)i].numel; j++)
-          if (next_random(&random) % 4 == 0) model_data(t.expected, i, a)[j] = specials[next_random(&random) % 16];
+          if (next_random(&random) % 4 == 0) model_set(t.expected, i, a, j, specials[next_random(&random) % 16]);
     for (int a = 0; a < ARRAYS; a++) put_array(t, a);
     step(t, 1);
     compare(t, "special", true);
@@ -588,8 +633,9 @@ void version_device_name_and_layout() {
 int main() {
   CUDA(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
   test("version, device name and layout", version_device_name_and_layout);
-  test("every rule, option, size and alignment", every_rule_option_size_and_alignment);
-  test("rules mixed over many steps", rules_mixed_over_many_steps);
+  test("float32: every rule, option, size and alignment", float32_in_every_way);
+  test("other types: every rule, option, size and alignment", every_type_in_every_way);
+  test("rules and types mixed over many steps", rules_and_types_mixed_over_many_steps);
   test("many tensors and a large one", many_tensors_and_a_large_one);
   test("SPD selects some", spd_selects_some);
   test("only the run is stepped", only_the_run_is_stepped);
