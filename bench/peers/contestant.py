@@ -30,6 +30,7 @@ except ImportError as e:
 
 RULES = {
     "fused": ["adamw"],
+    "bf16": ["adamw"],
     "foreach": ["adamw", "l2sp", "spd"],
     "eager": ["l2sp", "spd"],
     "compiled": ["adamw", "l2sp", "spd"],
@@ -65,13 +66,13 @@ def random(seed, kind, tensor, begin, end):
 class Arrays:
     """The arrays of all tensors. Anchors are None if the rule needs none or the anchor is the origin."""
 
-    def __init__(self, setup):
+    def __init__(self, setup, dtype):
         sizes = setup["tensors"]
         anchored = setup["anchored"] and setup["rule"] != "adamw"
         self.data, self.gradients, self.exp_avgs, self.exp_avg_sqs = (
-            [torch.empty(numel) for numel in sizes] for _ in range(4)
+            [torch.empty(numel, dtype=dtype) for numel in sizes] for _ in range(4)
         )
-        self.anchors = [torch.empty(numel) if anchored else None for numel in sizes]
+        self.anchors = [torch.empty(numel, dtype=dtype) if anchored else None for numel in sizes]
         for i, numel in enumerate(sizes):
             for begin in range(0, numel, PIECE):
                 self.fill(setup, i, begin, min(begin + PIECE, numel))
@@ -81,12 +82,12 @@ class Arrays:
         if setup["rule"] == "spd" and setup["select"] != "natural":
             gradient = np.copysign(gradient, deviation if setup["select"] == "all" else -deviation)
             exp_avg = np.copysign(exp_avg, -deviation)
-        self.data[i].numpy()[begin:end] = anchor + deviation if setup["anchored"] else deviation
-        self.gradients[i].numpy()[begin:end] = gradient
-        self.exp_avgs[i].numpy()[begin:end] = exp_avg
-        self.exp_avg_sqs[i].numpy()[begin:end] = gradient * gradient
+        self.data[i][begin:end] = torch.from_numpy(anchor + deviation if setup["anchored"] else deviation)
+        self.gradients[i][begin:end] = torch.from_numpy(gradient)
+        self.exp_avgs[i][begin:end] = torch.from_numpy(exp_avg)
+        self.exp_avg_sqs[i][begin:end] = torch.from_numpy(gradient * gradient)
         if self.anchors[i] is not None:
-            self.anchors[i].numpy()[begin:end] = anchor
+            self.anchors[i][begin:end] = torch.from_numpy(anchor)
 
     def tensors(self):
         """Returns each tensor's data, gradient, anchor, exp_avg and exp_avg_sq."""
@@ -259,8 +260,13 @@ def compiled(arrays, setup):
     return step
 
 
+def fused(arrays, setup):
+    return optimizer(arrays, setup, fused=True)
+
+
 STEPS = {
-    "fused": lambda arrays, setup: optimizer(arrays, setup, fused=True),
+    "fused": fused,
+    "bf16": fused,
     "foreach": foreach,
     "eager": eager,
     "compiled": compiled,
@@ -289,7 +295,7 @@ class Contestant:
             raise Skip(f"pytorch-{self.variant} does not know the rule {request['rule']}")
         torch.set_num_threads(request["threads"])
         try:
-            self.arrays = Arrays(request)
+            self.arrays = Arrays(request, torch.bfloat16 if self.variant == "bf16" else torch.float32)
             self.make_step = STEPS[self.variant](self.arrays, request)
         except Exception as e:  # torch's classes for "no memory", "no compiler" and the like change
             traceback.print_exc()

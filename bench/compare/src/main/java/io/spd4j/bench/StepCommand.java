@@ -12,6 +12,7 @@ import io.spd4j.cuda.CudaStream;
 import io.spd4j.finetune.cli.Count;
 import io.spd4j.finetune.cli.Failure;
 import io.spd4j.finetune.cli.Rule;
+import io.spd4j.finetune.cli.State;
 import io.spd4j.finetune.report.Json;
 import java.io.IOException;
 import java.math.BigDecimal;
@@ -30,10 +31,12 @@ import picocli.CommandLine.Spec;
     name = "step",
     description = {
       "Times whole optimizer steps over random arrays and prints one line of JSON.",
-      "bytes_per_param is computed: 28 without an anchor, 32 with one, and 8 or 12 more for each "
-          + "parameter of a tensor that the last step projected. copy_gb_per_s is the bandwidth of "
-          + "a copy within the same amount of memory by the same number of threads, counting the "
-          + "bytes read and written.",
+      "bytes_per_param is counted from the arrays' types: what a step reads and writes, with the "
+          + "scales of 8-bit moments, and what the projection of the tensors that the last step "
+          + "projected reads and writes. For float32 it is 28 without an anchor, 32 with one, and 8 "
+          + "or 12 more for each projected parameter. copy_gb_per_s is the bandwidth of a copy "
+          + "within the same amount of memory by the same number of threads, counting the bytes "
+          + "read and written.",
       "With --backend cuda the arrays lie in the first device's memory, and median_ms and min_ms "
           + "are device times of steps enqueued without a pause. host_us is the host time of a "
           + "call while the device is idle: if it is longer than a step, the device waits for the "
@@ -79,6 +82,16 @@ final class StepCommand implements Callable<Integer> {
   private Select select;
 
   @Option(
+      names = "--state",
+      defaultValue = "float32",
+      description = {
+        "How the arrays are stored: ${COMPLETION-CANDIDATES}; default: ${DEFAULT-VALUE}.",
+        "split: parameters in two halves, exactly float32; bf16: everything; 8bit: split "
+            + "parameters, bf16 gradients and anchors, 8-bit moments."
+      })
+  private State state;
+
+  @Option(
       names = "--repeat",
       defaultValue = "30",
       converter = Count.class,
@@ -96,7 +109,7 @@ final class StepCommand implements Callable<Integer> {
       throw Failure.ofInput("--graph needs --backend cuda");
     }
     try {
-      StepCase step = new StepCase(shape, rule, select, threads);
+      StepCase step = new StepCase(shape, rule, select, threads, state);
       Map<String, Object> json = measure(step);
       double copy =
           json.containsKey("device")
@@ -134,6 +147,7 @@ final class StepCommand implements Callable<Integer> {
               "backend", adam.backend(),
               "threads", device == null ? threads : 1,
               "select", select,
+              "state", state,
               "numel", shape.numel(),
               "tensors", shape.tensors().size(),
               "selected", adam.spdReports().stream().filter(SpdReport::selected).count(),

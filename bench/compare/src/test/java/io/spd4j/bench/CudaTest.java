@@ -45,11 +45,10 @@ class CudaTest {
         .anyMatch(line -> line.startsWith("  scalar "));
   }
 
-  /** The large tensor is written in two pieces. */
   @ParameterizedTest
   @CsvSource({"NONE, true", "NONE, false", "ALL, true", "NATURAL, false"})
   void aContestantGivesTheSameBitsAsOnTheHost(Select select, boolean anchored) throws Failure {
-    Shape shape = new Shape("test", List.of(1L, 33L, 5000L, (1L << 20) + 77), anchored);
+    Shape shape = new Shape("test", List.of(1L, 33L, 5000L), anchored);
     StepCase step = new StepCase(shape, Rule.SPD, select, 1);
     try (Spd4jContestant device = Spd4jContestant.of(Backend.CUDA, step);
         Spd4jContestant host = Spd4jContestant.of(Backend.SCALAR, step)) {

@@ -22,6 +22,7 @@ class StepTest {
     "backend",
     "threads",
     "select",
+    "state",
     "numel",
     "tensors",
     "selected",
@@ -52,6 +53,7 @@ class StepTest {
         .containsEntry("rule", rule)
         .containsEntry("threads", "2")
         .containsEntry("select", select)
+        .containsEntry("state", "float32")
         .containsEntry("numel", "15000")
         .containsEntry("tensors", "3")
         .containsEntry("selected", selected)

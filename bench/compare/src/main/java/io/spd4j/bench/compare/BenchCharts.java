@@ -2,6 +2,7 @@ package io.spd4j.bench.compare;
 
 import io.spd4j.bench.compare.CaseResult.Entry;
 import io.spd4j.bench.contest.StepCase;
+import io.spd4j.finetune.cli.State;
 import io.spd4j.finetune.report.ChartStyle;
 import io.spd4j.finetune.report.ChartStyle.Point;
 import io.spd4j.finetune.report.ChartSvg;
@@ -43,6 +44,7 @@ final class BenchCharts {
           List<CaseResult> cases =
               bench.cases().stream()
                   .filter(c -> c.step().shape().equals(shape) && c.step().threads() == threads)
+                  .filter(c -> c.step().state() == State.FLOAT32)
                   .toList();
           charts.put(shape.name().replaceAll("\\W", "-"), ChartSvg.file(bars(cases)));
         });

@@ -3,7 +3,9 @@ package io.spd4j.bench.compare;
 import io.spd4j.bench.Shape;
 import io.spd4j.bench.compare.Bench.Participant;
 import io.spd4j.bench.compare.CaseResult.Entry;
+import io.spd4j.bench.compare.Competitor.Kind;
 import io.spd4j.bench.contest.StepCase;
+import io.spd4j.finetune.cli.State;
 import io.spd4j.finetune.report.MarkdownTable;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -57,15 +59,17 @@ final class BenchTables {
                 bench.quick() ? " A quick run: fewer rounds, cases and competitors." : ""));
     line(
         "Each implementation runs in its own process. They take turns, round after round, in "
-            + "alternating order, on the same float32 arrays. Before that, the results of three "
-            + "steps are compared, on tensors cut to a million elements. Times are medians over the "
-            + "rounds, with the middle half of the rounds in brackets. Bytes are computed: the "
-            + "least that a step has to read and write (28 per parameter with AdamW, 4 more for an "
-            + "anchor, 12 more where SPD projects, 8 without an anchor), whatever an implementation "
-            + "moves. c-rmw is a plain C loop that reads and writes as many arrays as the step, "
+            + "alternating order, on arrays with the same values, float32 unless a state is named. "
+            + "Before that, the results of three steps are compared, on tensors cut to a million "
+            + "elements. Times are medians over the rounds, with the middle half of the rounds in "
+            + "brackets. Bytes are computed: the least that a step has to read and write (with "
+            + "float32, 28 per parameter with AdamW, 4 more for an anchor, 12 more where SPD "
+            + "projects, 8 without an anchor), whatever an implementation moves. RSS is the memory "
+            + "that a process holds after the steps: the arrays, and all else that it needs. c-rmw is a plain C loop that reads and writes as many arrays as the step, "
             + "c-copy copies one half of them to the other: they show the limit of the memory or, "
             + "for small shapes, of the caches. AdamW among the rows of another rule is a yardstick "
-            + "from the same rounds.\n");
+            + "from the same rounds; with pytorch-bf16, all "
+            + "arrays are bfloat16.\n");
   }
 
   private void targets() {
@@ -123,7 +127,15 @@ final class BenchTables {
         MarkdownTable.of(
             2,
             List.of(
-                "step", "", "time", "× spd4j-native", "GB/s", "of c-rmw", "of c-copy", "allocated"),
+                "step",
+                "",
+                "time",
+                "× spd4j-native",
+                "GB/s",
+                "of c-rmw",
+                "of c-copy",
+                "allocated",
+                "RSS"),
             rows));
     problems(cases);
   }
@@ -149,7 +161,8 @@ final class BenchTables {
         Units.digits(rate),
         Units.percent(rate / rate(result, Competitors.RMW)),
         Units.percent(rate / rate(result, Competitors.COPY)),
-        Units.bytes(entry.allocated()));
+        Units.bytes(entry.allocated()),
+        Units.bytes(entry.memory() == null ? null : entry.memory().doubleValue()));
   }
 
   private static double rate(CaseResult result, String name) {
@@ -279,6 +292,7 @@ final class BenchTables {
             .all()
             .flatMap(c -> c.entries().stream())
             .filter(e -> e.name().equals(name) && e.difference() != null)
+            .filter(e -> e.kind() != Kind.OURS || e.state() == State.FLOAT32)
             .toList();
     if (compared.isEmpty()) {
       return "";

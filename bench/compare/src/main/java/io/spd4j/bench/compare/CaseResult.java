@@ -4,6 +4,7 @@ import com.fasterxml.jackson.annotation.JsonUnwrapped;
 import io.spd4j.bench.compare.Competitor.Kind;
 import io.spd4j.bench.contest.StepCase;
 import io.spd4j.finetune.cli.Rule;
+import io.spd4j.finetune.cli.State;
 import java.util.List;
 import java.util.Optional;
 
@@ -13,21 +14,29 @@ record CaseResult(@JsonUnwrapped StepCase step, List<Entry> entries) {
    * The measurements of one competitor.
    *
    * @param rule the rule that it stepped; a yardstick may have stepped AdamW
+   * @param state how its arrays were stored; null, as in older files, becomes FLOAT32
    * @param rounds median nanoseconds of a step in each round, in the same order for all entries;
    *     empty if there is a problem
-   * @param difference how far its results are from the reference's ({@link Sample#difference});
-   *     null if they were not compared
+   * @param difference how far its results are from those of our float32 step ({@link
+   *     Sample#difference}); null if they were not compared
    * @param allocated Java heap bytes allocated per step; null if unknown
+   * @param memory bytes of memory that its process held after the steps; null if unknown
    * @param problem why it was not measured; null if it was
    */
   record Entry(
       String name,
       Kind kind,
       Rule rule,
+      State state,
       double[] rounds,
       Double difference,
       Double allocated,
+      Long memory,
       String problem) {
+    Entry {
+      state = state == null ? State.FLOAT32 : state;
+    }
+
     boolean measured() {
       return problem == null;
     }
@@ -40,10 +49,11 @@ record CaseResult(@JsonUnwrapped StepCase step, List<Entry> entries) {
 
   /** Returns the bytes that an entry's step must move, or that a limit's loop moves. */
   long bytes(Entry entry) {
+    StepCase taken = (entry.rule() == step.rule() ? step : step.adamw()).with(entry.state());
     return switch (entry.name()) {
-      case Competitors.COPY -> step.footprint();
-      case Competitors.RMW -> step.shape().numel() * Float.BYTES * (step.arrays() + 3);
-      default -> entry.rule() == step.rule() ? step.bytes() : step.adamw().bytes();
+      case Competitors.COPY -> taken.footprint();
+      case Competitors.RMW -> taken.shape().numel() * Float.BYTES * (taken.arrays() + 3);
+      default -> taken.bytes();
     };
   }
 

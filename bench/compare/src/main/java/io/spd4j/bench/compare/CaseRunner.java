@@ -6,8 +6,7 @@ import io.spd4j.bench.contest.Setup;
 import io.spd4j.bench.contest.StepCase;
 import io.spd4j.finetune.cli.Failure;
 import io.spd4j.finetune.cli.Rule;
-import java.io.IOException;
-import java.nio.file.Files;
+import io.spd4j.finetune.cli.State;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -26,6 +25,13 @@ final class CaseRunner {
    * missing or wrong term of the update makes 1e-2 or more.
    */
   private static final double TOLERANCE = 1e-4;
+
+  /**
+   * The same where arrays are rounded to 16 or 8 bits. A single rounding of such a parameter can be
+   * half of what three steps change, so this finds only gross errors. That a state is rounded as it
+   * should be is for the library's tests.
+   */
+  private static final double COARSE_TOLERANCE = 1;
 
   /**
    * Memory left for the rest of the machine and for temporary arrays of the competitor whose turn
@@ -55,6 +61,7 @@ final class CaseRunner {
     Rotation.Lane lane;
     Double difference;
     Double allocated;
+    Long memory;
     String problem;
 
     Participant(CompetitorProcess process, StepCase step) {
@@ -75,9 +82,11 @@ final class CaseRunner {
           process.competitor().name(),
           kind(),
           step.rule(),
+          step.state(),
           problem == null ? lane.rounds() : new double[0],
           difference,
           allocated,
+          memory,
           problem);
     }
   }
@@ -122,7 +131,7 @@ final class CaseRunner {
     ready.forEach(p -> p.lane = new Rotation.Lane(p::take));
     Rotation.run(ready.stream().map(p -> p.lane).toList(), pace);
     ready.forEach(p -> p.problem = p.lane.problem());
-    each(participants, CaseRunner::countAllocations);
+    each(participants, CaseRunner::countMemory);
     participants.forEach(CaseRunner::release);
     return new CaseResult(step, participants.stream().map(Participant::entry).toList());
   }
@@ -134,38 +143,67 @@ final class CaseRunner {
       if (competitor.kind() == Kind.PEER && step.threads() != peersThreads) {
         continue;
       }
-      if (process.rules().contains(step.rule())) {
-        participants.add(new Participant(process, step));
-      } else if (competitor.yardstick() && process.rules().contains(Rule.ADAMW)) {
-        participants.add(new Participant(process, step.adamw()));
-      }
+      taken(process, step).ifPresent(taken -> participants.add(new Participant(process, taken)));
     }
     return participants;
+  }
+
+  /**
+   * Returns what a competitor steps in a case, if it takes part. Only ours know every state. Where
+   * one is not float32, others show the limits of the memory, with float32 arrays, or are
+   * yardsticks.
+   */
+  private static Optional<StepCase> taken(CompetitorProcess process, StepCase step) {
+    Competitor competitor = process.competitor();
+    boolean float32 = step.state() == State.FLOAT32;
+    if (float32 && competitor.state() != State.FLOAT32) {
+      return Optional.empty();
+    }
+    if (process.rules().contains(step.rule())) {
+      if (float32 || competitor.kind() == Kind.OURS) {
+        return Optional.of(step);
+      }
+      if (competitor.kind() == Kind.LIMIT) {
+        return Optional.of(step.with(State.FLOAT32));
+      }
+    }
+    return competitor.yardstick() && process.rules().contains(Rule.ADAMW)
+        ? Optional.of(step.adamw().with(competitor.state()))
+        : Optional.empty();
   }
 
   /** Samples from before and after the steps. */
   private record Outcome(Sample start, Sample end) {}
 
-  /** Compares results with our first backend's, one competitor at a time to save memory. */
+  /**
+   * Compares results, one competitor at a time to save memory: with our first backend's in the same
+   * state, whose start values they must share, and with its float32 results.
+   */
   private void check(List<Participant> participants) throws Failure {
     Optional<Participant> first =
         participants.stream().filter(p -> p.kind() == Kind.OURS).findFirst();
     if (first.isEmpty()) {
       return;
     }
-    Map<Setup, Outcome> references = new HashMap<>();
+    References references = new References(first.get().process, new HashMap<>());
     each(
         participants.stream().filter(p -> p.kind() != Kind.LIMIT).toList(),
         p -> {
           Setup setup = p.process.possible(p.step.checked(pace.checkedNumel()));
-          Outcome outcome = steps(p.process, setup);
-          if (p == first.get()) {
-            references.put(setup, outcome);
-          } else if (!references.containsKey(setup)) {
-            references.put(setup, steps(first.get().process, setup));
-          }
-          compare(p, outcome, references.get(setup));
+          Outcome ours = references.of(setup);
+          Outcome outcome = p == first.get() ? ours : steps(p.process, setup);
+          compare(p, outcome, ours, references.of(setup.with(Map.of("state", State.FLOAT32))));
         });
+  }
+
+  /** What our first backend computes, for each set-up once. */
+  private record References(CompetitorProcess process, Map<Setup, Outcome> outcomes) {
+    Outcome of(Setup setup) throws UnableException {
+      if (!outcomes.containsKey(setup)) {
+        outcomes.put(setup, steps(process, setup));
+      }
+      return outcomes.get(setup);
+    }
   }
 
   private static Outcome steps(CompetitorProcess process, Setup setup) throws UnableException {
@@ -177,22 +215,39 @@ final class CaseRunner {
     return new Outcome(start, end);
   }
 
-  private static void compare(Participant p, Outcome outcome, Outcome reference)
+  /**
+   * Compares an outcome.
+   *
+   * @param ours our first backend's, in the same state
+   * @param float32 our first backend's in float32
+   */
+  private static void compare(Participant p, Outcome outcome, Outcome ours, Outcome float32)
       throws UnableException, Failure {
-    if (!outcome.start().sameBits(reference.start())) {
+    State state = p.step.state();
+    if (!outcome.start().sameBits(ours.start())) {
       throw new UnableException("its arrays do not hold the common start values");
     }
-    p.difference = outcome.end().difference(reference.end(), reference.start());
-    if (p.kind() == Kind.OURS && !outcome.end().sameBits(reference.end())) {
+    p.difference = outcome.end().difference(float32.end(), float32.start());
+    if (p.kind() == Kind.OURS && !outcome.end().sameBits(ours.end())) {
       throw Failure.ofCheck(
           "%s: the bits of %s differ from the others'"
               .formatted(p.step, p.process.competitor().name()));
     }
-    if (!(p.difference <= TOLERANCE)) {
+    if (p.kind() == Kind.OURS && isExact(state) && !outcome.end().sameBits(float32.end())) {
+      throw Failure.ofCheck(
+          "%s: the bits of %s differ from float32's"
+              .formatted(p.step, p.process.competitor().name()));
+    }
+    if (!(p.difference <= (isExact(state) ? TOLERANCE : COARSE_TOLERANCE))) {
       throw new UnableException(
           "its results differ from the others by %.1e of what the steps changed"
               .formatted(p.difference));
     }
+  }
+
+  /** Returns whether a state's values are those of float32. */
+  private static boolean isExact(State state) {
+    return state == State.FLOAT32 || state == State.SPLIT;
   }
 
   private void setUp(Participant p) throws UnableException {
@@ -208,18 +263,12 @@ final class CaseRunner {
 
   /** Returns the bytes available without swapping; {@link Long#MAX_VALUE} if unknown. */
   private static long availableMemory() {
-    try {
-      return Files.readAllLines(MEMINFO).stream()
-          .filter(line -> line.startsWith("MemAvailable:"))
-          .mapToLong(line -> 1024 * Long.parseLong(line.replaceAll("\\D", "")))
-          .findFirst()
-          .orElse(Long.MAX_VALUE);
-    } catch (IOException notLinux) {
-      return Long.MAX_VALUE;
-    }
+    Long bytes = ProcFile.bytes(MEMINFO, "MemAvailable:");
+    return bytes == null ? Long.MAX_VALUE : bytes;
   }
 
-  private static void countAllocations(Participant p) throws UnableException {
+  private static void countMemory(Participant p) throws UnableException {
+    p.memory = p.process.memory();
     int steps = p.lane.stepsPerRound();
     Long allocated = p.process.step(steps).allocated();
     p.allocated = allocated == null ? null : (double) allocated / steps;

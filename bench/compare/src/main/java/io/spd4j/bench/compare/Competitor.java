@@ -1,5 +1,6 @@
 package io.spd4j.bench.compare;
 
+import io.spd4j.finetune.cli.State;
 import java.util.List;
 
 /**
@@ -7,10 +8,16 @@ import java.util.List;
  *
  * @param name the name in tables
  * @param kind why it is compared
- * @param yardstick whether it steps AdamW if it does not know the rule
+ * @param yardstick whether it steps AdamW if it does not know the rule or the state
+ * @param state how it stores arrays; ours store them as a case says
  * @param command the command that starts it
  */
-record Competitor(String name, Kind kind, boolean yardstick, List<String> command) {
+record Competitor(String name, Kind kind, boolean yardstick, State state, List<String> command) {
+  /** A competitor whose arrays are float32. */
+  Competitor(String name, Kind kind, boolean yardstick, List<String> command) {
+    this(name, kind, yardstick, State.FLOAT32, command);
+  }
+
   /** Why a competitor is compared. */
   enum Kind {
     /** Our own backends, which must all give the same bits. */

@@ -136,6 +136,11 @@ final class CompetitorProcess implements AutoCloseable {
         .toList();
   }
 
+  /** Returns the bytes of memory that the process holds (RSS); null if unknown. */
+  Long memory() {
+    return ProcFile.bytes(Path.of("/proc", Long.toString(process.pid()), "status"), "VmRSS:");
+  }
+
   /** Frees what was set up. */
   void closeSetup() throws UnableException {
     ask(Map.of("cmd", "close"));

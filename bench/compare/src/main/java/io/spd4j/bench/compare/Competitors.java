@@ -3,6 +3,7 @@ package io.spd4j.bench.compare;
 import io.spd4j.Backend;
 import io.spd4j.bench.Main;
 import io.spd4j.bench.compare.Competitor.Kind;
+import io.spd4j.finetune.cli.State;
 import io.spd4j.finetune.cli.VectorModule;
 import java.io.File;
 import java.io.IOException;
@@ -21,16 +22,17 @@ final class Competitors {
   static final String RMW = "c-rmw";
   static final String PLAIN_ADAMW = "c-adamw";
   static final String FUSED = "pytorch-fused";
+  static final String BF16 = "pytorch-bf16";
   static final String FOREACH = "pytorch-foreach";
   static final String EAGER = "pytorch-eager";
   static final String COMPILED = "pytorch-compiled";
 
-  private static final List<String> PYTORCH = List.of(FUSED, FOREACH, EAGER, COMPILED);
+  private static final List<String> PYTORCH = List.of(FUSED, BF16, FOREACH, EAGER, COMPILED);
   private static final List<String> JAVA = List.of("djl-adam", "libtorch-fused", "nd4j-adam");
 
   /** Left out of a quick run: no target needs them, or they compile for minutes. */
   static final List<String> NOT_QUICK =
-      Stream.concat(Stream.of(SCALAR, FOREACH, COMPILED), JAVA.stream()).toList();
+      Stream.concat(Stream.of(SCALAR, BF16, FOREACH, COMPILED), JAVA.stream()).toList();
 
   private Competitors() {}
 
@@ -56,7 +58,11 @@ final class Competitors {
       String variant = name.substring("pytorch-".length());
       all.add(
           new Competitor(
-              name, Kind.PEER, name.equals(FUSED), List.of(python, script, "--variant", variant)));
+              name,
+              Kind.PEER,
+              name.equals(FUSED) || name.equals(BF16),
+              name.equals(BF16) ? State.BF16 : State.FLOAT32,
+              List.of(python, script, "--variant", variant)));
     }
     for (String name : JAVA) {
       all.add(new Competitor(name, Kind.PEER, false, javaPeer(javaPeers, name)));

@@ -4,6 +4,7 @@ import io.spd4j.bench.Select;
 import io.spd4j.bench.Shape;
 import io.spd4j.bench.contest.StepCase;
 import io.spd4j.finetune.cli.Rule;
+import io.spd4j.finetune.cli.State;
 import java.util.List;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
@@ -11,7 +12,7 @@ import java.util.stream.Stream;
 /**
  * What a run measures.
  *
- * @param cases in the order of the tables
+ * @param cases in the order of the tables; those of the first shape with all states
  * @param curve AdamW on one tensor of growing size
  * @param first cases whose first steps in a fresh JVM are timed
  * @param quick whether JMH measures only briefly
@@ -35,11 +36,16 @@ record Plan(
    * @param threads numbers of threads, in ascending order
    */
   static Plan full(List<Shape> shapes, List<Integer> threads) {
-    List<StepCase> cases =
-        (shapes.isEmpty() ? FULL : shapes)
-            .stream().flatMap(shape -> threads.stream().flatMap(t -> all(shape, t))).toList();
     int most = threads.getLast();
     Shape first = (shapes.isEmpty() ? FULL : shapes).getFirst();
+    List<StepCase> cases =
+        (shapes.isEmpty() ? FULL : shapes)
+            .stream()
+                .flatMap(shape ->
+                    Stream.concat(
+                        threads.stream().flatMap(t -> all(shape, t)),
+                        shape == first ? states(shape, most) : Stream.of()))
+                .toList();
     return new Plan(
         cases,
         curve(threads, 2, 8),
@@ -54,11 +60,14 @@ record Plan(
    */
   static Plan quick(List<Shape> shapes, List<Integer> threads) {
     int most = threads.getLast();
+    List<Shape> all = shapes.isEmpty() ? QUICK : shapes;
     List<StepCase> cases =
-        (shapes.isEmpty() ? QUICK : shapes)
-            .stream()
-                .flatMap(shape -> Stream.of(adamw(shape, most), spd(shape, most, Select.ALL)))
-                .toList();
+        all.stream()
+            .flatMap(shape ->
+                Stream.concat(
+                    Stream.of(adamw(shape, most), spd(shape, most, Select.ALL)),
+                    shape == all.getFirst() ? targeted(shape, most) : Stream.of()))
+            .toList();
     Shape first = shapes.isEmpty() ? Shape.parse("minilm") : shapes.getFirst();
     return new Plan(
         cases, curve(threads, 1, 7), List.of(spd(first, most, Select.ALL)), Pace.QUICK, true);
@@ -78,6 +87,23 @@ record Plan(
             rule == Rule.SPD
                 ? Stream.of(Select.NONE, Select.ALL).map(select -> spd(shape, threads, select))
                 : Stream.of(new StepCase(shape, rule, Select.NONE, threads)));
+  }
+
+  /** Returns the cases whose arrays are not all float32. */
+  private static Stream<StepCase> states(Shape shape, int threads) {
+    return Stream.of(State.SPLIT, State.BF16, State.EIGHT_BIT)
+        .flatMap(state ->
+            Stream.of(
+                    adamw(shape, threads),
+                    spd(shape, threads, Select.NONE),
+                    spd(shape, threads, Select.ALL))
+                .map(step -> step.with(state)));
+  }
+
+  /** Returns those of them that targets need. */
+  private static Stream<StepCase> targeted(Shape shape, int threads) {
+    return Stream.of(Select.NONE, Select.ALL)
+        .map(select -> spd(shape, threads, select).with(State.EIGHT_BIT));
   }
 
   private static StepCase adamw(Shape shape, int threads) {

@@ -43,11 +43,16 @@ final class Units {
     return Double.isFinite(part) ? Math.round(100 * part) + "%" : NONE;
   }
 
-  /** Formats bytes: 0 B, 1.4 KB. */
+  /** Formats bytes: 0 B, 1.40 KB, 1.75 GB. */
   static String bytes(Double bytes) {
-    return bytes == null
-        ? NONE
-        : bytes < 999.5 ? Math.round(bytes) + " B" : digits(bytes / 1e3) + " KB";
+    if (bytes == null) {
+      return NONE;
+    }
+    return bytes < 999.5
+        ? Math.round(bytes) + " B"
+        : bytes < 999.5e3
+            ? digits(bytes / 1e3) + " KB"
+            : bytes < 999.5e6 ? digits(bytes / 1e6) + " MB" : digits(bytes / 1e9) + " GB";
   }
 
   /** Formats a count: 640,000 or 86.6 million. */

@@ -8,7 +8,7 @@ import io.spd4j.cuda.CudaStream;
 import io.spd4j.cuda.DeviceArena;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import java.util.function.BiConsumer;
+import java.util.function.Consumer;
 
 /**
  * The memory of a backend's arrays: host memory or, for CUDA, the first device's memory, which the
@@ -18,15 +18,9 @@ public final class ArrayMemory implements AutoCloseable {
   /** The size of a cache line and of the widest vector. */
   static final long ALIGNMENT = 64;
 
-  /** Device memory is filled in pieces of this many bytes. */
-  private static final long PIECE = 1 << 22;
-
   private final Backend backend;
   private final CudaStream stream;
   private final Arena arena;
-
-  /** Holds what the host writes until it is copied; null until needed. */
-  private MemorySegment piece;
 
   /**
    * @param backend null: the library's choice for host memory
@@ -71,21 +65,17 @@ public final class ArrayMemory implements AutoCloseable {
   /**
    * Fills an array.
    *
-   * @param values called for each piece of the array with its offset in bytes and the memory to
-   *     fill, which any thread may access
+   * @param fill fills host memory of the array's size, which any thread may access
    */
-  void fill(MemorySegment array, BiConsumer<Long, MemorySegment> values) {
+  void fill(MemorySegment array, Consumer<MemorySegment> fill) {
     if (stream == null) {
-      values.accept(0L, array);
+      fill.accept(array);
       return;
     }
-    if (piece == null) {
-      piece = Arena.ofAuto().allocate(PIECE, ALIGNMENT);
-    }
-    for (long at = 0; at < array.byteSize(); at += PIECE) {
-      MemorySegment part = piece.asSlice(0, Math.min(PIECE, array.byteSize() - at));
-      values.accept(at, part);
-      write(part, array.asSlice(at, part.byteSize()));
+    try (Arena host = Arena.ofShared()) {
+      MemorySegment values = host.allocate(array.byteSize(), ALIGNMENT);
+      fill.accept(values);
+      write(values, array);
     }
   }
 

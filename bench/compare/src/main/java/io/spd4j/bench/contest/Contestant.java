@@ -43,14 +43,20 @@ public interface Contestant extends AutoCloseable {
   void setup(Setup setup) throws Failure;
 
   /**
-   * Returns the floats of an array, which may be read and written between steps until {@link
-   * #close}.
+   * Returns the memory of an array, which may be read and written between steps until {@link
+   * #close}: floats, unless the set-up has another state.
    */
   MemorySegment array(ArrayKind kind, int tensor);
 
   /** Sets all elements of an array. */
   default void fill(ArrayKind kind, int tensor, Values values) {
-    values.fill(kind, tensor, 0, array(kind, tensor));
+    values.fill(kind, tensor, Storage.FLOAT32, array(kind, tensor));
+  }
+
+  /** Returns elements of an array after the steps so far. */
+  default float[] values(ArrayKind kind, int tensor, long from, int count) {
+    MemorySegment floats = array(kind, tensor);
+    return Storage.FLOAT32.read(floats, floats.byteSize() / Float.BYTES, from, count);
   }
 
   /** Restores what a step consumes; not timed. */

@@ -9,8 +9,6 @@ import io.spd4j.finetune.report.Json;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.PrintStream;
-import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import java.lang.management.ManagementFactory;
 import java.util.Map;
 
@@ -119,16 +117,9 @@ public final class Server {
 
   private Map<String, ?> values(int tensor, long from, int count) {
     return Json.object(
-        "data", slice(ArrayKind.DATA, tensor, from, count),
-        "exp_avg", slice(ArrayKind.EXP_AVG, tensor, from, count),
-        "exp_avg_sq", slice(ArrayKind.EXP_AVG_SQ, tensor, from, count));
-  }
-
-  private float[] slice(ArrayKind kind, int tensor, long from, int count) {
-    MemorySegment array = contestant.array(kind, tensor);
-    return array
-        .asSlice(from * Float.BYTES, (long) count * Float.BYTES)
-        .toArray(ValueLayout.JAVA_FLOAT);
+        "data", contestant.values(ArrayKind.DATA, tensor, from, count),
+        "exp_avg", contestant.values(ArrayKind.EXP_AVG, tensor, from, count),
+        "exp_avg_sq", contestant.values(ArrayKind.EXP_AVG_SQ, tensor, from, count));
   }
 
   private Map<String, ?> close() {

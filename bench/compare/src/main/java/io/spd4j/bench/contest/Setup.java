@@ -2,6 +2,7 @@ package io.spd4j.bench.contest;
 
 import io.spd4j.bench.Select;
 import io.spd4j.finetune.cli.Rule;
+import io.spd4j.finetune.cli.State;
 import io.spd4j.finetune.report.Json;
 import java.util.List;
 import java.util.Map;
@@ -12,6 +13,7 @@ import java.util.Map;
  * @param tensors number of elements of each tensor
  * @param anchored whether the anchors are arrays; otherwise they are the origin
  * @param select which tensors SPD selects; other rules ignore it
+ * @param state how the arrays are stored; contestants that know only float32 ignore it
  * @param step the number of steps taken so far
  */
 public record Setup(
@@ -19,6 +21,7 @@ public record Setup(
     boolean anchored,
     Rule rule,
     Select select,
+    State state,
     int threads,
     int seed,
     long step,

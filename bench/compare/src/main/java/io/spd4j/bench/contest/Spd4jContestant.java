@@ -9,6 +9,7 @@ import io.spd4j.cuda.CudaException;
 import io.spd4j.cuda.CudaStream;
 import io.spd4j.finetune.cli.Failure;
 import io.spd4j.finetune.cli.Rule;
+import io.spd4j.finetune.cli.State;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.EnumMap;
@@ -78,7 +79,7 @@ public final class Spd4jContestant implements Contestant {
     this.setup = setup;
     memory = new ArrayMemory(backend);
     for (ArrayKind kind : setup.arrays()) {
-      arrays.put(kind, allocate());
+      arrays.put(kind, allocate(storage(kind)));
     }
     ParameterGroup group =
         ParameterGroup.builder()
@@ -93,43 +94,58 @@ public final class Spd4jContestant implements Contestant {
   }
 
   /** Allocates all arrays of one kind together, as a trainer would. */
-  private List<MemorySegment> allocate() {
-    long bytes = setup.tensors().stream().mapToLong(Spd4jContestant::alignedSize).sum();
+  private List<MemorySegment> allocate(Storage storage) {
+    long bytes = setup.tensors().stream().mapToLong(n -> aligned(storage.bytes(n))).sum();
     MemorySegment all = memory.allocate(bytes);
     List<MemorySegment> parts = new ArrayList<>();
     long at = 0;
     for (long numel : setup.tensors()) {
-      parts.add(all.asSlice(at, numel * Float.BYTES));
-      at += alignedSize(numel);
+      parts.add(all.asSlice(at, storage.bytes(numel)));
+      at += aligned(storage.bytes(numel));
     }
     return parts;
   }
 
-  private static long alignedSize(long numel) {
-    return Math.ceilDiv(numel * Float.BYTES, ArrayMemory.ALIGNMENT) * ArrayMemory.ALIGNMENT;
+  private static long aligned(long bytes) {
+    return Math.ceilDiv(bytes, ArrayMemory.ALIGNMENT) * ArrayMemory.ALIGNMENT;
   }
 
   private Parameter parameter(int tensor) {
-    return Parameter.builder("tensor " + tensor, arrays.get(ArrayKind.DATA).get(tensor))
-        .gradient(arrays.get(ArrayKind.GRADIENT).get(tensor))
-        .anchor(setup.needsAnchors() ? arrays.get(ArrayKind.ANCHOR).get(tensor) : null)
+    State state = setup.state();
+    long numel = setup.tensors().get(tensor);
+    MemorySegment data = arrays.get(ArrayKind.DATA).get(tensor);
+    MemorySegment high = state.split() ? data.asSlice(0, numel * Short.BYTES) : data;
+    return Parameter.builder("tensor " + tensor, high, state.parameter())
+        .low(state.split() ? data.asSlice(Storage.low(numel)) : null)
+        .gradient(arrays.get(ArrayKind.GRADIENT).get(tensor), state.input())
+        .anchor(
+            setup.needsAnchors() ? arrays.get(ArrayKind.ANCHOR).get(tensor) : null, state.input())
+        .momentType(state.moments())
         .moments(
             arrays.get(ArrayKind.EXP_AVG).get(tensor), arrays.get(ArrayKind.EXP_AVG_SQ).get(tensor))
         .step(setup.step())
         .build();
   }
 
-  /** Returns the floats of an array; for a device, a copy. */
+  /** Returns the memory of an array; for a device, a copy. */
   @Override
   public MemorySegment array(ArrayKind kind, int tensor) {
     return memory.output(arrays.get(kind).get(tensor));
   }
 
   @Override
+  public float[] values(ArrayKind kind, int tensor, long from, int count) {
+    return storage(kind).read(array(kind, tensor), setup.tensors().get(tensor), from, count);
+  }
+
+  @Override
   public void fill(ArrayKind kind, int tensor, Values values) {
     memory.fill(
-        arrays.get(kind).get(tensor),
-        (offset, part) -> values.fill(kind, tensor, offset / Float.BYTES, part));
+        arrays.get(kind).get(tensor), host -> values.fill(kind, tensor, storage(kind), host));
+  }
+
+  private Storage storage(ArrayKind kind) {
+    return Storage.of(setup.state(), kind);
   }
 
   /** Returns the optimizer; null before the set-up. */

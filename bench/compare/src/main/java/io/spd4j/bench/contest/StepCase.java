@@ -3,21 +3,39 @@ package io.spd4j.bench.contest;
 import io.spd4j.bench.Select;
 import io.spd4j.bench.Shape;
 import io.spd4j.finetune.cli.Rule;
+import io.spd4j.finetune.cli.State;
 import java.util.List;
 
 /**
  * A step to compare.
  *
  * @param select which tensors SPD selects; other rules ignore it
+ * @param state how the arrays are stored; null, as in older files, becomes FLOAT32
  */
-public record StepCase(Shape shape, Rule rule, Select select, int threads) {
+public record StepCase(Shape shape, Rule rule, Select select, int threads, State state) {
   private static final int SEED = 1;
   private static final double BETA2 = 0.999;
   private static final double EPS = 1e-8;
 
-  /** Returns the rule's title and what it selects. */
+  public StepCase {
+    state = state == null ? State.FLOAT32 : state;
+  }
+
+  /** A step over float32 arrays. */
+  public StepCase(Shape shape, Rule rule, Select select, int threads) {
+    this(shape, rule, select, threads, State.FLOAT32);
+  }
+
+  /** Returns this step with its arrays stored otherwise. */
+  public StepCase with(State other) {
+    return new StepCase(shape, rule, select, threads, other);
+  }
+
+  /** Returns the rule's title, what it selects, and the state if it is not float32. */
   public String ruleName() {
-    return rule == Rule.SPD ? "%s, %s selected".formatted(rule.title(), select) : rule.title();
+    String title =
+        rule == Rule.SPD ? "%s, %s selected".formatted(rule.title(), select) : rule.title();
+    return state == State.FLOAT32 ? title : title + ", " + state;
   }
 
   public String threadsName() {
@@ -55,6 +73,7 @@ public record StepCase(Shape shape, Rule rule, Select select, int threads) {
         shape.anchored(),
         rule,
         select,
+        state,
         threads,
         SEED,
         step,
@@ -65,7 +84,7 @@ public record StepCase(Shape shape, Rule rule, Select select, int threads) {
         lambda);
   }
 
-  /** Returns this case with AdamW as its rule. */
+  /** Returns this case with AdamW as its rule, over float32 arrays. */
   public StepCase adamw() {
     return new StepCase(shape, Rule.ADAMW, Select.NONE, threads);
   }
@@ -77,7 +96,22 @@ public record StepCase(Shape shape, Rule rule, Select select, int threads) {
 
   /** Returns the bytes of the arrays that a step touches. */
   public long footprint() {
-    return shape.numel() * Float.BYTES * arrays();
+    return shape.numel() * parameterBytes() + (arrays() - 3) * input() + 2 * moment();
+  }
+
+  /** Returns the bytes of an element of a parameter. */
+  private int parameterBytes() {
+    return state.split() ? 2 * Short.BYTES : state.parameter().byteSize();
+  }
+
+  /** Returns the bytes of all gradients; as many as those of all anchors. */
+  private long input() {
+    return shape.numel() * state.input().byteSize();
+  }
+
+  /** Returns the bytes of one moment of all tensors, with its scales. */
+  private long moment() {
+    return shape.tensors().stream().mapToLong(state.moments()::byteSize).sum();
   }
 
   /**
@@ -94,9 +128,11 @@ public record StepCase(Shape shape, Rule rule, Select select, int threads) {
    * @param projected number of elements in the tensors that SPD projects
    */
   public long bytes(long projected) {
-    boolean anchored = arrays() == 5;
-    int update = anchored ? 8 : 7; // reads θ g m v (θ0), writes θ m v
-    int projection = anchored ? 3 : 2; // reads θ (θ0), writes θ
-    return (shape.numel() * update + projected * projection) * Float.BYTES;
+    int inputs = arrays() - 3; // g, and θ0 if anchored
+    // reads θ g m v (θ0), writes θ m v
+    long update = 2 * shape.numel() * parameterBytes() + inputs * input() + 4 * moment();
+    int each =
+        2 * parameterBytes() + (inputs - 1) * state.input().byteSize(); // reads θ (θ0), writes θ
+    return update + projected * each;
   }
 }

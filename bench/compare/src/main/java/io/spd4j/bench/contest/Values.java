@@ -1,11 +1,9 @@
 package io.spd4j.bench.contest;
 
-import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
-
 import io.spd4j.bench.Select;
 import io.spd4j.finetune.cli.Rule;
 import java.lang.foreign.MemorySegment;
-import java.util.stream.LongStream;
+import java.util.stream.IntStream;
 
 /**
  * The values that every contestant starts from, in every language. Each value is a hash of the
@@ -39,20 +37,23 @@ public final class Values {
   }
 
   /**
-   * Fills elements of an array on all processors.
+   * Fills an array on all processors. Each uses its own buffer again and again: a heap full of
+   * garbage would count as the contestant's memory.
    *
-   * @param first the index of the first element in its tensor
-   * @param part the elements, in memory that any thread may access
+   * @param array memory that any thread may access
    */
-  void fill(ArrayKind kind, int tensor, long first, MemorySegment part) {
-    long numel = part.byteSize() / Float.BYTES;
-    LongStream.range(0, Math.ceilDiv(numel, CHUNK))
+  void fill(ArrayKind kind, int tensor, Storage storage, MemorySegment array) {
+    long numel = setup.tensors().get(tensor);
+    int workers = Runtime.getRuntime().availableProcessors();
+    IntStream.range(0, workers)
         .parallel()
-        .forEach(chunk -> {
-          long from = chunk * CHUNK;
-          float[] values = new float[(int) Math.min(CHUNK, numel - from)];
-          fill(kind, tensor, (int) (first + from), values);
-          MemorySegment.copy(values, 0, part, JAVA_FLOAT, from * Float.BYTES, values.length);
+        .forEach(worker -> {
+          float[] values = new float[(int) Math.min(CHUNK, numel)];
+          for (long from = (long) worker * CHUNK; from < numel; from += (long) workers * CHUNK) {
+            int count = (int) Math.min(CHUNK, numel - from);
+            fill(kind, tensor, (int) from, values, count);
+            storage.write(array, numel, from, values, count);
+          }
         });
   }
 
@@ -62,49 +63,67 @@ public final class Values {
    * moment therefore have opposite signs. The first moment is the larger one, so that it keeps its
    * sign.
    */
-  private void fill(ArrayKind kind, int tensor, int from, float[] values) {
+  private void fill(ArrayKind kind, int tensor, int from, float[] values, int count) {
     boolean selected = setup.rule() == Rule.SPD && setup.select() != Select.NATURAL;
-    ArrayKind signs = selected ? ArrayKind.DATA : kind;
     switch (kind) {
       case DATA -> {
-        random(kind, kind, 1, tensor, from, values);
+        random(kind, kind, 1, tensor, from, values, count);
         if (setup.anchored()) {
-          float[] anchors = new float[values.length];
-          random(ArrayKind.ANCHOR, ArrayKind.ANCHOR, 1, tensor, from, anchors);
-          for (int k = 0; k < values.length; k++) {
-            values[k] = anchors[k] + values[k];
+          int key = key(ArrayKind.ANCHOR, tensor);
+          for (int k = 0; k < count; k++) {
+            values[k] = random(ArrayKind.ANCHOR, key, key, 1, from + k) + values[k];
           }
         }
       }
       case GRADIENT -> {
         int turn = selected && setup.select() == Select.NONE ? -1 : 1;
-        random(kind, signs, turn, tensor, from, values);
+        random(kind, selected ? ArrayKind.DATA : kind, turn, tensor, from, values, count);
       }
-      case ANCHOR -> random(kind, kind, 1, tensor, from, values);
-      case EXP_AVG -> random(kind, signs, selected ? -1 : 1, tensor, from, values);
+      case ANCHOR -> random(kind, kind, 1, tensor, from, values, count);
+      case EXP_AVG ->
+          random(
+              kind,
+              selected ? ArrayKind.DATA : kind,
+              selected ? -1 : 1,
+              tensor,
+              from,
+              values,
+              count);
       case EXP_AVG_SQ -> {
-        fill(ArrayKind.GRADIENT, tensor, from, values);
-        for (int k = 0; k < values.length; k++) {
+        fill(ArrayKind.GRADIENT, tensor, from, values, count);
+        for (int k = 0; k < count; k++) {
           values[k] = values[k] * values[k];
         }
       }
     }
   }
 
-  /**
-   * Combines the magnitudes of one kind with the signs of another, times turn, in operations that
-   * vectorize.
-   */
+  /** Combines the magnitudes of one kind with the signs of another, times turn. */
   private void random(
-      ArrayKind magnitudes, ArrayKind signs, int turn, int tensor, int from, float[] values) {
-    int ofMagnitude = setup.seed() * SEED + magnitudes.ordinal() * KIND + tensor * TENSOR;
-    int ofSign = setup.seed() * SEED + signs.ordinal() * KIND + tensor * TENSOR;
-    float scale = magnitudes.scale;
-    for (int k = 0; k < values.length; k++) {
-      int h = hash(ofMagnitude + (from + k) * ELEMENT);
-      int sign = turn - 2 * turn * (hash(ofSign + (from + k) * ELEMENT) & 1);
-      values[k] = scale * (1 + (h >>> 8) * 0x1p-24f) * sign;
+      ArrayKind magnitudes,
+      ArrayKind signs,
+      int turn,
+      int tensor,
+      int from,
+      float[] values,
+      int count) {
+    int ofMagnitude = key(magnitudes, tensor);
+    int ofSign = key(signs, tensor);
+    for (int k = 0; k < count; k++) {
+      values[k] = random(magnitudes, ofMagnitude, ofSign, turn, from + k);
     }
+  }
+
+  private int key(ArrayKind kind, int tensor) {
+    return setup.seed() * SEED + kind.ordinal() * KIND + tensor * TENSOR;
+  }
+
+  /** Returns an element, by operations that vectorize. */
+  private static float random(
+      ArrayKind magnitudes, int ofMagnitude, int ofSign, int turn, int element) {
+    int h = hash(ofMagnitude + element * ELEMENT);
+    int sign = turn - 2 * turn * (hash(ofSign + element * ELEMENT) & 1);
+    return magnitudes.scale * (1 + (h >>> 8) * 0x1p-24f) * sign;
   }
 
   private static int hash(int key) {

@@ -9,6 +9,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.spd4j.bench.Cli;
 import io.spd4j.finetune.cli.Failure;
+import io.spd4j.finetune.cli.State;
 import io.spd4j.finetune.report.Json;
 import java.io.IOException;
 import java.io.OutputStream;
@@ -62,6 +63,18 @@ class BenchJsonTest {
 
     assertThat(BenchJson.read(file).first()).isEmpty();
     assertThat(BenchJson.read(file).micros()).hasSize(2);
+  }
+
+  @Test
+  void readsRunsThatHaveNoStates() throws IOException, Failure {
+    Path file = write("bench.json", BENCH);
+    Files.writeString(
+        file, Files.readString(file).replaceAll("\"state\" : \"float32\",|\"memory\" : \\d+,", ""));
+
+    CaseResult result = BenchJson.read(file).cases().getFirst();
+    assertThat(result.step()).isEqualTo(BENCH.cases().getFirst().step());
+    assertThat(result.entries().getFirst().state()).isEqualTo(State.FLOAT32);
+    assertThat(result.entries().getFirst().memory()).isNull();
   }
 
   @ParameterizedTest

@@ -53,12 +53,12 @@ class BenchTablesTest {
 
             1.00 million parameters in one tensor.
 
-            | step                     |               |                time | × spd4j-native | GB/s | of c-rmw | of c-copy | allocated |
-            |:-------------------------|:--------------|--------------------:|---------------:|-----:|---------:|----------:|----------:|
-            | SPD, all selected        | spd4j-native  | 2.00 ms (1.50–2.50) |           1.00 | 22.0 |      69% |       55% |       0 B |
-            | SPD, all selected        | c-rmw         | 1.00 ms (0.75–2.00) |           0.50 | 32.0 |     100% |       80% |         – |
-            | SPD, all selected        | c-copy        |    500 µs (500–500) |           0.25 | 40.0 |     125% |      100% |         – |
-            | SPD, all selected: AdamW | pytorch-fused | 2.00 ms (1.50–5.50) |           2.00 | 14.0 |      44% |       35% |         – |
+            | step                     |               |                time | × spd4j-native | GB/s | of c-rmw | of c-copy | allocated |     RSS |
+            |:-------------------------|:--------------|--------------------:|---------------:|-----:|---------:|----------:|----------:|--------:|
+            | SPD, all selected        | spd4j-native  | 2.00 ms (1.50–2.50) |           1.00 | 22.0 |      69% |       55% |       0 B | 1.75 GB |
+            | SPD, all selected        | c-rmw         | 1.00 ms (0.75–2.00) |           0.50 | 32.0 |     100% |       80% |         – | 1.75 GB |
+            | SPD, all selected        | c-copy        |    500 µs (500–500) |           0.25 | 40.0 |     125% |      100% |         – | 1.75 GB |
+            | SPD, all selected: AdamW | pytorch-fused | 2.00 ms (1.50–5.50) |           2.00 | 14.0 |      44% |       35% |         – | 1.75 GB |
 
             - pytorch-eager: no memory (SPD, all selected)
             """);

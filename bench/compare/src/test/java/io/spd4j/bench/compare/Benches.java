@@ -7,6 +7,7 @@ import io.spd4j.bench.compare.CaseResult.Entry;
 import io.spd4j.bench.compare.Competitor.Kind;
 import io.spd4j.bench.contest.StepCase;
 import io.spd4j.finetune.cli.Rule;
+import io.spd4j.finetune.cli.State;
 import io.spd4j.finetune.report.Machine;
 import java.time.Instant;
 import java.util.List;
@@ -56,19 +57,28 @@ final class Benches {
         new StepCase(Shape.parse(shape), rule, select, threads), List.of(entries));
   }
 
+  /** A case of SPD on ViT-B/16 whose arrays are stored as a state says. */
+  static CaseResult stored(State state, Select select, Entry... entries) {
+    return new CaseResult(
+        new StepCase(Shape.parse(Target.VIT), Rule.SPD, select, 2, state), List.of(entries));
+  }
+
   static Entry entry(String name, Rule rule, double... rounds) {
     boolean ours = name.startsWith("spd4j");
     return new Entry(
         name,
         ours ? Kind.OURS : name.startsWith("c-") ? Kind.LIMIT : Kind.PEER,
         rule,
+        State.FLOAT32,
         rounds,
         ours ? 0 : 1.5e-6,
         ours ? 0.0 : null,
+        1_750_000_000L,
         null);
   }
 
   static Entry problem(String name, Rule rule, String problem) {
-    return new Entry(name, Kind.PEER, rule, new double[0], null, null, problem);
+    return new Entry(
+        name, Kind.PEER, rule, State.FLOAT32, new double[0], null, null, null, problem);
   }
 }

@@ -10,6 +10,7 @@ import io.spd4j.bench.Select;
 import io.spd4j.bench.Shape;
 import io.spd4j.bench.contest.StepCase;
 import io.spd4j.finetune.cli.Rule;
+import io.spd4j.finetune.cli.State;
 import java.util.Arrays;
 import java.util.List;
 import org.junit.jupiter.api.Test;
@@ -25,10 +26,13 @@ class TargetTest {
   private static final int LORA_FUSED = 5;
   private static final int MANY_ADAMW = 6;
   private static final int MANY_SPD = 7;
-  private static final int VECTOR = 8;
-  private static final int THREADS = 9;
-  private static final int TENTH = 10;
-  private static final int REST = 11;
+  private static final int NONE_8BIT = 8;
+  private static final int ALL_8BIT = 9;
+  private static final int VECTOR = 10;
+  private static final int VECTOR_STATES = 11;
+  private static final int THREADS = 12;
+  private static final int TENTH = 13;
+  private static final int REST = 14;
 
   private static Target target(int which, CaseResult... cases) {
     return Target.of(Benches.of(List.of(cases), List.of())).get(which);
@@ -77,6 +81,41 @@ class TargetTest {
   void spdAgainstPyTorch(
       int which, String shape, String peer, Rule rule, double theirs, boolean reached) {
     assertThat(target(which, spd(shape, 100, peer, rule, theirs)).reached()).isEqualTo(reached);
+  }
+
+  @ParameterizedTest
+  @CsvSource({"70, 100, true", "71, 101, false"})
+  void eightBitStateAgainstPyTorch(double none, double all, boolean reached) {
+    CaseResult[] cases = {
+      eightBit(Select.NONE, none), eightBit(Select.ALL, all), spd("vit-b16", 1, "x", SPD, 1)
+    };
+
+    assertThat(target(NONE_8BIT, cases).reached()).isEqualTo(reached);
+    assertThat(target(ALL_8BIT, cases).reached()).isEqualTo(reached);
+    assertThat(target(OVER_FUSED, cases).ratio()).isNull(); // that is of float32
+  }
+
+  private static CaseResult eightBit(Select select, double ours) {
+    return Benches.stored(
+        State.EIGHT_BIT,
+        select,
+        entry(Competitors.NATIVE, SPD, ours),
+        entry(Competitors.FUSED, ADAMW, 100));
+  }
+
+  @Test
+  void theVectorApiMayTakeLongerWithOtherStates() {
+    CaseResult split =
+        Benches.stored(
+            State.SPLIT,
+            Select.ALL,
+            entry(Competitors.NATIVE, SPD, 100),
+            entry(Competitors.VECTOR, SPD, 115));
+
+    assertThat(target(VECTOR_STATES, split).reached()).isTrue();
+    assertThat(target(VECTOR_STATES, split).remark()).contains("vit-b16, SPD, all selected, split");
+    assertThat(target(VECTOR, split).remark()).isEqualTo("not measured");
+    assertThat(target(VECTOR_STATES, vector("lora", 1, 1)).remark()).isEqualTo("not measured");
   }
 
   @Test

@@ -28,7 +28,14 @@ class UnitsTest {
   }
 
   @ParameterizedTest
-  @CsvSource({"0, 0 B", "0.3, 0 B", "16, 16 B", "1440, 1.44 KB"})
+  @CsvSource({
+    "0, 0 B",
+    "0.3, 0 B",
+    "16, 16 B",
+    "1440, 1.44 KB",
+    "2.5e6, 2.50 MB",
+    "1.75e9, 1.75 GB"
+  })
   void bytes(double bytes, String text) {
     assertThat(Units.bytes(bytes)).isEqualTo(text);
   }

@@ -5,6 +5,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.spd4j.bench.Select;
 import io.spd4j.bench.Shape;
 import io.spd4j.finetune.cli.Rule;
+import io.spd4j.finetune.cli.State;
+import java.util.stream.Stream;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
@@ -27,5 +29,33 @@ class StepCaseTest {
     assertThat(step.footprint()).isEqualTo(footprint * step.shape().numel());
     assertThat(step.arrays()).isEqualTo(footprint / 4);
     assertThat(step.timed().arrays()).hasSize(step.arrays());
+  }
+
+  /**
+   * The same with other states; 8-bit moments of 10 elements are 10 codes, 2 unused bytes, a scale.
+   */
+  @ParameterizedTest
+  @CsvSource({
+    "one:10, SPD, ALL, split, 440, 200",
+    "one:10, ADAMW, NONE, split, 280, 160",
+    "one:10, ADAMW, NONE, bf16, 140, 80",
+    "one:10, SPD, NONE, bf16, 160, 100",
+    "one:10, SPD, ALL, bf16, 220, 100",
+    "one:64, ADAMW, NONE, 8bit, 912, 520",
+    "one:64, SPD, NONE, 8bit, 1040, 648",
+    "one:64, SPD, ALL, 8bit, 1680, 648",
+    "one:10, ADAMW, NONE, 8bit, 164, 92",
+    "many:2x10, ADAMW, NONE, 8bit, 328, 184",
+  })
+  void countsBytesOfStates(
+      String shape, Rule rule, Select select, String state, int traffic, int footprint) {
+    State stored =
+        Stream.of(State.values()).filter(s -> s.toString().equals(state)).findFirst().orElseThrow();
+    StepCase step = new StepCase(Shape.parse(shape), rule, select, 2, stored);
+
+    assertThat(step.bytes()).isEqualTo(traffic);
+    assertThat(step.footprint()).isEqualTo(footprint);
+    assertThat(step.toString())
+        .contains(rule == Rule.SPD ? "selected, " + state : "AdamW, " + state);
   }
 }
