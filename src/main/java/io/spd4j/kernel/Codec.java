@@ -5,6 +5,9 @@ package io.spd4j.kernel;
  * the arrays. As in {@code native/include/codec.h}.
  */
 final class Codec {
+  /** Elements that share a scale in 8-bit moments. */
+  static final int GROUP = 64;
+
   private static final int ABSOLUTE = 0x7fffffff;
   private static final int INFINITY = 0x7f800000;
 
@@ -54,5 +57,76 @@ final class Codec {
     int small = Float.floatToRawIntBits(mantissa) - 0x4b000000 + random >>> 13;
     int finite = magnitude < 0x38800000 ? small : normal;
     return (short) (Math.min(finite, 0x7c00) | bits >>> 16 & 0x8000);
+  }
+
+  /** Returns the offset in bytes of the scales in an array of 8-bit moments. */
+  static long scales(long numel) {
+    return Math.ceilDiv(numel, Float.BYTES) * Float.BYTES;
+  }
+
+  /** Returns the largest of a group's bits without sign: NaN is larger than infinity. */
+  private static int largest(float[] group, int begin, int end) {
+    int largest = 0;
+    for (int i = begin; i < end; i++) {
+      largest = Math.max(largest, Float.floatToRawIntBits(group[i]) & ABSOLUTE);
+    }
+    return largest;
+  }
+
+  /** Converts a group of first moments to codes and returns its scale. */
+  static float toFirst(float[] m, int begin, int end, byte[] codes) {
+    int largest = largest(m, begin, end);
+    float scale = firstScale(largest);
+    float inverse = 1 / scale;
+    int mask = mask(largest);
+    for (int i = begin; i < end; i++) {
+      // The sum is a whole number whose low byte is the code in two's complement.
+      codes[i] = (byte) (Float.floatToRawIntBits(m[i] * inverse + 0x1.8p23f) & mask);
+    }
+    return scale;
+  }
+
+  /** Returns the scale of a group of first moments: a 127th of the largest, or NaN. */
+  static float firstScale(int largest) {
+    return largest < INFINITY
+        ? Math.max(Float.intBitsToFloat(largest) * (1f / 127), 0x1p-100f)
+        : Float.NaN;
+  }
+
+  /** Returns what codes of a group are masked with: 0 if the group is NaN. */
+  static int mask(int largest) {
+    return largest < INFINITY ? -1 : 0;
+  }
+
+  static float fromFirst(float scale, byte code) {
+    return code * scale;
+  }
+
+  /**
+   * Converts a group of second moments to codes and returns its scale.
+   *
+   * @param word the random word of the group's first element, whose upper 19 bits round each code
+   */
+  static float toSecond(float[] v, int begin, int end, int word, byte[] codes) {
+    int largest = largest(v, begin, end);
+    int scale = secondScale(largest);
+    int from = scale + (word >>> 13);
+    int mask = mask(largest);
+    for (int i = begin; i < end; i++) {
+      int code = from - Float.floatToRawIntBits(v[i]) >>> 19;
+      codes[i] = (byte) (Math.min(code, 255) & mask);
+    }
+    return Float.intBitsToFloat(scale);
+  }
+
+  /** Returns the bits of the scale of a group of second moments: the largest of them, or NaN. */
+  static int secondScale(int largest) {
+    int least = 0x08000000; // so that no code leads below 0
+    int finite = largest == 0 ? 0 : Math.max(largest, least);
+    return largest < INFINITY ? finite : 0x7fc00000;
+  }
+
+  static float fromSecond(float scale, byte code) {
+    return Float.intBitsToFloat(Float.floatToRawIntBits(scale) - ((code & 0xff) << 19));
   }
 }

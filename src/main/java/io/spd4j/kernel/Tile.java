@@ -1,5 +1,7 @@
 package io.spd4j.kernel;
 
+import static io.spd4j.kernel.Codec.GROUP;
+import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 import static java.lang.foreign.ValueLayout.JAVA_SHORT;
 
@@ -33,6 +35,8 @@ final class Tile {
   private final short[] halves = new short[LENGTH];
 
   private final short[] lows = new short[LENGTH];
+  private final byte[] codes = new byte[LENGTH];
+  private final float[] scales = new float[LENGTH / GROUP];
   private final int[] words = new int[LENGTH];
 
   /** Reads n elements of the parameter. */
@@ -64,6 +68,17 @@ final class Tile {
 
   /** Reads n elements of the moments. */
   void readMoments(SteppedTensor t, long begin, int n) {
+    if (t.types().moments() == MomentType.BLOCKWISE_8BIT) {
+      readCodes(t.expAvg(), t.numel(), begin, n);
+      for (int i = 0; i < n; i++) {
+        expAvg[i] = Codec.fromFirst(scales[i / GROUP], codes[i]);
+      }
+      readCodes(t.expAvgSq(), t.numel(), begin, n);
+      for (int i = 0; i < n; i++) {
+        expAvgSq[i] = Codec.fromSecond(scales[i / GROUP], codes[i]);
+      }
+      return;
+    }
     ElementType type = elements(t.types().moments());
     read(t.expAvg(), type, begin, expAvg, n);
     read(t.expAvgSq(), type, begin, expAvgSq, n);
@@ -95,6 +110,20 @@ final class Tile {
 
   /** Writes n elements of the moments. */
   void writeMoments(SteppedTensor t, long begin, int n, long step) {
+    if (t.types().moments() == MomentType.BLOCKWISE_8BIT) {
+      for (int i = 0; i < n; i += GROUP) {
+        scales[i / GROUP] = Codec.toFirst(expAvg, i, Math.min(i + GROUP, n), codes);
+      }
+      writeCodes(t.expAvg(), t.numel(), begin, n);
+      long block = block(t, begin, step, Use.MOMENTS);
+      int first = (int) (begin % BlockTable.BLOCK);
+      for (int i = 0; i < n; i += GROUP) {
+        int word = RandomWords.word(block, first + i);
+        scales[i / GROUP] = Codec.toSecond(expAvgSq, i, Math.min(i + GROUP, n), word, codes);
+      }
+      writeCodes(t.expAvgSq(), t.numel(), begin, n);
+      return;
+    }
     ElementType type = elements(t.types().moments());
     if (type != ElementType.FLOAT32) {
       words(t, begin, n, step, Use.MOMENTS);
@@ -109,22 +138,36 @@ final class Tile {
     }
   }
 
+  /** Reads codes and scales of n 8-bit moments that begin with a group. */
+  private void readCodes(MemorySegment array, long numel, long begin, int n) {
+    MemorySegment.copy(array, JAVA_BYTE, begin, codes, 0, n);
+    long at = Codec.scales(numel) + begin / GROUP * Float.BYTES;
+    MemorySegment.copy(array, JAVA_FLOAT, at, scales, 0, Math.ceilDiv(n, GROUP));
+  }
+
+  private void writeCodes(MemorySegment array, long numel, long begin, int n) {
+    MemorySegment.copy(codes, 0, array, JAVA_BYTE, begin, n);
+    long at = Codec.scales(numel) + begin / GROUP * Float.BYTES;
+    MemorySegment.copy(scales, 0, array, JAVA_FLOAT, at, Math.ceilDiv(n, GROUP));
+  }
+
   /** Returns the type of moments that are stored element by element. */
   private static ElementType elements(MomentType type) {
-    return switch (type) {
-      case FLOAT32 -> ElementType.FLOAT32;
-      case BFLOAT16 -> ElementType.BFLOAT16;
-      case BLOCKWISE_8BIT -> throw new UnsupportedOperationException("8-bit moments");
-    };
+    return type == MomentType.FLOAT32 ? ElementType.FLOAT32 : ElementType.BFLOAT16;
   }
 
   /** Makes the random words of n elements. */
   private void words(SteppedTensor t, long begin, int n, long step, Use use) {
-    long block = RandomWords.block(t.key(), step, (t.offset() + begin) / BlockTable.BLOCK, use);
+    long block = block(t, begin, step, use);
     int first = (int) (begin % BlockTable.BLOCK);
     for (int i = 0; i < n; i++) {
       words[i] = RandomWords.word(block, first + i);
     }
+  }
+
+  /** Returns the keys of the random words of the block that an element is in. */
+  static long block(SteppedTensor t, long begin, long step, Use use) {
+    return RandomWords.block(t.key(), step, (t.offset() + begin) / BlockTable.BLOCK, use);
   }
 
   private void read(MemorySegment array, ElementType type, long begin, float[] to, int n) {

@@ -1,20 +1,32 @@
 package io.spd4j.kernel;
 
+import static io.spd4j.kernel.Codec.GROUP;
 import static io.spd4j.kernel.VectorMemory.MEMORY;
 import static io.spd4j.kernel.VectorMemory.ORDER;
 import static io.spd4j.kernel.VectorMemory.S;
 import static io.spd4j.kernel.VectorMemory.WIDTH;
 import static io.spd4j.kernel.VectorMemory.load;
 import static io.spd4j.kernel.VectorMemory.store;
+import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
+import static java.lang.foreign.ValueLayout.JAVA_INT;
+import static java.nio.ByteOrder.LITTLE_ENDIAN;
+import static jdk.incubator.vector.VectorOperators.ASHR;
+import static jdk.incubator.vector.VectorOperators.B2I;
 import static jdk.incubator.vector.VectorOperators.GE;
 import static jdk.incubator.vector.VectorOperators.GT;
+import static jdk.incubator.vector.VectorOperators.I2B;
+import static jdk.incubator.vector.VectorOperators.I2F;
 import static jdk.incubator.vector.VectorOperators.I2S;
 import static jdk.incubator.vector.VectorOperators.LSHL;
 import static jdk.incubator.vector.VectorOperators.LSHR;
 import static jdk.incubator.vector.VectorOperators.LT;
+import static jdk.incubator.vector.VectorOperators.MAX;
+import static jdk.incubator.vector.VectorOperators.OR;
 import static jdk.incubator.vector.VectorOperators.S2I;
 import static jdk.incubator.vector.VectorOperators.XOR;
 
+import java.lang.foreign.ValueLayout;
+import jdk.incubator.vector.ByteVector;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.ShortVector;
@@ -31,6 +43,19 @@ final class VectorCodec {
   private static final VectorSpecies<Short> H =
       VectorSpecies.of(short.class, VectorShape.forBitSize(S.vectorBitSize() / 2));
   private static final IntVector INDEX = IntVector.zero(I).addIndex(1);
+
+  /** A quarter of a vector; null if that is 4 bytes, for which there is no species. */
+  private static final VectorSpecies<Byte> B =
+      S.vectorBitSize() == 128
+          ? null
+          : VectorSpecies.of(byte.class, VectorShape.forBitSize(S.vectorBitSize() / 4));
+
+  private static final ValueLayout.OfInt FOUR_BYTES = JAVA_INT.withOrder(LITTLE_ENDIAN);
+
+  /** For the bytes of an int in four lanes: shifts that move them to the lanes' tops, and back. */
+  private static final IntVector UP = INDEX.mul(-8).add(24);
+
+  private static final IntVector DOWN = INDEX.mul(8);
   private static final int ABSOLUTE = 0x7fffffff;
   private static final int INFINITY = 0x7f800000;
 
@@ -110,6 +135,76 @@ final class VectorCodec {
     return x.mul(0x1p37f).add(0x1p23f).reinterpretAsInts().sub(0x4b000000);
   }
 
+  static void decodeFirst(long codes, long scales, long to, int n) {
+    for (int i = 0; i < n; i += GROUP) {
+      final float scale = MEMORY.get(JAVA_FLOAT, scales + (i / GROUP) * 4L);
+      for (int j = 0; j < GROUP; j += WIDTH) {
+        final FloatVector code = (FloatVector) bytes(codes + i + j).convert(I2F, 0);
+        store(code.mul(scale), to + 4L * i + 4 * j);
+      }
+    }
+  }
+
+  static void encodeFirst(long from, long words, int shift, long codes, long scales, int n) {
+    for (int i = 0; i < n; i += GROUP) {
+      final long group = from + 4L * i;
+      final int largest = largest(group);
+      final float scale = Codec.firstScale(largest);
+      final float inverse = 1 / scale;
+      MEMORY.set(JAVA_FLOAT, scales + i / GROUP * 4L, scale);
+      for (int j = 0; j < GROUP; j += WIDTH) {
+        final FloatVector whole = load(group + 4L * j).mul(inverse).add(0x1.8p23f);
+        storeBytes(whole.reinterpretAsInts(), codes + i + j);
+      }
+      if (largest >= INFINITY) {
+        clear(codes + i);
+      }
+    }
+  }
+
+  static void decodeSecond(long codes, long scales, long to, int n) {
+    for (int i = 0; i < n; i += GROUP) {
+      final IntVector scale =
+          IntVector.broadcast(I, MEMORY.get(JAVA_INT, scales + (i / GROUP) * 4L));
+      for (int j = 0; j < GROUP; j += WIDTH) {
+        final IntVector below = bytes(codes + i + j).and(0xff).lanewise(LSHL, 19);
+        store(scale.sub(below).reinterpretAsFloats(), to + 4L * i + 4 * j);
+      }
+    }
+  }
+
+  static void encodeSecond(long from, long block, int first, long codes, long scales, int n) {
+    for (int i = 0; i < n; i += GROUP) {
+      final long group = from + 4L * i;
+      final int largest = largest(group);
+      final int scale = Codec.secondScale(largest);
+      MEMORY.set(JAVA_FLOAT, scales + i / GROUP * 4L, Float.intBitsToFloat(scale));
+      final IntVector rounded =
+          IntVector.broadcast(I, scale + (RandomWords.word(block, first + i) >>> 13));
+      for (int j = 0; j < GROUP; j += WIDTH) {
+        final IntVector bits = load(group + 4L * j).reinterpretAsInts();
+        storeBytes(rounded.sub(bits).lanewise(LSHR, 19).min(255), codes + i + j);
+      }
+      if (largest >= INFINITY) {
+        clear(codes + i);
+      }
+    }
+  }
+
+  /** Sets the codes of a group that is NaN to 0. */
+  private static void clear(long codes) {
+    MEMORY.asSlice(codes, GROUP).fill((byte) 0);
+  }
+
+  /** Returns the largest bits without sign of a group. */
+  private static int largest(long group) {
+    IntVector largest = IntVector.zero(I);
+    for (int j = 0; j < GROUP; j += WIDTH) {
+      largest = largest.max(load(group + 4L * j).reinterpretAsInts().and(ABSOLUTE));
+    }
+    return largest.reduceLanes(MAX);
+  }
+
   private static IntVector ints(long address) {
     return IntVector.fromMemorySegment(I, MEMORY, address, ORDER);
   }
@@ -126,5 +221,24 @@ final class VectorCodec {
   /** Stores the low halves of a vector's elements. */
   private static void storeShorts(IntVector vector, long address) {
     vector.convertShape(I2S, H, 0).intoMemorySegment(MEMORY, address, ORDER);
+  }
+
+  private static IntVector bytes(long address) {
+    if (B == null) {
+      final IntVector all = IntVector.broadcast(I, MEMORY.get(FOUR_BYTES, address));
+      return all.lanewise(LSHL, UP).lanewise(ASHR, 24);
+    }
+    return (IntVector)
+        ByteVector.fromMemorySegment(B, MEMORY, address, ORDER).convertShape(B2I, I, 0);
+  }
+
+  /** Stores the low bytes of a vector's elements. */
+  private static void storeBytes(IntVector vector, long address) {
+    if (B == null) {
+      final IntVector bytes = vector.and(0xff).lanewise(LSHL, DOWN);
+      MEMORY.set(FOUR_BYTES, address, bytes.reduceLanes(OR));
+    } else {
+      vector.convertShape(I2B, B, 0).intoMemorySegment(MEMORY, address, ORDER);
+    }
   }
 }

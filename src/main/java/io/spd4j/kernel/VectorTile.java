@@ -8,6 +8,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.invoke.MethodHandle;
 import java.lang.invoke.MethodHandles;
 import java.lang.invoke.MethodType;
+import java.util.stream.Stream;
 
 /**
  * A stretch of a tensor's arrays, converted to float32 off-heap for the Vector API. Arrays that are
@@ -18,7 +19,7 @@ import java.lang.invoke.MethodType;
  */
 final class VectorTile {
   /** The most elements: all arrays together fit into L1. */
-  static final int LENGTH = 1024;
+  static final int LENGTH = 4096;
 
   /** Bytes from array to array: loads are not mistaken for those of a store 4 KB away. */
   private static final long STRIDE = LENGTH * Float.BYTES + 192;
@@ -35,12 +36,10 @@ final class VectorTile {
   private static final int BFLOAT16 = 0;
   private static final int FLOAT16 = 1;
   private static final int SPLIT = 2;
-  private static final MethodHandle[] DECODERS = {
-    loop("decodeBfloat16", DECODE), loop("decodeFloat16", DECODE), loop("decodeSplit", DECODE)
-  };
-  private static final MethodHandle[] ENCODERS = {
-    loop("encodeBfloat16", ENCODE), loop("encodeFloat16", ENCODE), loop("encodeSplit", ENCODE)
-  };
+  private static final int FIRST = 3;
+  private static final int SECOND = 4;
+  private static final MethodHandle[] DECODERS = loops("decode", DECODE);
+  private static final MethodHandle[] ENCODERS = loops("encode", ENCODE);
   private static final MethodHandle[] WORDS_LOOP = {loop("words", WORDS)};
 
   private final MemorySegment memory = Arena.ofAuto().allocate(7 * STRIDE, 64);
@@ -53,6 +52,20 @@ final class VectorTile {
   long expAvg;
   long expAvgSq;
   long maxExpAvgSq;
+
+  private static long codes(MemorySegment array, long begin) {
+    return array.address() + begin;
+  }
+
+  private static long scales(SteppedTensor t, MemorySegment array, long begin) {
+    return array.address() + Codec.scales(t.numel()) + begin / Codec.GROUP * Float.BYTES;
+  }
+
+  private static MethodHandle[] loops(String verb, MethodType type) {
+    return Stream.of("Bfloat16", "Float16", "Split", "First", "Second")
+        .map(format -> loop(verb + format, type))
+        .toArray(MethodHandle[]::new);
+  }
 
   private static MethodHandle loop(String name, MethodType type) {
     try {
@@ -86,6 +99,13 @@ final class VectorTile {
 
   /** Converts n elements of the moments. */
   void readMoments(SteppedTensor t, long begin, int n) {
+    if (t.types().moments() == MomentType.BLOCKWISE_8BIT) {
+      expAvg = memory.address() + 3 * STRIDE;
+      decode(FIRST, codes(t.expAvg(), begin), scales(t, t.expAvg(), begin), expAvg, n);
+      expAvgSq = memory.address() + 4 * STRIDE;
+      decode(SECOND, codes(t.expAvgSq(), begin), scales(t, t.expAvgSq(), begin), expAvgSq, n);
+      return;
+    }
     ElementType type = elements(t.types().moments());
     expAvg = read(t.expAvg(), type, begin, 3, n);
     expAvgSq = read(t.expAvgSq(), type, begin, 4, n);
@@ -97,7 +117,7 @@ final class VectorTile {
   /** Stores n elements of the parameter after step number step. */
   void writeParam(SteppedTensor t, long begin, int n, long step, Use use) {
     if (t.low() != null) {
-      encode(SPLIT, param, 0, halves(t.param(), begin), halves(t.low(), begin), n);
+      encode(SPLIT, param, 0, 0, halves(t.param(), begin), halves(t.low(), begin), n);
     } else if (t.types().param() != ElementType.FLOAT32) {
       words(t, begin, n, step, use);
       write(param, 0, t.param(), t.types().param(), begin, n);
@@ -106,10 +126,25 @@ final class VectorTile {
 
   /** Stores n elements of the moments after step number step. */
   void writeMoments(SteppedTensor t, long begin, int n, long step) {
-    ElementType type = elements(t.types().moments());
-    if (type == ElementType.FLOAT32) {
+    MomentType moments = t.types().moments();
+    if (moments == MomentType.FLOAT32) {
       return;
     }
+    if (moments == MomentType.BLOCKWISE_8BIT) {
+      encode(FIRST, expAvg, 0, 0, codes(t.expAvg(), begin), scales(t, t.expAvg(), begin), n);
+      long block = Tile.block(t, begin, step, Use.MOMENTS);
+      int first = (int) (begin % BlockTable.BLOCK);
+      encode(
+          SECOND,
+          expAvgSq,
+          block,
+          first,
+          codes(t.expAvgSq(), begin),
+          scales(t, t.expAvgSq(), begin),
+          n);
+      return;
+    }
+    ElementType type = elements(moments);
     words(t, begin, n, step, Use.MOMENTS);
     write(expAvg, 0, t.expAvg(), type, begin, n);
     write(expAvgSq, 16, t.expAvgSq(), type, begin, n);
@@ -119,11 +154,7 @@ final class VectorTile {
   }
 
   private static ElementType elements(MomentType type) {
-    return switch (type) {
-      case FLOAT32 -> ElementType.FLOAT32;
-      case BFLOAT16 -> ElementType.BFLOAT16;
-      case BLOCKWISE_8BIT -> throw new UnsupportedOperationException("8-bit moments");
-    };
+    return type == MomentType.FLOAT32 ? ElementType.FLOAT32 : ElementType.BFLOAT16;
   }
 
   private long read(MemorySegment array, ElementType type, long begin, int slot, int n) {
@@ -138,7 +169,7 @@ final class VectorTile {
   private void write(
       long from, int shift, MemorySegment array, ElementType type, long begin, int n) {
     int format = type == ElementType.BFLOAT16 ? BFLOAT16 : FLOAT16;
-    encode(format, from, shift, halves(array, begin), 0, n);
+    encode(format, from, words, shift, halves(array, begin), 0, n);
   }
 
   private static long halves(MemorySegment array, long begin) {
@@ -153,7 +184,8 @@ final class VectorTile {
     }
   }
 
-  private void encode(int format, long from, int shift, long to, long more, int n) {
+  private static void encode(
+      int format, long from, long words, int shift, long to, long more, int n) {
     try {
       ENCODERS[format].invokeExact(from, words, shift, to, more, n);
     } catch (Throwable e) {
@@ -162,7 +194,7 @@ final class VectorTile {
   }
 
   private void words(SteppedTensor t, long begin, int n, long step, Use use) {
-    long block = RandomWords.block(t.key(), step, (t.offset() + begin) / BlockTable.BLOCK, use);
+    long block = Tile.block(t, begin, step, use);
     try {
       WORDS_LOOP[0].invokeExact(block, (int) (begin % BlockTable.BLOCK), words, n);
     } catch (Throwable e) {
