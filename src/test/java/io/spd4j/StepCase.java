@@ -1,5 +1,9 @@
 package io.spd4j;
 
+import static io.spd4j.ElementType.BFLOAT16;
+import static io.spd4j.ElementType.FLOAT16;
+import static io.spd4j.ElementType.FLOAT32;
+
 import io.spd4j.kernel.BlockTable;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
@@ -24,8 +28,19 @@ record StepCase(DecayRule rule, Types types, boolean amsgrad, boolean anchored, 
           new SelectiveProjectionDecay(0.6),
           new CautiousDecay(0.3));
 
-  /** What arrays are stored as. Lines that backends do not step yet are commented out. */
-  private static final List<Types> TYPES = List.of(Types.FLOAT32);
+  /** What arrays are stored as. Each type occurs for each array. */
+  private static final List<Types> TYPES =
+      List.of(
+          Types.FLOAT32,
+          new Types(BFLOAT16, true, FLOAT32, FLOAT32, MomentType.FLOAT32),
+          new Types(BFLOAT16, true, BFLOAT16, BFLOAT16, MomentType.BLOCKWISE_8BIT),
+          new Types(BFLOAT16, true, FLOAT16, FLOAT32, MomentType.BFLOAT16),
+          new Types(BFLOAT16, false, BFLOAT16, BFLOAT16, MomentType.BFLOAT16),
+          new Types(BFLOAT16, false, FLOAT32, FLOAT16, MomentType.BLOCKWISE_8BIT),
+          new Types(FLOAT16, false, FLOAT16, FLOAT16, MomentType.FLOAT32),
+          new Types(FLOAT16, false, BFLOAT16, FLOAT32, MomentType.BFLOAT16),
+          new Types(FLOAT32, false, FLOAT32, FLOAT32, MomentType.BLOCKWISE_8BIT),
+          new Types(FLOAT32, false, BFLOAT16, FLOAT16, MomentType.BFLOAT16));
 
   /**
    * The element types of the arrays.
@@ -46,6 +61,11 @@ record StepCase(DecayRule rule, Types types, boolean amsgrad, boolean anchored, 
             ElementType.FLOAT32,
             ElementType.FLOAT32,
             MomentType.FLOAT32);
+
+    @Override
+    public String toString() {
+      return data + (split ? "+INT16 " : " ") + gradient + " " + anchor + " " + moments;
+    }
 
     /** Returns the bytes of an array, without the low half. */
     long bytes(ParameterArray array, long numel) {
@@ -117,18 +137,28 @@ record StepCase(DecayRule rule, Types types, boolean amsgrad, boolean anchored, 
     }
   }
 
-  /** Returns every combination. */
+  /**
+   * Returns every combination for float32. For the other types, each rule is stepped with one of
+   * them: the combinations take turns.
+   */
   static List<StepCase> all() {
     List<StepCase> all = new ArrayList<>();
-    for (DecayRule rule : RULES) {
-      for (Types types : TYPES) {
+    for (Types types : TYPES) {
+      int turn = 0;
+      for (DecayRule rule : RULES) {
+        List<StepCase> cases = new ArrayList<>();
         for (Sizes sizes : Sizes.values()) {
           for (int flags = 0; flags < 4; flags++) {
             boolean amsgrad = flags % 2 == 1;
             if (!amsgrad || types.moments() != MomentType.BLOCKWISE_8BIT) {
-              all.add(new StepCase(rule, types, amsgrad, flags >= 2, sizes));
+              cases.add(new StepCase(rule, types, amsgrad, flags >= 2, sizes));
             }
           }
+        }
+        if (types == Types.FLOAT32) {
+          all.addAll(cases);
+        } else {
+          all.add(cases.get(turn++ * 3 % cases.size()));
         }
       }
     }
