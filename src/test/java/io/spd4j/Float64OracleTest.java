@@ -4,7 +4,6 @@ import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.spd4j.kernel.Rule;
-import io.spd4j.oracle.Computation;
 import io.spd4j.oracle.Float64Run;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
@@ -52,7 +51,7 @@ class Float64OracleTest {
     double gradScale = random.nextBoolean() ? 1 : 2 * random.nextDouble();
     List<Float64Run> oracles = new ArrayList<>();
     for (Parameter p : parameters) {
-      oracles.add(new Float64Run(group, Computation.CONTRACT, p.data(), p.anchor()));
+      oracles.add(new Float64Run(group, p, 0));
     }
     try (SideBySide all = SideBySide.onCpu(tensors, List.of(group))) {
       for (int step = 1; step <= STEPS; step++) {

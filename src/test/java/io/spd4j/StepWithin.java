@@ -22,8 +22,8 @@ final class StepWithin {
     if (p.maxExpAvgSq() != null) {
       within(oracle.maxExpAvgSq().part(p.maxExpAvgSq()), "maxExpAvgSq", p, when);
     }
-    within(oracle.param().part(p.data()), "data", p, when);
-    oracle.goOnFrom(p.data(), p.expAvg(), p.expAvgSq(), p.maxExpAvgSq());
+    within(oracle.param().part(Float64Run.values(p)), "data", p, when);
+    oracle.goOnFrom(p);
   }
 
   private static void within(double part, String what, Parameter p, String when) {

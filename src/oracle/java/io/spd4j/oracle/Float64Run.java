@@ -1,17 +1,23 @@
 package io.spd4j.oracle;
 
+import static java.lang.foreign.ValueLayout.JAVA_SHORT;
+
 import io.spd4j.CautiousDecay;
+import io.spd4j.ElementType;
 import io.spd4j.L2SP;
+import io.spd4j.MomentType;
 import io.spd4j.NoDecay;
+import io.spd4j.Parameter;
 import io.spd4j.ParameterGroup;
 import io.spd4j.SelectiveProjectionDecay;
 import io.spd4j.WeightDecay;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
+import java.util.function.IntToLongFunction;
 
 /**
  * The steps of one tensor in float64, by the equations of native/NUMERICS.md. Every number comes
  * with a bound on how far a run in float32 may be from it; {@link Arithmetic} derives the bounds.
+ * {@link Storage} says what may be stored of a number.
  *
  * <p>{@link #goOnFrom} continues from what the run had after a step. The bounds are then those of
  * one step, and no earlier step widens them. Without it, this is a float64 run from beginning to
@@ -22,16 +28,23 @@ public final class Float64Run {
   private final Computation computation;
   private final Arithmetic f;
   private final double[] anchor;
+  private final Storage paramStorage;
+  private final Storage gradStorage;
+  private final Words words;
   private final BoundedArray param;
   private final BoundedArray expAvg;
   private final BoundedArray expAvgSq;
   private final BoundedArray maxExpAvgSq;
-  private int steps;
+  private long steps;
+
+  /** What the random words are for that round the parameter; null if a projection is in doubt. */
+  private Words.Use paramUse = Words.Use.UPDATE;
+
   private Bounded condition = Bounded.ZERO;
   private boolean selected;
 
   /**
-   * Begins before a tensor's first step.
+   * Begins before a tensor's first step. All arrays are float32.
    *
    * @param group the settings, read at each step
    * @param computation how the compared run computes
@@ -40,33 +53,80 @@ public final class Float64Run {
    */
   public Float64Run(
       ParameterGroup group, Computation computation, MemorySegment data, MemorySegment anchor) {
+    this(
+        group,
+        computation,
+        new Words(0, ""),
+        Math.toIntExact(data.byteSize() / Float.BYTES),
+        Storage.of(ElementType.FLOAT32),
+        Storage.of(ElementType.FLOAT32),
+        MomentType.FLOAT32);
+    setTo(anchor, Storage.of(ElementType.FLOAT32));
+    param.read(data, Computation.CONTRACT);
+  }
+
+  /**
+   * Begins where a parameter is; its arrays are copied. The compared run computes by the contract.
+   *
+   * @param group the settings, read at each step
+   * @param seed of the random bits
+   */
+  public Float64Run(ParameterGroup group, Parameter p, long seed) {
+    this(
+        group,
+        Computation.CONTRACT,
+        new Words(seed, p.name()),
+        Math.toIntExact(p.numel()),
+        Storage.of(p.low() == null ? p.type() : ElementType.FLOAT32),
+        Storage.of(p.gradientType()),
+        p.momentType());
+    steps = p.step();
+    setTo(p.anchor(), Storage.of(p.anchorType()));
+    goOnFrom(p);
+  }
+
+  private Float64Run(
+      ParameterGroup group,
+      Computation computation,
+      Words words,
+      int length,
+      Storage paramStorage,
+      Storage gradStorage,
+      MomentType moments) {
     this.group = group;
     this.computation = computation;
+    this.words = words;
+    this.paramStorage = paramStorage;
+    this.gradStorage = gradStorage;
     f = computation.elements;
-    int length = Math.toIntExact(data.byteSize() / Float.BYTES);
-    this.anchor = new double[length];
-    param = new BoundedArray(length);
-    expAvg = new BoundedArray(length);
-    expAvgSq = new BoundedArray(length);
-    maxExpAvgSq = new BoundedArray(length);
-    for (int i = 0; i < length; i++) {
-      this.anchor[i] = anchor == null ? 0 : at(anchor, i);
-      param.set(i, Bounded.exact(at(data, i)));
+    anchor = new double[length];
+    IntToLongFunction momentWords = i -> words.word(Words.Use.MOMENTS, i);
+    param = new BoundedArray(length, paramStorage, this::paramWord);
+    expAvg = new BoundedArray(length, Storage.of(moments, length, false), momentWords);
+    expAvgSq = new BoundedArray(length, Storage.of(moments, length, true), momentWords);
+    maxExpAvgSq = new BoundedArray(length, Storage.of(moments, length, true), momentWords);
+  }
+
+  private void setTo(MemorySegment anchor, Storage storage) {
+    for (int i = 0; anchor != null && i < this.anchor.length; i++) {
+      this.anchor[i] = storage.get(anchor, i);
     }
   }
 
-  private static double at(MemorySegment floats, int index) {
-    return floats.getAtIndex(ValueLayout.JAVA_FLOAT, index);
+  private long paramWord(int index) {
+    return paramUse == null ? Storage.UNKNOWN : words.word(paramUse, index);
   }
 
   /**
    * Takes a step.
    *
-   * @param gradient the gradient's floats
+   * @param gradient the gradient, of the type that the tensor's gradients have
    * @param selects what SPD decided in the compared run; used if c is too close to 0 to tell
    */
   public void step(MemorySegment gradient, double gradScale, boolean selects) {
     steps++;
+    words.step(steps);
+    paramUse = Words.Use.UPDATE;
     final double lambda = group.decay().lambda();
     final Bounded scale = f.setting(group.maximize() ? -gradScale : gradScale, 0);
     final Bounded beta1 = f.setting(group.beta1(), 0);
@@ -87,7 +147,7 @@ public final class Float64Run {
     for (int i = 0; i < anchor.length; i++) {
       final Bounded theta = param.get(i);
       final Bounded dev = deviation(i);
-      Bounded g = f.mul(scale, Bounded.exact(at(gradient, i)));
+      Bounded g = f.mul(scale, Bounded.exact(gradStorage.get(gradient, i)));
       if (group.decay() instanceof L2SP l2sp && l2sp.coupled()) {
         g = f.add(g, f.mul(coupling, dev));
       }
@@ -173,13 +233,18 @@ public final class Float64Run {
     return new Bounded(value, Math.max(value - least, most - value));
   }
 
-  /** Computes θ' = θ̃ − (λ·r)·(θ̃−θ0). */
+  /** Computes θ' = θ̃ − (λ·r)·(θ̃−θ0) from θ̃ as it is stored. */
   private void project(Bounded ratio) {
     final Bounded strength = computation.decision.mul(Bounded.exact(group.decay().lambda()), ratio);
     final Bounded shrink = f.rounded(strength.value(), strength.error());
-    for (int i = 0; i < anchor.length; i++) {
-      param.set(i, f.pulled(param.get(i), shrink, anchor[i]));
+    if (shrink.most() == 0) {
+      return;
     }
+    for (int i = 0; i < anchor.length; i++) {
+      final Bounded updated = paramStorage.rounded(param.get(i), paramWord(i));
+      param.set(i, f.pulled(updated, shrink, anchor[i]));
+    }
+    paramUse = shrink.value() > shrink.error() ? Words.Use.PROJECTION : null;
   }
 
   /**
@@ -192,17 +257,42 @@ public final class Float64Run {
       MemorySegment expAvg,
       MemorySegment expAvgSq,
       MemorySegment maxExpAvgSq) {
-    for (int i = 0; i < anchor.length; i++) {
-      this.param.set(i, computation.stored(at(param, i)));
-      this.expAvg.set(i, computation.stored(at(expAvg, i)));
-      this.expAvgSq.set(i, computation.stored(at(expAvgSq, i)));
-      if (maxExpAvgSq != null) {
-        this.maxExpAvgSq.set(i, computation.stored(at(maxExpAvgSq, i)));
-      }
+    this.param.read(param, computation);
+    this.expAvg.read(expAvg, computation);
+    this.expAvgSq.read(expAvgSq, computation);
+    if (maxExpAvgSq != null) {
+      this.maxExpAvgSq.read(maxExpAvgSq, computation);
     }
   }
 
-  /** Returns θ after the step. */
+  /** Continues from what a parameter of the compared run is. */
+  public void goOnFrom(Parameter p) {
+    param.read(values(p), computation);
+    if (p.expAvg() != null) {
+      expAvg.read(p.expAvg(), computation);
+      expAvgSq.read(p.expAvgSq(), computation);
+    }
+    if (p.maxExpAvgSq() != null) {
+      maxExpAvgSq.read(p.maxExpAvgSq(), computation);
+    }
+  }
+
+  /**
+   * Returns a parameter's data as {@link #param} reads it: its array or, if it is in two halves,
+   * new float32 whose bits are 65536·high + low.
+   */
+  public static MemorySegment values(Parameter p) {
+    if (p.low() == null) {
+      return p.data();
+    }
+    final int[] bits = new int[Math.toIntExact(p.numel())];
+    for (int i = 0; i < bits.length; i++) {
+      bits[i] = 65536 * p.data().getAtIndex(JAVA_SHORT, i) + p.low().getAtIndex(JAVA_SHORT, i);
+    }
+    return MemorySegment.ofArray(bits);
+  }
+
+  /** Returns θ after the step, as all arrays before it is rounded to what is stored. */
   public BoundedArray param() {
     return param;
   }
