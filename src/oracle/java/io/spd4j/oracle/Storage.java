@@ -41,7 +41,7 @@ interface Storage {
     return switch (type) {
       case FLOAT32 -> new Float32();
       case BFLOAT16 -> Sixteen.bfloat16(second ? 16 : 0);
-      case BLOCKWISE_8BIT -> throw new IllegalArgumentException("8 bits are not known yet");
+      case BLOCKWISE_8BIT -> second ? new Blockwise.Second(length) : new Blockwise.First(length);
     };
   }
 
