@@ -5,7 +5,7 @@ import java.lang.foreign.ValueLayout;
 
 /**
  * 8-bit moments: a code for each element, padding to a multiple of 4 bytes, and a float scale for
- * each 64 elements. A group with a number that is not finite is NaN. No random bits.
+ * each 64 elements. A group with a number that is not finite is NaN.
  *
  * <p>What is stored depends on the number and on the group's largest. Within the bounds of the
  * latter, the scale that the run stored is taken as given. With it, a larger number never gets a
@@ -24,8 +24,12 @@ abstract sealed class Blockwise implements Storage {
   /** Returns the scale of a group whose largest magnitude this is. */
   abstract double scale(double largest);
 
-  /** Returns the code of x, rounded to nearest. */
-  abstract double code(double x, float scale);
+  /**
+   * Returns the code of x.
+   *
+   * @param word the random word of the group's first element
+   */
+  abstract double code(double x, float scale, long word);
 
   /** Returns what a code, of which these are the eight bits, stands for. */
   abstract double value(int bits, float scale);
@@ -45,7 +49,7 @@ abstract sealed class Blockwise implements Storage {
   @Override
   public Bounded rounded(Bounded x, long random) {
     throw new UnsupportedOperationException(
-        "only moments have 8 bits, and no step goes on with them");
+        "a moment in 8 bits depends on those beside it, and no step goes on with it");
   }
 
   @Override
@@ -75,12 +79,13 @@ abstract sealed class Blockwise implements Storage {
       }
       return most == Double.POSITIVE_INFINITY && Float.floatToRawIntBits(scale) == NAN && zeros;
     }
+    long word = numbers.word(group * GROUP);
     boolean right = scale(least) <= scale && scale <= scale(most);
     for (int i = group * GROUP; i < end; i++) {
       Bounded x = numbers.get(i);
       if (Double.isFinite(x.error())) {
-        double one = code(x.value() - x.error(), scale);
-        double other = code(x.value() + x.error(), scale);
+        double one = code(x.value() - x.error(), scale, word);
+        double other = code(x.value() + x.error(), scale, word);
         int code = number(stored.get(ValueLayout.JAVA_BYTE, i));
         right &= Math.min(one, other) <= code && code <= Math.max(one, other);
       }
@@ -88,7 +93,7 @@ abstract sealed class Blockwise implements Storage {
     return right;
   }
 
-  /** m: multiples of a 127th of the largest magnitude. */
+  /** m: multiples of a 127th of the largest magnitude, rounded to nearest. */
   static final class First extends Blockwise {
     private static final double A_127TH = (float) (1.0 / 127);
     private static final double LEAST = 0x1p-100;
@@ -104,7 +109,7 @@ abstract sealed class Blockwise implements Storage {
 
     /** The product is rounded to a float, and then to an integer, ties to even. */
     @Override
-    double code(double x, float scale) {
+    double code(double x, float scale, long word) {
       double inverse = (float) (1.0 / scale);
       return Math.rint((float) (x * inverse));
     }
@@ -120,7 +125,10 @@ abstract sealed class Blockwise implements Storage {
     }
   }
 
-  /** v: sixteen codes for a factor of 2, downwards from the largest, by the bits of the float. */
+  /**
+   * v: sixteen codes for a factor of 2, downwards from the largest, by the bits of the float. A
+   * number of 19 random bits, the same for the whole group, is added to the distance in bits.
+   */
   static final class Second extends Blockwise {
     private static final double LEAST = 0x1p-111;
     private static final double BITS_OF_A_CODE = 0x1p19;
@@ -135,9 +143,9 @@ abstract sealed class Blockwise implements Storage {
     }
 
     @Override
-    double code(double x, float scale) {
-      double code = (bits(scale) - bits(Math.max(0, x))) / BITS_OF_A_CODE;
-      return Math.clamp(Math.floor(code + 0.5), 0, 255);
+    double code(double x, float scale, long word) {
+      double distance = bits(scale) - bits(Math.max(0, x)) + (word >> 13);
+      return Math.clamp(Math.floor(distance / BITS_OF_A_CODE), 0, 255);
     }
 
     /** Returns the bits of a float, also of the numbers between floats. */

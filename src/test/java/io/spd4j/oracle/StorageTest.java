@@ -18,6 +18,9 @@ import org.junit.jupiter.params.provider.EnumSource;
 class StorageTest {
   private static final double NONE = Double.POSITIVE_INFINITY;
 
+  /** A word whose upper 19 bits are half of their range. */
+  private static final long HALF = 0x8000_0000L;
+
   private static Storage sixteen(ElementType type) {
     return Storage.of(type);
   }
@@ -124,8 +127,13 @@ class StorageTest {
 
   /** Makes the numbers of a group of three, their bounds, and what is stored of them. */
   private static double part(boolean second, double[] x, double error, float scale, int... codes) {
-    BoundedArray array =
-        new BoundedArray(3, Storage.of(MomentType.BLOCKWISE_8BIT, 3, second), i -> Storage.UNKNOWN);
+    return drawn(second, x, error, HALF, scale, codes);
+  }
+
+  private static double drawn(
+      boolean second, double[] x, double error, long word, float scale, int... codes) {
+    Storage storage = Storage.of(MomentType.BLOCKWISE_8BIT, 3, second);
+    BoundedArray array = new BoundedArray(3, storage, i -> i == 0 ? word : 0);
     MemorySegment stored = MemorySegment.ofArray(new float[2]);
     for (int i = 0; i < 3; i++) {
       array.set(i, new Bounded(x[i], Double.isFinite(x[i]) ? error : NONE));
@@ -170,6 +178,11 @@ class StorageTest {
     assertThat(part(true, nearest, 0, 1, 0, 1, 1)).isEqualTo(NONE);
     assertThat(part(true, nearest, 0.02 / 32, 1, 0, 1, 0)).isZero();
     assertThat(part(true, nearest, 0.02 / 32, 1, 0, 2, 0)).isEqualTo(NONE);
+    assertThat(drawn(true, nearest, 0, HALF / 2, 1, 0, 0, 0)).isZero();
+    assertThat(drawn(true, nearest, 0, 0x8280_0000L, 1, 0, 0, 1)).isZero();
+    assertThat(drawn(true, nearest, 0, 0x82a0_0000L, 1, 0, 1, 1)).isZero();
+    assertThat(drawn(true, nearest, 0, 0xffff_ffffL, 1, 0, 1, 1)).isZero();
+    assertThat(drawn(true, nearest, 0, 0xffff_ffffL, 1, 1, 1, 1)).isEqualTo(NONE);
     assertThat(part(true, new double[3], 0, 0, 0, 0, 0)).isZero();
     assertThat(part(true, new double[3], 0, 0x1p-111f, 255, 255, 255)).isEqualTo(NONE);
     assertThat(part(true, new double[] {0, 0x1p-140, 0}, 0, 0x1p-111f, 255, 255, 255)).isZero();
