@@ -1,11 +1,10 @@
 package io.spd4j;
 
-import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.spd4j.StepCase.Types;
 import io.spd4j.kernel.Rule;
 import io.spd4j.oracle.Float64Run;
-import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.SplittableRandom;
@@ -13,6 +12,7 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /** Checks every CPU backend against equations in float64, at random settings of every rule. */
@@ -34,7 +34,7 @@ class Float64OracleTest {
     List<Parameter> parameters = tensors.parameters;
     for (Parameter p : parameters) {
       if (p.anchor() != null && wild && random.nextBoolean()) {
-        bringNear(p.data(), p.anchor(), power(random, -6, 0));
+        bringNear(p, power(random, -6, 0));
       }
     }
     double lambda = wild ? power(random, -2, 2) : 1.5 * random.nextDouble();
@@ -57,7 +57,7 @@ class Float64OracleTest {
       for (int step = 1; step <= STEPS; step++) {
         tensors.nextGradients();
         if (wild) {
-          parameters.forEach(p -> scale(p.gradient(), power(random, -20, 6), random));
+          parameters.forEach(p -> scale(p, power(random, -20, 6), random));
         }
         all.stepOnly("step " + step, SideBySide.silent(adam -> adam.step(gradScale)));
         for (int i = 0; i < oracles.size(); i++) {
@@ -65,6 +65,31 @@ class Float64OracleTest {
           StepWithin.check(oracle, all.plain, parameters.get(i), (float) gradScale, "step " + step);
           assertThat(wild ? 0 : oracle.param().unbounded()).isZero();
         }
+      }
+    }
+  }
+
+  /** The oracle tells which neighbour a number is rounded to: with other random bits, others. */
+  @ParameterizedTest
+  @EnumSource(
+      mode = EnumSource.Mode.EXCLUDE,
+      names = {"FLOAT32"})
+  void otherRandomBitsAreOutOfBounds(MomentType moments) {
+    Types types =
+        new Types(ElementType.FLOAT16, false, ElementType.FLOAT32, ElementType.FLOAT32, moments);
+    for (long seed : new long[] {5, 6}) {
+      Tensors tensors = new Tensors(3, types);
+      Parameter p = tensors.add("p", 5000, 0, true);
+      ParameterGroup group = ParameterGroup.builder().parameter(p).build();
+      Float64Run oracle = new Float64Run(group, p, seed);
+      try (tensors;
+          Adam adam = Adam.builder().seed(5).group(group).build()) {
+        tensors.nextGradients();
+        adam.step();
+        oracle.step(p.gradient(), 1, false);
+        double wrong = seed == 5 ? 0 : Double.POSITIVE_INFINITY;
+        assertThat(oracle.param().part(p.data())).isEqualTo(wrong);
+        assertThat(oracle.expAvgSq().part(p.expAvgSq())).isEqualTo(wrong);
       }
     }
   }
@@ -82,19 +107,20 @@ class Float64OracleTest {
     return Math.pow(10, least + (most - least) * random.nextDouble());
   }
 
-  private static void bringNear(MemorySegment data, MemorySegment anchor, double factor) {
-    for (long i = 0; i < data.byteSize() / Float.BYTES; i++) {
-      float a = anchor.getAtIndex(JAVA_FLOAT, i);
-      float near = (float) (a + factor * (data.getAtIndex(JAVA_FLOAT, i) - a));
-      data.setAtIndex(JAVA_FLOAT, i, near);
+  private static void bringNear(Parameter p, double factor) {
+    for (long i = 0; i < p.numel(); i++) {
+      float a = Tensors.get(p.anchor(), p.anchorType(), i);
+      float near = (float) (a + factor * (Tensors.value(p, i) - a));
+      Tensors.value(p, i, near);
     }
   }
 
   /** Multiplies a gradient by a factor, and each element by a random number from 0.001 to 1. */
-  private static void scale(MemorySegment gradient, double factor, SplittableRandom random) {
-    for (long i = 0; i < gradient.byteSize() / Float.BYTES; i++) {
-      double value = gradient.getAtIndex(JAVA_FLOAT, i) * factor * power(random, -3, 0);
-      gradient.setAtIndex(JAVA_FLOAT, i, (float) value);
+  private static void scale(Parameter p, double factor, SplittableRandom random) {
+    for (long i = 0; i < p.numel(); i++) {
+      float g = Tensors.get(p.gradient(), p.gradientType(), i);
+      double value = g * factor * power(random, -3, 0);
+      Tensors.set(p.gradient(), p.gradientType(), i, (float) value);
     }
   }
 }

@@ -57,23 +57,17 @@ final class Tensors implements AutoCloseable {
       }
     }
     MemorySegment low = types.split() ? array(2 * numel, 2, shift == 0 ? 0 : shift + 6) : null;
+    Parameter p = types.parameter(name, low, a);
     for (long i = 0; i < numel; i++) {
-      float value = (float) random.nextDouble(-1, 1);
-      if (low != null) {
-        int bits = Float.floatToRawIntBits(value);
-        low.setAtIndex(JAVA_SHORT, i, (short) bits);
-        a[0].setAtIndex(JAVA_SHORT, i, (short) ((bits >> 16) + ((short) bits < 0 ? 1 : 0)));
-      } else {
-        set(a[0], types.data(), i, value);
-      }
+      value(p, i, (float) random.nextDouble(-1, 1));
     }
     fill(a[1], types.gradient(), random);
     for (long i = 0; anchored && i < numel; i++) {
       double near = get(a[0], types.data(), i) + 0.2f * (float) random.nextDouble(-1, 1);
       set(a[2], types.anchor(), i, (float) near);
     }
-    parameters.add(types.parameter(name, low, a));
-    return parameters.getLast();
+    parameters.add(p);
+    return p;
   }
 
   private MemorySegment array(long bytes, int unit, int shift) {
@@ -127,6 +121,25 @@ final class Tensors implements AutoCloseable {
       case BFLOAT16 -> array.setAtIndex(JAVA_SHORT, i, bfloat16(value));
       case FLOAT16 -> array.setAtIndex(JAVA_SHORT, i, Float.floatToFloat16(value));
       default -> throw new AssertionError(type);
+    }
+  }
+
+  /** Returns an element of a parameter; of data in two halves, the float32 that both are. */
+  static float value(Parameter p, long i) {
+    return p.low() == null
+        ? get(p.data(), p.type(), i)
+        : Float.intBitsToFloat(
+            (p.data().getAtIndex(JAVA_SHORT, i) << 16) + p.low().getAtIndex(JAVA_SHORT, i));
+  }
+
+  /** Sets an element of a parameter to the nearest value that its data can hold. */
+  static void value(Parameter p, long i, float value) {
+    if (p.low() == null) {
+      set(p.data(), p.type(), i, value);
+    } else {
+      int bits = Float.floatToRawIntBits(value);
+      p.low().setAtIndex(JAVA_SHORT, i, (short) bits);
+      p.data().setAtIndex(JAVA_SHORT, i, (short) ((bits >> 16) + ((short) bits < 0 ? 1 : 0)));
     }
   }
 
