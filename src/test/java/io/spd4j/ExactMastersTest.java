@@ -86,7 +86,8 @@ class ExactMastersTest {
           }
           String what = c + ", step " + step;
           if (step % 2 == 0) {
-            assertThat(float32.stepClipped(1, 0.5)).isEqualTo(Double.valueOf(all.plain.gradientNorm() * 0.5));
+            assertThat(float32.stepClipped(1, 0.5))
+                .isEqualTo(Double.valueOf(all.plain.gradientNorm() * 0.5));
             all.stepOnly(what, adam -> adam.stepClipped(1, 0.5));
           } else {
             float32.step(0.9);
