@@ -1,11 +1,15 @@
 package io.spd4j;
 
+import static io.spd4j.ElementType.BFLOAT16;
+import static io.spd4j.ElementType.FLOAT16;
+import static io.spd4j.ElementType.FLOAT32;
 import static io.spd4j.Refusals.illegalState;
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 import static org.assertj.core.api.Assertions.assertThatIllegalStateException;
 
+import io.spd4j.StepCase.Types;
 import io.spd4j.cuda.CudaAvailable;
 import io.spd4j.cuda.CudaException;
 import io.spd4j.cuda.CudaGraph;
@@ -19,19 +23,32 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.FieldSource;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /** Replays of a captured step give the same bits as steps taken one by one. */
 @CudaAvailable
 class CudaGraphStepTest {
+  /** Float32, and types with every kind of rounding. */
+  static final List<Types> TYPES =
+      List.of(
+          Types.FLOAT32,
+          new Types(BFLOAT16, true, BFLOAT16, BFLOAT16, MomentType.BLOCKWISE_8BIT),
+          new Types(BFLOAT16, false, FLOAT16, FLOAT32, MomentType.BFLOAT16),
+          new Types(FLOAT16, false, FLOAT32, FLOAT16, MomentType.FLOAT32));
+
   private SideBySide both;
   private Adam host;
   private Adam cuda;
   private CudaStream stream;
 
-  /** Builds optimizers with two groups of three tensors each. */
   private void build(DecayRule rule, DecayRule other) {
-    Tensors tensors = new Tensors(7);
+    build(rule, other, Types.FLOAT32);
+  }
+
+  /** Builds optimizers with two groups of three tensors each. */
+  private void build(DecayRule rule, DecayRule other, Types types) {
+    Tensors tensors = new Tensors(7, types);
     for (int i = 0; i < 6; i++) {
       tensors.add("p" + i, 1 + 3000L * i, i, i % 2 == 0);
     }
@@ -65,6 +82,10 @@ class CudaGraphStepTest {
 
   private void replays(List<DecayRule> rules, Consumer<Adam> step) {
     build(rules.get(0), rules.get(1));
+    replays(step);
+  }
+
+  private void replays(Consumer<Adam> step) {
     try (CudaGraph graph = stream.capture(() -> step.accept(cuda))) {
       both.assertSame("nothing is done in a capture");
       for (int k = 1; k <= 12; k++) {
@@ -112,6 +133,14 @@ class CudaGraphStepTest {
   @MethodSource("rules")
   void stepsOfSingleParameters(List<DecayRule> rules) {
     replays(rules, adam -> adam.parameters().forEach(adam::stepParameter));
+  }
+
+  /** The step count lies on the device, so each replay rounds with random bits of its own. */
+  @ParameterizedTest
+  @FieldSource("TYPES")
+  void everyKindOfRounding(Types types) {
+    build(new SelectiveProjectionDecay(1), new L2SP(0.1), types);
+    replays(adam -> adam.clipAndStep(2));
   }
 
   @Test
