@@ -100,23 +100,23 @@ static __device__ inline void load_halves(const typed_arrays &a, const void *arr
     const uint2 u = read<HOW>((const uint2 *)p);
     s.word[word] = u.x, s.word[word + 1] = u.y;
   } else {
-    s.word[word] = s.word[word + 1] = 0;
     SPD4J_UNROLL
     for (int c = 0; c < 4; c++) put_half(s, 2 * word + c, i + c < a.n ? read<HOW>(p + c) : (uint16_t)0);
   }
 }
 
 /* Every thread of a group loads the group's scale. */
-template <reading HOW>
-static __device__ inline void load_codes(const typed_arrays &a, const void *array, int i, stored &s) {
+static __device__ inline stored load_codes(const typed_arrays &a, const void *array, int i) {
+  stored s = {};
   const uint8_t *p = (const uint8_t *)array + i;
   if (whole_quad(a, i)) {
-    s.word[0] = read<HOW>((const uint32_t *)p);
+    s.word[0] = read<ONCE>((const uint32_t *)p);
   } else {
     SPD4J_UNROLL
-    for (int c = 0; c < 4; c++) s.word[0] |= (i + c < a.n ? (uint32_t)read<HOW>(p + c) : 0u) << 8 * c;
+    for (int c = 0; c < 4; c++) s.word[0] |= (i + c < a.n ? (uint32_t)read<ONCE>(p + c) : 0u) << 8 * c;
   }
-  if (i < a.n) s.word[1] = read<HOW>((const uint32_t *)((const char *)array + a.scales) + i / SPD4J_SCALE_GROUP);
+  if (i < a.n) s.word[1] = read<ONCE>((const uint32_t *)((const char *)array + a.scales) + i / SPD4J_SCALE_GROUP);
+  return s;
 }
 
 template <reading HOW>
@@ -131,13 +131,21 @@ static __device__ inline stored load_stored(const typed_arrays &a, const void *a
       SPD4J_UNROLL
       for (int c = 0; c < 4; c++) s.word[c] = i + c < a.n ? read<HOW>(p + c) : 0;
     }
-  } else if (storage == CODES) {
-    load_codes<HOW>(a, array, i, s);
   } else {
     load_halves<HOW>(a, array, i, s, 0);
-    if (storage == SPLIT) load_halves<HOW>(a, a.param_low, i, s, 2);
   }
   return s;
+}
+
+template <reading HOW>
+static __device__ inline stored load_param(const typed_arrays &a, int i) {
+  stored s = load_stored<HOW>(a, a.param, a.param_type, i);
+  if (a.param_type == SPLIT) load_halves<HOW>(a, a.param_low, i, s, 2);
+  return s;
+}
+
+static __device__ inline stored load_moment(const typed_arrays &a, const void *array, int i) {
+  return a.moment_type == CODES ? load_codes(a, array, i) : load_stored<ONCE>(a, array, a.moment_type, i);
 }
 
 template <reading HOW, typename T>
@@ -161,18 +169,17 @@ static __device__ inline void store_halves(const typed_arrays &a, void *array, i
 }
 
 /* The first thread of a group stores the group's scale. */
-template <reading HOW>
 static __device__ inline void store_codes(const typed_arrays &a, void *array, int i, const stored &s) {
   uint8_t *p = (uint8_t *)array + i;
   if (whole_quad(a, i)) {
-    write<HOW>((uint32_t *)p, s.word[0]);
+    write<ONCE>((uint32_t *)p, s.word[0]);
   } else {
     SPD4J_UNROLL
     for (int c = 0; c < 4; c++)
       if (i + c < a.n) __stwb(p + c, (uint8_t)(s.word[0] >> 8 * c));
   }
   if (i < a.n && i % SPD4J_SCALE_GROUP == 0)
-    write<HOW>((uint32_t *)((char *)array + a.scales) + i / SPD4J_SCALE_GROUP, s.word[1]);
+    write<ONCE>((uint32_t *)((char *)array + a.scales) + i / SPD4J_SCALE_GROUP, s.word[1]);
 }
 
 template <reading HOW>
@@ -186,12 +193,14 @@ static __device__ inline void store_stored(const typed_arrays &a, void *array, i
       for (int c = 0; c < 4; c++)
         if (i + c < a.n) __stwb(p + c, s.word[c]);
     }
-  } else if (storage == CODES) {
-    store_codes<HOW>(a, array, i, s);
   } else {
     store_halves<HOW>(a, array, i, s, 0);
-    if (storage == SPLIT) store_halves<HOW>(a, a.param_low, i, s, 2);
   }
+}
+
+static __device__ inline void store_param(const typed_arrays &a, int i, const stored &s) {
+  store_stored<AGAIN>(a, a.param, a.param_type, i, s);
+  if (a.param_type == SPLIT) store_halves<AGAIN>(a, a.param_low, i, s, 2);
 }
 
 /* --- Conversions. ------------------------------------------------------------------------------------------------- */
@@ -209,12 +218,13 @@ static __device__ inline quad decode_as(const stored &s) {
 }
 
 static __device__ inline quad decode(const stored &s, int32_t storage) {
-  switch (storage) {
-    case FLOAT32: return decode_as<FLOAT32>(s);
-    case BFLOAT16: return decode_as<BFLOAT16>(s);
-    case FLOAT16: return decode_as<FLOAT16>(s);
-    default: return decode_as<SPLIT>(s);
-  }
+  return storage == FLOAT32    ? decode_as<FLOAT32>(s)
+         : storage == BFLOAT16 ? decode_as<BFLOAT16>(s)
+                               : decode_as<FLOAT16>(s);
+}
+
+static __device__ inline quad decode_param(const stored &s, int32_t storage) {
+  return storage == SPLIT ? decode_as<SPLIT>(s) : decode(s, storage);
 }
 
 /* Moments, the first or the second, as their codes differ. */
@@ -318,14 +328,14 @@ static __device__ inline quad read_grad(const typed_arrays &a, int i) {
 
 static __device__ inline quad_in read_quad(const typed_arrays &a, int i) {
   stored anchor = {}, max_exp_avg_sq = {}; /* 0 is 0 in every storage */
-  const stored param = load_stored<AGAIN>(a, a.param, a.param_type, i);
+  const stored param = load_param<AGAIN>(a, i);
   const stored grad = load_stored<ONCE>(a, a.grad, a.grad_type, i);
-  const stored exp_avg = load_stored<ONCE>(a, a.exp_avg, a.moment_type, i);
-  const stored exp_avg_sq = load_stored<ONCE>(a, a.exp_avg_sq, a.moment_type, i);
+  const stored exp_avg = load_moment(a, a.exp_avg, i);
+  const stored exp_avg_sq = load_moment(a, a.exp_avg_sq, i);
   if (a.anchor) anchor = load_stored<AGAIN>(a, a.anchor, a.anchor_type, i);
-  if (a.max_exp_avg_sq) max_exp_avg_sq = load_stored<ONCE>(a, a.max_exp_avg_sq, a.moment_type, i);
+  if (a.max_exp_avg_sq) max_exp_avg_sq = load_moment(a, a.max_exp_avg_sq, i);
   quad_in q;
-  q.param = decode(param, a.param_type);
+  q.param = decode_param(param, a.param_type);
   q.grad = decode(grad, a.grad_type);
   q.anchor = decode(anchor, a.anchor_type);
   q.exp_avg = decode_moment(exp_avg, a.moment_type, false);
@@ -342,25 +352,25 @@ static __device__ inline void write_moments(const typed_arrays &a, int i, const 
 }
 
 static __device__ inline void write_quad(const typed_arrays &a, int i, const quad_in &q) {
-  store_stored<AGAIN>(a, a.param, a.param_type, i, encode_param(a, q.param, a.update, i));
+  store_param(a, i, encode_param(a, q.param, a.update, i));
   if (a.moment_type == FLOAT32) {
     write_moments<FLOAT32>(a, i, q, {});
   } else if (a.moment_type == BFLOAT16) {
     write_moments<BFLOAT16>(a, i, q, random_at(a.moments, i));
   } else {
-    store_codes<ONCE>(a, a.exp_avg, i, encode_first(a, i, q.exp_avg));
-    store_codes<ONCE>(a, a.exp_avg_sq, i, encode_second(a, i, q.exp_avg_sq));
+    store_codes(a, a.exp_avg, i, encode_first(a, i, q.exp_avg));
+    store_codes(a, a.exp_avg_sq, i, encode_second(a, i, q.exp_avg_sq));
   }
 }
 
 static __device__ inline void read_updated(const typed_arrays &a, int i, quad *param, quad *anchor) {
-  const stored p = load_stored<WRITTEN>(a, a.param, a.param_type, i);
+  const stored p = load_param<WRITTEN>(a, i);
   if (a.anchor) *anchor = decode(load_stored<AGAIN>(a, a.anchor, a.anchor_type, i), a.anchor_type);
-  *param = decode(p, a.param_type);
+  *param = decode_param(p, a.param_type);
 }
 
 static __device__ inline void write_projected(const typed_arrays &a, int i, const quad &param) {
-  store_stored<AGAIN>(a, a.param, a.param_type, i, encode_param(a, param, a.project, i));
+  store_param(a, i, encode_param(a, param, a.project, i));
 }
 
 #endif
