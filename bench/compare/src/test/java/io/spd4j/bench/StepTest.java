@@ -63,6 +63,28 @@ class StepTest {
     }
   }
 
+  /** 10,000 elements are 156 groups of 64 and a rest, so a moment in 8 bits has 10,628 bytes. */
+  @ParameterizedTest
+  @CsvSource({
+    "split, adamw, none, 28",
+    "split, spd, all, 44",
+    "bf16, adamw, none, 14",
+    "bf16, spd, all, 22",
+    "8bit, adamw, none, 14.251",
+    "8bit, spd, none, 16.251",
+    "8bit, spd, all, 26.251",
+  })
+  void aStateSaysHowArraysAreStored(String state, String rule, String select, String bytes)
+      throws IOException {
+    Map<String, String> line =
+        step("--shape", "one:10K", "--rule", rule, "--select", select, "--state", state);
+
+    assertThat(line)
+        .containsOnlyKeys(FIELDS)
+        .containsEntry("state", state)
+        .containsEntry("bytes_per_param", bytes);
+  }
+
   @Test
   void naturalGradientsSelectSomeTensors() throws IOException {
     Map<String, String> line = step("--shape", "many:40x100", "--rule", "spd");
@@ -101,7 +123,13 @@ class StepTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"--rule spd", "--shape none --rule spd", "--shape lora --rule sgd"})
+  @ValueSource(
+      strings = {
+        "--rule spd",
+        "--shape none --rule spd",
+        "--shape lora --rule sgd",
+        "--shape lora --rule spd --state 4bit"
+      })
   void badUsageIsStatus2(String arguments) {
     Cli refused = Cli.run(("step " + arguments).split(" "));
 

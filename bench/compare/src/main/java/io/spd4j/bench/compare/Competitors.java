@@ -34,6 +34,9 @@ final class Competitors {
   static final List<String> NOT_QUICK =
       Stream.concat(Stream.of(SCALAR, BF16, FOREACH, COMPILED), JAVA.stream()).toList();
 
+  /** A heap of our own, so that garbage does not count as memory that a job needs. */
+  private static final String HEAP = "-Xmx128m";
+
   private Competitors() {}
 
   /**
@@ -47,7 +50,9 @@ final class Competitors {
   static List<Competitor> all(Path limits, String python, Path peers, Path javaPeers) {
     List<Competitor> all = new ArrayList<>();
     for (Backend backend : List.of(Backend.NATIVE, Backend.VECTOR, Backend.SCALAR)) {
-      all.add(ours(backend));
+      Competitor ours = ours(backend);
+      ours.command().add(1, HEAP);
+      all.add(ours);
     }
     String program = limits.toAbsolutePath().toString();
     all.add(new Competitor(RMW, Kind.LIMIT, false, List.of(program, "rmw")));

@@ -11,13 +11,17 @@ import io.spd4j.bench.compare.Competitor.Kind;
 import io.spd4j.bench.contest.StepCase;
 import io.spd4j.finetune.cli.Failure;
 import io.spd4j.finetune.cli.Rule;
+import io.spd4j.finetune.cli.State;
 import io.spd4j.finetune.cli.VectorModule;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.EnumSource;
 
 class CaseRunnerTest {
   private static final Pace PACE = new Pace(1000, 0, 0, 3, 0);
@@ -31,12 +35,17 @@ class CaseRunnerTest {
   }
 
   private void start(Kind kind, boolean yardstick, String flaw) throws UnableException {
+    start(kind, yardstick, State.FLOAT32, flaw);
+  }
+
+  private void start(Kind kind, boolean yardstick, State state, String flaw)
+      throws UnableException {
     List<String> command = new ArrayList<>(List.of(VectorModule.java()));
     command.addAll(VectorModule.options());
     command.addAll(
         List.of(
             "-cp", System.getProperty("java.class.path"), FlawedContestant.class.getName(), flaw));
-    processes.add(CompetitorProcess.start(new Competitor(flaw, kind, yardstick, command)));
+    processes.add(CompetitorProcess.start(new Competitor(flaw, kind, yardstick, state, command)));
     processes.getLast().hello();
   }
 
@@ -52,7 +61,11 @@ class CaseRunnerTest {
   }
 
   private List<Entry> run(Rule rule, int threads) throws Failure {
-    StepCase step = new StepCase(SHAPE, rule, Select.ALL, threads);
+    return run(rule, threads, State.FLOAT32);
+  }
+
+  private List<Entry> run(Rule rule, int threads, State state) throws Failure {
+    StepCase step = new StepCase(SHAPE, rule, Select.ALL, threads, state);
     return new CaseRunner(processes, PACE, 2).run(step).entries();
   }
 
@@ -115,6 +128,44 @@ class CaseRunnerTest {
     assertThat(entries).extracting(Entry::rule).containsExactly(Rule.SPD, Rule.ADAMW);
     assertThat(entries).allMatch(Entry::measured);
     assertThat(entries.getLast().difference()).isZero();
+  }
+
+  @ParameterizedTest
+  @EnumSource(names = {"FLOAT32", "SPLIT", "EIGHT_BIT"})
+  void otherStatesHaveYardsticks(State state) throws UnableException, Failure {
+    startOurs();
+    start(Kind.PEER, false, "none");
+    start(Kind.PEER, true, "rounds-differently");
+    start(Kind.PEER, true, State.BF16, "starts-elsewhere");
+
+    List<Entry> entries = run(Rule.SPD, 2, state);
+
+    List<State> states =
+        state == State.FLOAT32
+            ? List.of(State.FLOAT32, State.FLOAT32)
+            : List.of(state, State.FLOAT32, State.BF16);
+    assertThat(entries).extracting(Entry::state).containsExactlyElementsOf(states);
+    assertThat(entries.getFirst().rule()).isEqualTo(Rule.SPD);
+    assertThat(entries.get(1).rule()).isEqualTo(Rule.ADAMW);
+    assertThat(entries.subList(0, 2)).allMatch(Entry::measured);
+    assertThat(entries.getFirst().difference() == 0)
+        .isEqualTo(state == State.FLOAT32 || state == State.SPLIT);
+    if (state != State.FLOAT32) {
+      assertThat(entries.getLast().problem()).startsWith("its arrays do not hold the common start");
+    }
+    if (Files.exists(Path.of("/proc/self/status"))) {
+      assertThat(entries.get(1).memory()).isBetween(10_000_000L, 2_000_000_000L);
+    }
+  }
+
+  @Test
+  void twoHalvesMustHaveTheBitsOfFloat32() throws UnableException, Failure {
+    start(Kind.OURS, false, "forgets-decay-if-split");
+
+    assertThat(run(Rule.ADAMW, 2)).allMatch(Entry::measured);
+    assertThatThrownBy(() -> run(Rule.ADAMW, 2, State.SPLIT))
+        .isInstanceOf(Failure.class)
+        .hasMessageContaining("the bits of forgets-decay-if-split differ from float32's");
   }
 
   @Test

@@ -8,8 +8,10 @@ import io.spd4j.bench.contest.Contestant;
 import io.spd4j.bench.contest.Server;
 import io.spd4j.bench.contest.Setup;
 import io.spd4j.bench.contest.Spd4jContestant;
+import io.spd4j.bench.contest.Values;
 import io.spd4j.finetune.cli.Failure;
 import io.spd4j.finetune.cli.Rule;
+import io.spd4j.finetune.cli.State;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.InputStreamReader;
@@ -46,14 +48,27 @@ final class FlawedContestant implements Contestant {
 
   @Override
   public void setup(Setup setup) throws Failure {
-    sound.setup(flaw.equals("forgets-decay") ? setup.with(Map.of("lambda", 0)) : setup);
+    boolean other =
+        flaw.equals("forgets-decay")
+            || flaw.equals("forgets-decay-if-split") && setup.state() == State.SPLIT;
+    sound.setup(other ? setup.with(Map.of("lambda", 0)) : setup);
   }
 
   @Override
   public MemorySegment array(ArrayKind kind, int tensor) {
+    return sound.array(kind, tensor);
+  }
+
+  @Override
+  public void fill(ArrayKind kind, int tensor, Values values) {
+    sound.fill(kind, tensor, values);
+  }
+
+  @Override
+  public float[] values(ArrayKind kind, int tensor, long from, int count) {
     return flaw.equals("starts-elsewhere") && kind == ArrayKind.EXP_AVG
-        ? sound.array(ArrayKind.EXP_AVG_SQ, tensor)
-        : sound.array(kind, tensor);
+        ? sound.values(ArrayKind.EXP_AVG_SQ, tensor, from, count)
+        : sound.values(kind, tensor, from, count);
   }
 
   @Override

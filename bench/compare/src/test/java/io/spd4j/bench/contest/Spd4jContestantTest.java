@@ -9,6 +9,7 @@ import io.spd4j.bench.Select;
 import io.spd4j.bench.Shape;
 import io.spd4j.finetune.cli.Failure;
 import io.spd4j.finetune.cli.Rule;
+import io.spd4j.finetune.cli.State;
 import io.spd4j.finetune.report.Json;
 import java.io.BufferedReader;
 import java.io.ByteArrayOutputStream;
@@ -64,16 +65,41 @@ class Spd4jContestantTest {
     checked.close();
   }
 
-  @Test
-  void largeArraysAreFilledToTheEnd() throws Failure {
-    Shape shape = new Shape("test", List.of((2L << 20) + 77, 5L), true);
+  /** Rounding moves a parameter by more than an update does, but must not undo the selection. */
+  @ParameterizedTest
+  @CsvSource({"NONE, bf16", "ALL, bf16", "NONE, 8bit", "ALL, 8bit", "ALL, split"})
+  void theSelectionHoldsWithOtherStates(Select select, String state) throws Failure {
+    Shape shape = new Shape("test", List.of(33L, 1000L), true);
+    StepCase step = new StepCase(shape, Rule.SPD, select, 1, StepCaseTest.state(state));
+
+    for (Setup setup : List.of(step.timed(), step.checked(Long.MAX_VALUE))) {
+      Spd4jContestant contestant = setUp(Backend.SCALAR, setup);
+      for (int i = 0; i < (setup.step() == 0 ? 3 : 20_000); i++) {
+        contestant.step();
+      }
+      contestant.close();
+    }
+  }
+
+  /** Most of the values differ, so this also shows that they are spread over the arrays. */
+  @ParameterizedTest
+  @EnumSource
+  void largeArraysAreFilledToTheEnd(State state) throws Failure {
+    Shape shape = new Shape("test", List.of((1L << 18) + 77, 5L), true);
     StepCase step = new StepCase(shape, Rule.SPD, Select.NATURAL, 1);
-    try (Spd4jContestant contestant = Spd4jContestant.of(null, step)) {
+    try (Spd4jContestant stored = setUp(Backend.SCALAR, step.with(state).timed());
+        Spd4jContestant floats = setUp(Backend.SCALAR, step.timed())) {
       for (ArrayKind kind : ArrayKind.values()) {
         for (int tensor = 0; tensor < 2; tensor++) {
-          MemorySegment array = contestant.array(kind, tensor);
-          assertThat(array.getAtIndex(ValueLayout.JAVA_FLOAT, shape.tensors().get(tensor) - 1))
-              .isNotZero();
+          int numel = Math.toIntExact(shape.tensors().get(tensor));
+          float[] values = stored.values(kind, tensor, 0, numel);
+          float[] expected = floats.values(kind, tensor, 0, numel);
+          for (int i = 0; i < numel; i++) {
+            float error = state == State.FLOAT32 ? 0 : Math.abs(expected[i]) / 30;
+            if (!(Math.abs(values[i] - expected[i]) <= error) || values[i] == 0) {
+              throw new AssertionError(kind + " " + i + ": " + values[i] + ", not " + expected[i]);
+            }
+          }
         }
       }
     }

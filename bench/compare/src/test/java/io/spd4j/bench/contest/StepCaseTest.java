@@ -49,13 +49,18 @@ class StepCaseTest {
   })
   void countsBytesOfStates(
       String shape, Rule rule, Select select, String state, int traffic, int footprint) {
-    State stored =
-        Stream.of(State.values()).filter(s -> s.toString().equals(state)).findFirst().orElseThrow();
-    StepCase step = new StepCase(Shape.parse(shape), rule, select, 2, stored);
+    StepCase step = new StepCase(Shape.parse(shape), rule, select, 2, state(state));
 
     assertThat(step.bytes()).isEqualTo(traffic);
     assertThat(step.footprint()).isEqualTo(footprint);
     assertThat(step.toString())
         .contains(rule == Rule.SPD ? "selected, " + state : "AdamW, " + state);
+  }
+
+  static State state(String name) {
+    return Stream.of(State.values())
+        .filter(s -> s.toString().equals(name))
+        .findFirst()
+        .orElseThrow();
   }
 }
