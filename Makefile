@@ -156,6 +156,7 @@ ptx-test: $(CUDA_KERNELS:%=target/cuda-obj/%.ptx)
 	@echo "== $@"
 	@! grep -nE '(fma|mad)\.[a-z.]*f(32|64)|\.ftz|\.approx' $^
 	@grep -q 'ld.global.cs.v4.f32' target/cuda-obj/update.ptx # 16-byte accesses
+	@grep -q 'ld.global.cs.v2.u32' target/cuda-obj/update.ptx # 8 bytes of 16-bit elements
 
 target/cuda-obj/%.ptx: native/cuda/%.cu $(CUDA_HEADERS)
 	@mkdir -p $(@D)
