@@ -11,6 +11,7 @@ import io.spd4j.finetune.minilm.Batch;
 import io.spd4j.finetune.minilm.Classifier;
 import io.spd4j.finetune.minilm.Config;
 import io.spd4j.finetune.minilm.OnnxWeights;
+import io.spd4j.finetune.minilm.Weight;
 import io.spd4j.finetune.minilm.Weights;
 import io.spd4j.onednn.OneDnn;
 import java.io.IOException;
@@ -41,6 +42,7 @@ class JobTest {
 
   @TempDir private Path results;
   private String seeds = "1";
+  private String states = "float32";
 
   @BeforeAll
   static void load() throws Exception {
@@ -84,7 +86,9 @@ class JobTest {
             "--test-limit",
             "4",
             "--seeds",
-            seeds);
+            seeds,
+            "--state",
+            states);
     StringWriter out = new StringWriter();
     new Job(job, options, pretrained, tokenizer, stop, new PrintWriter(out)).run(mails());
     return out.toString();
@@ -160,6 +164,36 @@ class JobTest {
     List<String> both = values("loss", "\\[([^]]+)]");
     assertThat(both).hasSize(2).doesNotHaveDuplicates();
     assertThat(both.getFirst()).isEqualTo(one.getFirst());
+  }
+
+  @Test
+  void splitGivesTheWeightsAndNumbersOfFloat32() throws Exception {
+    states = "float32,split";
+    String out = run(() -> false, "spd", "--record", "1");
+
+    assertThat(out).contains("SPD, λ = 1, seed 1, split: step", "| state   |");
+    assertThat(values("state", "\"([^\"]+)\""))
+        .containsExactly("float32, split", "float32", "split");
+    for (String field : List.of("loss", "gradient_norm", "layers", "selected")) {
+      assertTheSame(values(field, "(\\[[^{}\"]+)"));
+    }
+    assertTheSame(values("correct", "(\\d+)"));
+    assertTheSame(values("deviation", "([-0-9.E]+)"));
+    Weights float32 = weights("test-spd-1-seed1.safetensors");
+    Weights split = weights("test-spd-1-seed1-split.safetensors");
+    for (Weight weight : float32.all()) {
+      assertThat(weight.data().mismatch(split.get(weight.name()).data())).isEqualTo(-1);
+    }
+  }
+
+  /** Compares the values of the first run with those of the second. */
+  private static void assertTheSame(List<String> both) {
+    int one = both.size() / 2;
+    assertThat(both.subList(0, one)).isNotEmpty().isEqualTo(both.subList(one, both.size()));
+  }
+
+  private Weights weights(String file) throws Exception {
+    return SavedModel.read(results.resolve(file), Config.MINILM_L6, arena);
   }
 
   /** The deviation covers the backbone alone: the layers of the last record. */
