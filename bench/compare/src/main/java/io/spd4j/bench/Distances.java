@@ -18,6 +18,7 @@ import java.util.function.IntToDoubleFunction;
 final class Distances {
   private final Map<Recorded, double[][]> largest = new EnumMap<>(Recorded.class);
   private final Map<Recorded, Double> worst = new EnumMap<>(Recorded.class);
+  private final Map<Recorded, Double> worstRms = new EnumMap<>(Recorded.class);
   private final boolean[] apart;
 
   Distances(Trace trace) {
@@ -25,6 +26,7 @@ final class Distances {
     apart = new boolean[tensors];
     for (Recorded array : Recorded.values()) {
       worst.put(array, 0.0);
+      worstRms.put(array, 0.0);
       double[][] magnitudes = new double[tensors][];
       for (int i = 0; i < tensors; i++) {
         MemorySegment init = trace.tensors().get(i).init();
@@ -53,8 +55,17 @@ final class Distances {
       for (Recorded array : Recorded.values()) {
         double distance = largest(array.of(output), other.apply(array), largest.get(array)[tensor]);
         worst.merge(array, distance, Math::max);
+        worstRms.merge(array, rmsDistance(array.of(output), other.apply(array)), Math::max);
       }
     }
+  }
+
+  /** Returns the root mean square of the differences, relative to that of the other's values. */
+  private static double rmsDistance(MemorySegment floats, IntToDoubleFunction other) {
+    int length = Math.toIntExact(floats.byteSize() / Float.BYTES);
+    double scale = rms(other, length);
+    double distance = rms(e -> floats.getAtIndex(JAVA_FLOAT, e) - other.applyAsDouble(e), length);
+    return distance == 0 ? 0 : distance / scale;
   }
 
   private static double largest(MemorySegment floats, IntToDoubleFunction other, double[] scale) {
@@ -82,6 +93,11 @@ final class Distances {
   /** Returns the largest distance so far; NaN if a distance was NaN. */
   double worst(Recorded array) {
     return worst.get(array);
+  }
+
+  /** Returns the largest so far of the distances of whole arrays, in root mean squares. */
+  double worstRms(Recorded array) {
+    return worstRms.get(array);
   }
 
   private static void grow(double[] largest, IntToDoubleFunction values) {

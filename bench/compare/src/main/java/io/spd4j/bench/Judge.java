@@ -1,5 +1,6 @@
 package io.spd4j.bench;
 
+import io.spd4j.Parameter;
 import io.spd4j.ParameterGroup;
 import io.spd4j.bench.Trace.Recorded;
 import io.spd4j.bench.Trace.Tensor;
@@ -28,14 +29,36 @@ final class Judge {
   private int closeDecisions;
   private long unbounded;
 
-  Judge(Trace trace, Computation computation) {
+  private Judge(Trace trace, Computation computation) {
     this.trace = trace;
     ParameterGroup group = trace.group().build();
     for (Tensor tensor : trace.tensors()) {
-      steps.add(new Float64Run(group, computation, tensor.init(), tensor.anchor()));
       whole.add(new Float64Run(group, computation, tensor.init(), tensor.anchor()));
     }
     distances = new Distances(trace);
+  }
+
+  /** Judges the recording. */
+  static Judge ofRecording(Trace trace) {
+    Judge judge = new Judge(trace, Computation.RECORDED);
+    ParameterGroup group = trace.group().build();
+    for (Tensor tensor : trace.tensors()) {
+      judge.steps.add(new Float64Run(group, Computation.RECORDED, tensor.init(), tensor.anchor()));
+    }
+    return judge;
+  }
+
+  /**
+   * Judges a run of ours.
+   *
+   * @param start the run's parameters before the first step
+   * @param seed of the run's random bits
+   */
+  static Judge ofRun(Trace trace, List<Parameter> start, long seed) {
+    Judge judge = new Judge(trace, Computation.CONTRACT);
+    ParameterGroup group = trace.group().build();
+    start.forEach(p -> judge.steps.add(new Float64Run(group, p, seed)));
+    return judge;
   }
 
   /** Judges a tensor after step k, counted from 0. */
@@ -43,18 +66,23 @@ final class Judge {
     MemorySegment gradient = trace.tensors().get(tensor).steps().get(k).grad();
     Float64Run step = steps.get(tensor);
     Float64Run run = whole.get(tensor);
-    step.step(gradient, 1, after.selected());
+    boolean recorded = after.stored() == null;
+    step.step(recorded ? gradient : after.stored().gradient(), 1, after.selected());
     run.step(gradient, 1, after.selected());
     if (trace.rule() == Rule.SPD) {
       lookAtDecision(tensor, k, step, after);
     }
     for (Recorded array : Recorded.values()) {
-      look(array.of(step).part(array.of(after)), array + place(tensor, k));
+      look(array.of(step).part(array.stored(after)), array + place(tensor, k));
       unbounded += array.of(step).unbounded();
     }
     distances.look(
         tensor, after, run.selected(), array -> element -> array.of(run).get(element).value());
-    step.goOnFrom(after.data(), after.expAvg(), after.expAvgSq(), after.maxExpAvgSq());
+    if (recorded) {
+      step.goOnFrom(after.data(), after.expAvg(), after.expAvgSq(), after.maxExpAvgSq());
+    } else {
+      step.goOnFrom(after.stored());
+    }
   }
 
   private void lookAtDecision(int tensor, int k, Float64Run step, StepOutput after) {

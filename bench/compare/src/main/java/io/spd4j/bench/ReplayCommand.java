@@ -1,16 +1,18 @@
 package io.spd4j.bench;
 
 import io.spd4j.Backend;
+import io.spd4j.MomentType;
 import io.spd4j.Parameter;
 import io.spd4j.bench.Trace.Recorded;
 import io.spd4j.finetune.cli.Count;
 import io.spd4j.finetune.cli.Rule;
-import io.spd4j.oracle.Computation;
+import io.spd4j.finetune.cli.State;
 import java.io.PrintWriter;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.EnumMap;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -18,6 +20,8 @@ import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.Callable;
 import java.util.function.IntToDoubleFunction;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.ExitCode;
 import picocli.CommandLine.Model.CommandSpec;
@@ -40,6 +44,12 @@ import picocli.CommandLine.Spec;
       "The recording is judged in the same way, but it may round twice as often, because its "
           + "operations are different and may add in any order. Its faults are reported but fail "
           + "nothing.",
+      "With --state other than float32, a trace's floats are stored otherwise before the first step: "
+          + "split has the bits of float32; the others are rounded, stochastically after each step, "
+          + "but as the random bits say, which are the same on every backend. A step is then judged "
+          + "with its rounding: float64 knows the random bits. 'From float32' says how far the run "
+          + "is from ours in float32: the largest distance of an element, and that of an array in "
+          + "root mean squares.",
       "The distances are the largest of the whole trace, from a float64 run and from the recording. "
           + "They show which side causes a difference and are not judged: strong projections "
           + "amplify the rounding errors of all earlier steps. An element's distance is relative to "
@@ -65,16 +75,26 @@ class ReplayCommand implements Callable<Integer> {
       description = "Numbers of threads, for every backend except cuda; default: ${DEFAULT-VALUE}.")
   private List<Integer> threads;
 
+  @Option(
+      names = "--state",
+      defaultValue = "float32",
+      description =
+          "How the arrays are stored: ${COMPLETION-CANDIDATES}; default: ${DEFAULT-VALUE}.")
+  private State state;
+
   /** The worst values over a backend's runs. */
   private static final class Result {
     private final Map<Recorded, Double> toFloat64 = new EnumMap<>(Recorded.class);
     private final Map<Recorded, Double> toRecording = new EnumMap<>(Recorded.class);
+    private final Map<Recorded, Double> toFloat32 = new EnumMap<>(Recorded.class);
+    private final Map<Recorded, Double> toFloat32Rms = new EnumMap<>(Recorded.class);
     private final Set<String> faults = new LinkedHashSet<>();
     private double part;
     private int wrong;
     private int close;
     private long unbounded;
     private int apart;
+    private int apartFromFloat32;
 
     void add(Judge judge) {
       faults.addAll(judge.faults());
@@ -107,6 +127,10 @@ class ReplayCommand implements Callable<Integer> {
         .printf(
             "%n%s: %s, %d tensors, %d elements, %d steps%n",
             file.getFileName(), trace.rule(), trace.tensors().size(), trace.numel(), trace.steps());
+    if (trace.amsgrad() && state.moments() == MomentType.BLOCKWISE_8BIT) {
+      out().printf("  not replayed: there is no AMSGrad with 8-bit moments%n");
+      return true;
+    }
     row("", "to float64", "", "", "to the recording", "", "", "a step's", "wrong", "");
     row("run", "param", "expAvg", "expAvgSq", "param", "expAvg", "expAvgSq", "part", "c", "bits");
     Result recording = recording(trace);
@@ -114,9 +138,17 @@ class ReplayCommand implements Callable<Integer> {
     FirstBits bits = new FirstBits();
     Set<String> faults = new LinkedHashSet<>();
     Result ours = null;
+    List<List<StepOutput>> float32 = state == State.FLOAT32 ? null : float32(trace);
+    if (state == State.SPLIT) {
+      for (int k = 0; k < trace.steps(); k++) {
+        for (int i = 0; i < trace.tensors().size(); i++) {
+          bits.same(i, k, 0, float32.get(k).get(i)); // the first run, whose bits all must have
+        }
+      }
+    }
     for (Backend.Availability a : Backend.availability()) {
       if (a.available()) {
-        Result result = replay(trace, a.backend(), bits);
+        Result result = replay(trace, a.backend(), bits, float32);
         boolean same = !result.faults.contains(OTHER_BITS);
         row(a.backend().id(), result, trace, same ? "same" : "differ");
         result.faults.forEach(fault -> faults.add(a.backend().id() + ": " + fault));
@@ -125,6 +157,12 @@ class ReplayCommand implements Callable<Integer> {
     }
     if (ours != null) {
       out().printf("  %s%n", share(ours, recording));
+      if (!isExact()) {
+        out().printf("  from float32: %s%n", fromFloat32(ours));
+        note(
+            "tensors that no longer count, because float32 decided differently",
+            ours.apartFromFloat32);
+      }
       note("decisions that are too close to call in float32", ours.close);
       note("tensors that no longer count, because the recording decided differently", ours.apart);
       note("values that are not judged, because float32 overflows or underflows", ours.unbounded);
@@ -174,7 +212,7 @@ class ReplayCommand implements Callable<Integer> {
   }
 
   private static Result recording(Trace trace) {
-    Judge judge = new Judge(trace, Computation.RECORDED);
+    Judge judge = Judge.ofRecording(trace);
     for (int k = 0; k < trace.steps(); k++) {
       for (int i = 0; i < trace.tensors().size(); i++) {
         judge.look(i, k, trace.tensors().get(i).steps().get(k).after());
@@ -186,27 +224,76 @@ class ReplayCommand implements Callable<Integer> {
   }
 
   /** Starts a run. Tests override this to make a faulty one. */
-  TraceRun run(Trace trace, Backend backend, int count) {
-    return new TraceRun(trace, backend, count);
+  TraceRun run(Trace trace, State state, Backend backend, int count) {
+    return new TraceRun(trace, state, backend, count);
   }
 
-  private Result replay(Trace trace, Backend backend, FirstBits bits) {
+  /** Returns what our float32 run has after each step. */
+  private static List<List<StepOutput>> float32(Trace trace) {
+    List<List<StepOutput>> outputs = new ArrayList<>();
+    try (TraceRun run = new TraceRun(trace, State.FLOAT32, Backend.SCALAR, 1)) {
+      for (int k = 0; k < trace.steps(); k++) {
+        run.step(k);
+        outputs.add(run.copies().getFirst().stream().map(p -> copy(run.output(p))).toList());
+      }
+    }
+    return outputs;
+  }
+
+  private static StepOutput copy(StepOutput o) {
+    return new StepOutput(
+        copy(o.data()),
+        copy(o.expAvg()),
+        copy(o.expAvgSq()),
+        copy(o.maxExpAvgSq()),
+        o.condition(),
+        null);
+  }
+
+  private static MemorySegment copy(MemorySegment floats) {
+    return floats == null ? null : MemorySegment.ofArray(floats.toArray(ValueLayout.JAVA_FLOAT));
+  }
+
+  private static String fromFloat32(Result result) {
+    return Stream.of(Recorded.values())
+        .map(array ->
+            "%s at most %s (rms %s)"
+                .formatted(
+                    array,
+                    distance(result.toFloat32.get(array)),
+                    distance(result.toFloat32Rms.get(array))))
+        .collect(Collectors.joining(", "));
+  }
+
+  /**
+   * Replays a trace on a backend.
+   *
+   * @param float32 what our float32 run had; null if this is one
+   */
+  private Result replay(
+      Trace trace, Backend backend, FirstBits bits, List<List<StepOutput>> float32) {
     Result result = new Result();
     // A device has its own threads.
     for (int count : backend == Backend.CUDA ? List.of(1) : threads) {
-      try (TraceRun run = run(trace, backend, count)) {
-        Judge judge = new Judge(trace, Computation.CONTRACT);
+      try (TraceRun run = run(trace, state, backend, count)) {
+        List<Parameter> judged = run.copies().getFirst();
+        Judge judge = Judge.ofRun(trace, judged.stream().map(run::onHost).toList(), TraceRun.SEED);
         Distances toRecording = new Distances(trace);
+        Distances toFloat32 = new Distances(trace);
         for (int k = 0; k < trace.steps(); k++) {
           run.step(k);
           for (int i = 0; i < trace.tensors().size(); i++) {
-            // Copies with the same bits need no judgement of their own.
-            StepOutput first = run.output(run.copies().getFirst().get(i));
+            // The other copies need no judgement of their own: float32's have the same bits, and
+            // rounded ones differ by random bits only.
+            StepOutput first = run.output(judged.get(i));
             judge.look(i, k, first);
-            StepOutput recorded = trace.tensors().get(i).steps().get(k).after();
-            toRecording.look(i, first, recorded.selected(), array -> floats(array.of(recorded)));
-            for (List<Parameter> copy : run.copies()) {
-              if (!bits.same(i, k, run.output(copy.get(i)))) {
+            look(toRecording, i, first, trace.tensors().get(i).steps().get(k).after());
+            if (float32 != null) {
+              look(toFloat32, i, first, float32.get(k).get(i));
+            }
+            for (int c = 0; c < run.copies().size(); c++) {
+              StepOutput copy = run.output(run.copies().get(c).get(i));
+              if (!bits.same(i, k, isExact() ? 0 : c, copy)) {
                 result.faults.add(OTHER_BITS);
               }
             }
@@ -214,12 +301,24 @@ class ReplayCommand implements Callable<Integer> {
         }
         result.add(judge);
         result.apart = Math.max(result.apart, toRecording.apart());
+        result.apartFromFloat32 = Math.max(result.apartFromFloat32, toFloat32.apart());
         for (Recorded array : Recorded.values()) {
           result.toRecording.merge(array, toRecording.worst(array), Math::max);
+          result.toFloat32.merge(array, toFloat32.worst(array), Math::max);
+          result.toFloat32Rms.merge(array, toFloat32.worstRms(array), Math::max);
         }
       }
     }
     return result;
+  }
+
+  private static void look(Distances distances, int tensor, StepOutput output, StepOutput other) {
+    distances.look(tensor, output, other.selected(), array -> floats(array.of(other)));
+  }
+
+  /** Returns whether the values are those of float32, with the same bits in all copies. */
+  private boolean isExact() {
+    return state == State.FLOAT32 || state == State.SPLIT;
   }
 
   private PrintWriter out() {

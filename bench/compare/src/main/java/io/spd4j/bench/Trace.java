@@ -1,5 +1,6 @@
 package io.spd4j.bench;
 
+import io.spd4j.Parameter;
 import io.spd4j.ParameterGroup;
 import io.spd4j.finetune.cli.Rule;
 import io.spd4j.oracle.BoundedArray;
@@ -32,25 +33,33 @@ record Trace(
 
   /** The arrays that are recorded after a step. */
   enum Recorded {
-    PARAM("param", StepOutput::data, Float64Run::param),
-    EXP_AVG("expAvg", StepOutput::expAvg, Float64Run::expAvg),
-    EXP_AVG_SQ("expAvgSq", StepOutput::expAvgSq, Float64Run::expAvgSq);
+    PARAM("param", StepOutput::data, Float64Run::values, Float64Run::param),
+    EXP_AVG("expAvg", StepOutput::expAvg, Parameter::expAvg, Float64Run::expAvg),
+    EXP_AVG_SQ("expAvgSq", StepOutput::expAvgSq, Parameter::expAvgSq, Float64Run::expAvgSq);
 
     private final String title;
     private final Function<StepOutput, MemorySegment> floats;
+    private final Function<Parameter, MemorySegment> stored;
     private final Function<Float64Run, BoundedArray> float64;
 
     Recorded(
         String title,
         Function<StepOutput, MemorySegment> floats,
+        Function<Parameter, MemorySegment> stored,
         Function<Float64Run, BoundedArray> float64) {
       this.title = title;
       this.floats = floats;
+      this.stored = stored;
       this.float64 = float64;
     }
 
     MemorySegment of(StepOutput output) {
       return floats.apply(output);
+    }
+
+    /** Returns the array as the run stores it. */
+    MemorySegment stored(StepOutput output) {
+      return output.stored() == null ? of(output) : stored.apply(output.stored());
     }
 
     BoundedArray of(Float64Run run) {

@@ -82,7 +82,8 @@ final class TraceReader {
                     rule == Rule.SPD
                         ? data(p + "condition." + k, ElementType.FLOAT64, Double.BYTES)
                             .get(ValueLayout.JAVA_DOUBLE, 0)
-                        : 0)));
+                        : 0,
+                    null)));
       }
       tensors.add(new Trace.Tensor(init, anchor, taken));
     }

@@ -21,14 +21,14 @@ class FirstBitsTest {
           IntStream.range(0, 4)
               .mapToObj(i -> arena.allocate(LENGTH * Float.BYTES))
               .toArray(MemorySegment[]::new);
-      StepOutput output = new StepOutput(arrays[0], arrays[1], arrays[2], arrays[3], 0);
+      StepOutput output = new StepOutput(arrays[0], arrays[1], arrays[2], arrays[3], 0, null);
       FirstBits bits = new FirstBits();
 
-      assertThat(bits.same(0, 1, output)).isTrue();
-      assertThat(bits.same(0, 1, output)).isTrue();
+      assertThat(bits.same(0, 1, 0, output)).isTrue();
+      assertThat(bits.same(0, 1, 0, output)).isTrue();
       arrays[array].setAtIndex(JAVA_INT, LENGTH - 1, 1);
-      assertThat(bits.same(0, 1, output)).isFalse();
-      assertThat(bits.same(0, 2, output)).isTrue();
+      assertThat(bits.same(0, 1, 0, output)).isFalse();
+      assertThat(bits.same(0, 2, 0, output)).isTrue();
     }
   }
 
@@ -37,9 +37,10 @@ class FirstBitsTest {
     MemorySegment array = MemorySegment.ofArray(new float[LENGTH]);
     FirstBits bits = new FirstBits();
 
-    bits.same(0, 1, new StepOutput(array, array, array, null, 1));
-    assertThat(bits.same(0, 1, new StepOutput(array, array, array, null, 1))).isTrue();
-    assertThat(bits.same(0, 1, new StepOutput(array, array, array, null, Math.nextUp(1.0))))
+    bits.same(0, 1, 0, new StepOutput(array, array, array, null, 1, null));
+    assertThat(bits.same(0, 1, 0, new StepOutput(array, array, array, null, 1, null))).isTrue();
+    assertThat(
+            bits.same(0, 1, 0, new StepOutput(array, array, array, null, Math.nextUp(1.0), null)))
         .isFalse();
   }
 
@@ -48,12 +49,12 @@ class FirstBitsTest {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment data = arena.allocate(Float.BYTES);
       MemorySegment moment = arena.allocate(Float.BYTES);
-      StepOutput output = new StepOutput(data, moment, moment, null, 0);
+      StepOutput output = new StepOutput(data, moment, moment, null, 0, null);
       FirstBits bits = new FirstBits();
 
-      bits.same(0, 1, output);
+      bits.same(0, 1, 0, output);
       data.set(JAVA_INT, 0, Float.floatToRawIntBits(-0f));
-      assertThat(bits.same(0, 1, output)).isFalse();
+      assertThat(bits.same(0, 1, 0, output)).isFalse();
     }
   }
 }
