@@ -9,6 +9,7 @@ import io.spd4j.kernel.AllKernels;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.SplittableRandom;
 import java.util.stream.Stream;
@@ -67,7 +68,7 @@ class ExactMastersTest {
   @MethodSource("cases")
   void everyStepGivesTheBitsOfFloat32(Case c) {
     Tensors tensors = new Tensors(41, c.types());
-    for (int numel : new int[] {0, 1, 2, 63, 65, 130, 4095, 4097, 9001}) {
+    for (int numel : new int[] {0, 1, 2, 63, 65, 130, 4097}) {
       int i = tensors.parameters.size();
       tensors.add("p" + i, numel, i, c.anchored());
     }
@@ -134,15 +135,13 @@ class ExactMastersTest {
     }
     for (ParameterArray array :
         List.of(ParameterArray.EXP_AVG, ParameterArray.EXP_AVG_SQ, ParameterArray.MAX_EXP_AVG_SQ)) {
-      MemorySegment a = array.of(p);
-      MemorySegment e = array.of(expected);
-      if (a != null && p.momentType() != MomentType.FLOAT32) {
-        assertThat(a.mismatch(e)).as("%s of %s, %s", array, p, what).isEqualTo(-1);
-      }
-      for (long i = 0; a != null && p.momentType() == MomentType.FLOAT32 && i < p.numel(); i++) {
-        assertThat(Tensors.get(a, ElementType.FLOAT32, i))
-            .as("element %d of %s of %s, %s", i, array, p, what)
-            .isEqualTo(Float.valueOf(Tensors.get(e, ElementType.FLOAT32, i)));
+      if (array.of(p) != null) {
+        boolean float32 = p.momentType() == MomentType.FLOAT32;
+        long mismatch =
+            float32 // in which NaNs may differ
+                ? Arrays.mismatch(Tensors.floats(array.of(p)), Tensors.floats(array.of(expected)))
+                : array.of(p).mismatch(array.of(expected));
+        assertThat(mismatch).as("where %s of %s differs, %s", array, p, what).isEqualTo(-1);
       }
     }
   }
