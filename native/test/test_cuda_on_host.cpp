@@ -77,6 +77,12 @@ __global__ void shuffle(double *out) {
   out[threadIdx.x] = __shfl_down_sync(0xffffffffu, mine, 3) + sum;
 }
 
+__global__ void exchange(unsigned *out) {
+  unsigned all = 0;
+  for (unsigned bits = 8; bits > 0; bits /= 2) all = all * THREADS + __shfl_xor_sync(0xffffffffu, threadIdx.x, bits);
+  out[threadIdx.x] = all;
+}
+
 /* Every thread block waits for the next one. */
 __global__ void meet(int *here) {
   if (threadIdx.x > 0) return;
@@ -141,6 +147,15 @@ void barriers_and_shuffles() {
   for (size_t i = 0; i < 29; i++) CHECK(shuffled[i] == static_cast<double>(i) * 5 + 9.5, "%zu: %g", i, shuffled[i]);
   for (size_t i = 32; i < 37; i++) CHECK(shuffled[i] == static_cast<double>(i) * 5 + 9.5, "%zu: %g", i, shuffled[i]);
   CUDA(cudaFree(sums));
+
+  unsigned *all = device<unsigned>(64);
+  CUDA(launch(exchange, 1, 64, nullptr, all));
+  const std::vector<unsigned> exchanged = fetch(all, 64);
+  for (unsigned i = 0; i < 64; i++) {
+    const unsigned expected = (((i ^ 8) * THREADS + (i ^ 4)) * THREADS + (i ^ 2)) * THREADS + (i ^ 1);
+    CHECK(exchanged[i] == expected, "%u: %u", i, exchanged[i]);
+  }
+  CUDA(cudaFree(all));
 }
 
 void thread_blocks_run_side_by_side() {
