@@ -57,6 +57,13 @@ SPD4J_INLINE bool spd4j_is_float32(const spd4j_tensor *t) {
   return (t->param_type | t->grad_type | t->anchor_type | t->moment_type) == 0;
 }
 
+/* The lanes of a block's sums, LANES floats each. */
+typedef struct spd4j_lanes {
+  float *grad_dot;
+  float *dev_sq;
+  float *new_dev_sq;
+} spd4j_lanes;
+
 /*
  * The sum of all lanes, added in halves: lane l adds lane l + width, for width = LANES / 2, ..., 2, 1. Not inlined: on
  * its own it takes some twenty vector instructions, inside a large function compilers turn it into scalar additions.

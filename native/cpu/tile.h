@@ -121,12 +121,12 @@ SPD4J_INLINE uint32_t spd4j_largest(const float *from, int64_t n) {
 
 SPD4J_INLINE void spd4j_write_first_group(const float *from, spd4j_first_coder coder, int64_t n, uint8_t *to) {
   SPD4J_INDEPENDENT
-  for (int64_t l = 0; l < n; l++) to[l] = spd4j_to_first(coder, from[l]);
+  for (int64_t l = 0; l < n; l++) to[l] = (uint8_t)spd4j_to_first(coder, from[l]);
 }
 
 SPD4J_INLINE void spd4j_write_second_group(const float *from, spd4j_second_coder coder, int64_t n, uint8_t *to) {
   SPD4J_INDEPENDENT
-  for (int64_t l = 0; l < n; l++) to[l] = spd4j_to_second(coder, from[l]);
+  for (int64_t l = 0; l < n; l++) to[l] = (uint8_t)spd4j_to_second(coder, from[l]);
 }
 
 /* First the maxima of all groups, then the codes, so that no group waits for its own maximum. */

@@ -2,6 +2,7 @@
  * Adam's step with each of the decay rules. The equations and the papers are in element.h and rules.h. For SPD this is
  * the first pass, which also takes three sums of each block; project.c is the second, once a tensor is decided on.
  */
+#include "compact.h"
 #include "element.h"
 #include "tile.h"
 
@@ -10,13 +11,6 @@
  * 4 KB page, and less far with this many arrays. Prefetching past the end of an array is safe: a prefetch never faults.
  */
 enum { AHEAD = 256, CACHE_LINE = 64 };
-
-/* The lanes of a block's sums, LANES floats each. */
-typedef struct lanes {
-  float *grad_dot;
-  float *dev_sq;
-  float *new_dev_sq;
-} lanes;
 
 SPD4J_FOLD(fold, float)
 
@@ -38,7 +32,7 @@ SPD4J_INLINE void prefetch(bool anchored, bool amsgrad, const spd4j_arrays *a) {
 
 /* Steps up to LANES elements; element l adds to lane l of each sum. */
 SPD4J_INLINE void row(int32_t rule, bool anchored, bool amsgrad, bool ahead, spd4j_arrays a, spd4j_scalars k,
-                      int64_t n, lanes sums) {
+                      int64_t n, spd4j_lanes sums) {
   if (ahead) prefetch(anchored, amsgrad, &a);
   SPD4J_INDEPENDENT
   for (int64_t l = 0; l < n; l++) {
@@ -58,7 +52,7 @@ SPD4J_INLINE void row(int32_t rule, bool anchored, bool amsgrad, bool ahead, spd
 
 /* Steps n elements, and adds to the lanes from lane 0 on. */
 SPD4J_INLINE void elements(int32_t rule, bool anchored, bool amsgrad, bool ahead, spd4j_arrays a, spd4j_scalars k,
-                           int64_t n, lanes sums) {
+                           int64_t n, spd4j_lanes sums) {
   for (; n >= SPD4J_LANES; n -= SPD4J_LANES, a = spd4j_advance(a, SPD4J_LANES))
     row(rule, anchored, amsgrad, ahead, a, k, SPD4J_LANES, sums);
   if (n > 0) row(rule, anchored, amsgrad, ahead, a, k, n, sums);
@@ -66,12 +60,13 @@ SPD4J_INLINE void elements(int32_t rule, bool anchored, bool amsgrad, bool ahead
 
 /* Likewise of a tensor that has other types than float32: the elements [begin, end), which are one block. */
 SPD4J_INLINE void tiles(int32_t rule, bool anchored, bool amsgrad, const spd4j_tensor *t, spd4j_scalars k,
-                        int64_t begin, int64_t end, lanes sums) {
+                        int64_t begin, int64_t end, spd4j_lanes sums) {
   spd4j_floats param, grad, anchor;
   spd4j_moments moments;
   const spd4j_words words = spd4j_words_at(t, k.step, begin, SPD4J_USE_UPDATE);
   const spd4j_words moment_words = spd4j_words_at(t, k.step, begin, SPD4J_USE_MOMENTS);
-  for (int64_t at = begin, n; at < end; at += n) {
+  const int64_t from = begin + spd4j_compact(rule, anchored, t, k, begin, end, sums);
+  for (int64_t at = from, n; at < end; at += n) {
     n = end - at < SPD4J_TILE ? end - at : SPD4J_TILE;
     spd4j_arrays a;
     a.param = spd4j_read_param(t, at, n, &param);
@@ -88,7 +83,7 @@ SPD4J_INLINE void tiles(int32_t rule, bool anchored, bool amsgrad, const spd4j_t
 SPD4J_INLINE void block(int32_t rule, bool anchored, bool amsgrad, const spd4j_tensor *t, spd4j_scalars k,
                         const spd4j_block *b, spd4j_sums *sums) {
   float grad_dot[SPD4J_LANES] = {0}, dev_sq[SPD4J_LANES] = {0}, new_dev_sq[SPD4J_LANES] = {0};
-  const lanes to = {grad_dot, dev_sq, new_dev_sq};
+  const spd4j_lanes to = {grad_dot, dev_sq, new_dev_sq};
   if (spd4j_is_float32(t))
     elements(rule, anchored, amsgrad, true, spd4j_arrays_at(t, b->begin), k, b->end - b->begin, to);
   else

@@ -93,23 +93,26 @@ SPD4J_FN uint16_t spd4j_to_float16(float x, uint32_t random) {
 typedef struct spd4j_first_coder {
   float scale;
   float inverse; /* 1 / scale */
-  uint32_t mask;
+  uint32_t mask; /* 255; 0 for a group that is NaN */
 } spd4j_first_coder;
 
 SPD4J_FN spd4j_first_coder spd4j_first_coder_of(uint32_t largest) {
   const bool finite = largest < SPD4J_INFINITY;
   const float exact = spd4j_mul(spd4j_float(finite ? largest : 0), 1.0f / 127);
   const float scale = exact > 0x1p-100f ? exact : 0x1p-100f; /* so that the inverse is finite */
-  const spd4j_first_coder coder = {finite ? scale : spd4j_float(0x7fc00000u), spd4j_div(1, scale), finite ? ~0u : 0};
+  const spd4j_first_coder coder = {finite ? scale : spd4j_float(0x7fc00000u), spd4j_div(1, scale), finite ? 255 : 0};
   return coder;
 }
 
-SPD4J_FN uint8_t spd4j_to_first(spd4j_first_coder coder, float m) {
+SPD4J_FN uint32_t spd4j_to_first(spd4j_first_coder coder, float m) {
   /* The sum is rounded to a whole number x, and the low byte of its bits is x in two's complement. */
-  return (uint8_t)(spd4j_bits(spd4j_add(spd4j_mul(m, coder.inverse), 0x1.8p23f)) & coder.mask);
+  return spd4j_bits(spd4j_add(spd4j_mul(m, coder.inverse), 0x1.8p23f)) & coder.mask;
 }
 
-SPD4J_FN float spd4j_from_first(float scale, uint8_t code) { return spd4j_mul((float)(int8_t)code, scale); }
+/* The float 2^23 + x has x as its lowest bits; here x is the code and 128. */
+SPD4J_FN float spd4j_from_first(float scale, uint32_t code) {
+  return spd4j_mul(spd4j_sub(spd4j_float(code ^ 0x4b000080u), 0x1.0001p23f), scale);
+}
 
 /*
  * Second moment: bits(v) = bits(scale) - code * 2^19, where the scale is the largest v. So there are 16 codes for each
@@ -129,15 +132,15 @@ SPD4J_FN spd4j_second_coder spd4j_second_coder_of(uint32_t largest, uint32_t wor
   const bool finite = largest < SPD4J_INFINITY;
   const uint32_t least = 0x08000000u; /* so that no code leads below 0 */
   const uint32_t scale = !finite ? 0x7fc00000u : largest == 0 || largest > least ? largest : least;
-  const spd4j_second_coder coder = {scale, scale + (word >> 13), finite ? ~0u : 0};
+  const spd4j_second_coder coder = {scale, scale + (word >> 13), finite ? 255 : 0};
   return coder;
 }
 
-SPD4J_FN uint8_t spd4j_to_second(spd4j_second_coder coder, float v) {
+SPD4J_FN uint32_t spd4j_to_second(spd4j_second_coder coder, float v) {
   const uint32_t code = (coder.from - spd4j_bits(v)) >> 19;
-  return (uint8_t)((code < 255 ? code : 255) & coder.mask);
+  return (code < 255 ? code : 255) & coder.mask;
 }
 
-SPD4J_FN float spd4j_from_second(uint32_t scale, uint8_t code) { return spd4j_float(scale - ((uint32_t)code << 19)); }
+SPD4J_FN float spd4j_from_second(uint32_t scale, uint32_t code) { return spd4j_float(scale - (code << 19)); }
 
 #endif

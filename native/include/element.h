@@ -32,11 +32,13 @@ typedef struct spd4j_terms {
   float new_dev_sq;
 } spd4j_terms;
 
-/* Steps one element. If rule and amsgrad are constants, the compiled code does not branch on them. */
-SPD4J_FN spd4j_terms spd4j_step_element(int32_t rule, bool amsgrad, const spd4j_scalars *k, spd4j_element *e) {
+/*
+ * The step of one element, in two halves. If rule and amsgrad are constants, the compiled code does not branch on them.
+ * The first half steps the moments and returns sqrt(s).
+ */
+SPD4J_FN float spd4j_step_moments(int32_t rule, bool amsgrad, const spd4j_scalars *k, spd4j_element *e) {
   const float dev = spd4j_sub(e->param, e->anchor);
-  const float scaled = spd4j_mul(e->grad, k->grad_scale);
-  const float g = spd4j_rule_grad(rule, k->decay, dev, scaled);
+  const float g = spd4j_rule_grad(rule, k->decay, dev, spd4j_mul(e->grad, k->grad_scale));
   const float m = spd4j_add(spd4j_mul(k->beta1, e->exp_avg), spd4j_mul(k->one_minus_beta1, g));
   const float v = spd4j_add(spd4j_mul(k->beta2, e->exp_avg_sq), spd4j_mul(spd4j_mul(k->one_minus_beta2, g), g));
   float s = v;
@@ -44,14 +46,26 @@ SPD4J_FN spd4j_terms spd4j_step_element(int32_t rule, bool amsgrad, const spd4j_
     const float max = e->max_exp_avg_sq;
     e->max_exp_avg_sq = s = v > max || v != v ? v : max;
   }
-  const float divisor = spd4j_add(spd4j_mul(spd4j_sqrt(s), k->inv_sqrt_bias2), k->eps);
-  const float u = spd4j_div(spd4j_mul(k->step_size, m), divisor);
   e->exp_avg = m;
   e->exp_avg_sq = v;
+  return spd4j_sqrt(s);
+}
+
+/* The second half steps the parameter by the new first moment. */
+SPD4J_FN spd4j_terms spd4j_step_param(int32_t rule, const spd4j_scalars *k, float root, spd4j_element *e) {
+  const float dev = spd4j_sub(e->param, e->anchor);
+  const float g = spd4j_mul(e->grad, k->grad_scale); /* a rule that decides takes no other */
+  const float divisor = spd4j_add(spd4j_mul(root, k->inv_sqrt_bias2), k->eps);
+  const float u = spd4j_div(spd4j_mul(k->step_size, e->exp_avg), divisor);
   e->param = spd4j_rule_param(rule, k->decay, e->param, dev, u);
   const float new_dev = spd4j_sub(e->param, e->anchor);
   const spd4j_terms terms = {spd4j_mul(g, dev), spd4j_mul(dev, dev), spd4j_mul(new_dev, new_dev)};
   return terms;
+}
+
+SPD4J_FN spd4j_terms spd4j_step_element(int32_t rule, bool amsgrad, const spd4j_scalars *k, spd4j_element *e) {
+  const float root = spd4j_step_moments(rule, amsgrad, k, e);
+  return spd4j_step_param(rule, k, root, e);
 }
 
 /* SPD's projection: theta' = theta~ - (lambda r) (theta~ - theta0), where shrink is lambda r. */

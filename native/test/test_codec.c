@@ -159,7 +159,7 @@ static group stored(bool second, const float *x, int n, uint32_t word) {
   const spd4j_first_coder first = spd4j_first_coder_of(largest);
   const spd4j_second_coder next = spd4j_second_coder_of(largest, word);
   g.scale = second ? spd4j_float(next.scale) : first.scale;
-  for (int i = 0; i < n; i++) g.codes[i] = second ? spd4j_to_second(next, x[i]) : spd4j_to_first(first, x[i]);
+  for (int i = 0; i < n; i++) g.codes[i] = (uint8_t)(second ? spd4j_to_second(next, x[i]) : spd4j_to_first(first, x[i]));
   struct {
     uint8_t codes[G];
     float scale;
