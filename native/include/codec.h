@@ -100,7 +100,7 @@ SPD4J_FN spd4j_first_coder spd4j_first_coder_of(uint32_t largest) {
   const bool finite = largest < SPD4J_INFINITY;
   const float exact = spd4j_mul(spd4j_float(finite ? largest : 0), 1.0f / 127);
   const float scale = exact > 0x1p-100f ? exact : 0x1p-100f; /* so that the inverse is finite */
-  const spd4j_first_coder coder = {finite ? scale : spd4j_float(0x7fc00000u), spd4j_div(1, scale), finite ? 255 : 0};
+  const spd4j_first_coder coder = {finite ? scale : spd4j_float(0x7fc00000u), spd4j_div(1, scale), finite ? 255u : 0u};
   return coder;
 }
 
@@ -132,7 +132,7 @@ SPD4J_FN spd4j_second_coder spd4j_second_coder_of(uint32_t largest, uint32_t wor
   const bool finite = largest < SPD4J_INFINITY;
   const uint32_t least = 0x08000000u; /* so that no code leads below 0 */
   const uint32_t scale = !finite ? 0x7fc00000u : largest == 0 || largest > least ? largest : least;
-  const spd4j_second_coder coder = {scale, scale + (word >> 13), finite ? 255 : 0};
+  const spd4j_second_coder coder = {scale, scale + (word >> 13), finite ? 255u : 0u};
   return coder;
 }
 
