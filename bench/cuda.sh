@@ -66,18 +66,22 @@ test_part() {
 replay() {
   local traces table replayed
   traces=$(ls src/test/resources/reference/*.safetensors | grep -v minilm_batch) # not a trace
-  # shellcheck disable=SC2086
-  table=$("${bench[@]}" replay $traces)
-  replayed=$?
-  echo "$table"
-  [ $replayed = 0 ] || return 1
-  grep -q '^  cuda ' <<< "$table" || { echo "no trace was replayed on CUDA: it is not available here"; return 1; }
+  for state in float32 split bf16 8bit; do
+    echo "state $state"
+    # shellcheck disable=SC2086
+    table=$("${bench[@]}" replay --state $state $traces)
+    replayed=$?
+    echo "$table"
+    [ $replayed = 0 ] || return 1
+    grep -q '^  cuda ' <<< "$table" || { echo "no trace was replayed on CUDA: it is not available here"; return 1; }
+  done
 }
 
 step() {
   local failed=0
   for shape in "${shapes[@]}"; do
-    for rule in adamw l2sp "spd --select none" "spd --select all"; do
+    for rule in adamw l2sp "spd --select none" "spd --select all" \
+      "adamw --state 8bit" "spd --select none --state "{split,bf16,8bit} "spd --select all --state "{split,bf16,8bit}; do
       # shellcheck disable=SC2086 # $rule holds a rule and its options
       "${bench[@]}" step --backend cuda --graph --shape "$shape" --rule $rule || failed=1
     done

@@ -10,6 +10,7 @@ import io.spd4j.bench.contest.StepCase;
 import io.spd4j.cuda.Cuda;
 import io.spd4j.finetune.cli.Failure;
 import io.spd4j.finetune.cli.Rule;
+import io.spd4j.finetune.cli.State;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.Arrays;
@@ -21,6 +22,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** Runs on a device, or on the emulated device that `make cuda-on-host` builds. */
 class CudaTest {
@@ -46,10 +48,20 @@ class CudaTest {
   }
 
   @ParameterizedTest
-  @CsvSource({"NONE, true", "NONE, false", "ALL, true", "NATURAL, false"})
-  void aContestantGivesTheSameBitsAsOnTheHost(Select select, boolean anchored) throws Failure {
+  @CsvSource({
+    "NONE, true, FLOAT32",
+    "NONE, false, FLOAT32",
+    "ALL, true, FLOAT32",
+    "NATURAL, false, FLOAT32",
+    "ALL, true, SPLIT",
+    "NATURAL, true, BF16",
+    "ALL, true, EIGHT_BIT",
+    "NATURAL, false, EIGHT_BIT",
+  })
+  void aContestantGivesTheSameBitsAsOnTheHost(Select select, boolean anchored, State state)
+      throws Failure {
     Shape shape = new Shape("test", List.of(1L, 33L, 5000L), anchored);
-    StepCase step = new StepCase(shape, Rule.SPD, select, 1);
+    StepCase step = new StepCase(shape, Rule.SPD, select, 1, state);
     try (Spd4jContestant device = Spd4jContestant.of(Backend.CUDA, step);
         Spd4jContestant host = Spd4jContestant.of(Backend.SCALAR, step)) {
       assertThat(device.adam().backend()).isEqualTo(Backend.CUDA);
@@ -70,6 +82,19 @@ class CudaTest {
         assertThat(device.array(kind, i).mismatch(host.array(kind, i))).isEqualTo(-1);
       }
     }
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"split", "bf16", "8bit"})
+  void tracesWithOtherStatesGiveTheBitsOfTheOtherBackends(String state) {
+    String trace = "../../src/test/resources/reference/spd.safetensors";
+    Cli replay = Cli.run("replay", "--threads", "2", "--state", state, trace);
+
+    assertThat(replay.err()).isEmpty();
+    assertThat(replay.out().lines().filter(line -> line.endsWith("  same")))
+        .anyMatch(line -> line.startsWith("  cuda "))
+        .anyMatch(line -> line.startsWith("  scalar "));
+    assertThat(replay.status()).isZero();
   }
 
   @ParameterizedTest

@@ -286,8 +286,7 @@ class ReplayTest {
     private final boolean faulty;
     private final Consumer<StepOutput> damage;
 
-    FaultyRun(
-        Trace trace, State state, Backend backend, int threads, Consumer<StepOutput> damage) {
+    FaultyRun(Trace trace, State state, Backend backend, int threads, Consumer<StepOutput> damage) {
       super(trace, state, backend, threads);
       faulty = backend == Backend.SCALAR;
       this.damage = damage;
