@@ -11,9 +11,8 @@ import static io.spd4j.kernel.VectorMemory.loadDoubles;
 import static io.spd4j.kernel.VectorMemory.store;
 
 import io.spd4j.ElementType;
+import io.spd4j.MomentType;
 import io.spd4j.kernel.RandomWords.Use;
-import io.spd4j.kernel.VectorLoops.SumLanes;
-import java.lang.foreign.MemorySegment;
 import jdk.incubator.vector.DoubleVector;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorOperators;
@@ -29,7 +28,10 @@ final class VectorBlocks extends JavaKernels {
   /** Read when the class is initialized, so that this cannot fail within a step. */
   private static final byte[] TEMPLATE = VectorLoops.template();
 
-  private static final VectorLoops[] LOOPS = new VectorLoops[Rule.values().length << 4];
+  /** Bits of {@link VectorLoops.Kind} besides the types. */
+  private static final int KIND_BITS = 6;
+
+  private static final VectorLoops[] LOOPS = new VectorLoops[1 << 6 + KIND_BITS];
   private static final VectorShuffle<Float> BY_8 = by(8);
   private static final VectorShuffle<Float> BY_4 = by(4);
   private static final VectorShuffle<Float> BY_2 = by(2);
@@ -51,26 +53,17 @@ final class VectorBlocks extends JavaKernels {
     int done = float32 ? S.loopBound(n) : n & -LANES;
     long lanes = w.offHeap.address();
     boolean decides = k.rule.decides();
-    SumLanes sumLanes = SumLanes.MEMORY;
-    if (decides && IN_REGISTERS) {
-      sumLanes = !float32 ? SumLanes.CARRIED : done == n ? SumLanes.REGISTERS : SumLanes.MEMORY;
-    }
+    boolean inRegisters = decides && IN_REGISTERS && done == n;
     if (done > 0) {
-      VectorLoops loops = loops(k.rule, t, sumLanes);
+      VectorArrays arrays = w.arrays();
       if (float32) {
-        long from = begin * Float.BYTES;
-        loops.update(
-            t.param().address() + from,
-            t.grad().address() + from,
-            address(t.anchor()) + from,
-            t.expAvg().address() + from,
-            t.expAvgSq().address() + from,
-            address(t.maxExpAvgSq()) + from,
-            k,
-            done,
-            lanes);
+        arrays.ofFloat32(t, begin);
+        loops(k.rule, t, 0, inRegisters).update(arrays, k, done, lanes);
       } else {
-        updateInTiles(loops, t, begin, done, k, lanes, w.vectorTile());
+        arrays.ofUpdate(t, begin, done);
+        loops(k.rule, t, types(t), inRegisters).update(arrays, k, done, lanes);
+        arrays.roundParam(t, begin, done, k.step, Use.UPDATE);
+        arrays.roundMoments(t, begin, done, k.step);
       }
     }
     if (!decides) {
@@ -88,52 +81,58 @@ final class VectorBlocks extends JavaKernels {
       store(w.lanes.devSq, lanes + SET);
       store(w.lanes.newDevSq, lanes + 2 * SET);
     }
-    boolean added = sumLanes == SumLanes.REGISTERS;
-    w.gradDot = sum(lanes, added);
-    w.devSq = sum(lanes + SET, added);
-    w.newDevSq = sum(lanes + 2 * SET, added);
+    w.gradDot = sum(lanes, inRegisters);
+    w.devSq = sum(lanes + SET, inRegisters);
+    w.newDevSq = sum(lanes + 2 * SET, inRegisters);
     clear(lanes);
   }
 
-  private static void updateInTiles(
-      VectorLoops loops, SteppedTensor t, long begin, int n, Scalars k, long lanes, VectorTile a) {
-    for (int i = 0; i < n; i += VectorTile.LENGTH) {
-      int length = Math.min(VectorTile.LENGTH, n - i);
-      a.readParam(t, begin + i, length);
-      a.readGrad(t, begin + i, length);
-      a.readAnchor(t, begin + i, length);
-      a.readMoments(t, begin + i, length);
-      loops.update(
-          a.param, a.grad, a.anchor, a.expAvg, a.expAvgSq, a.maxExpAvgSq, k, length, lanes);
-      a.writeParam(t, begin + i, length, k.step, Use.UPDATE);
-      a.writeMoments(t, begin + i, length, k.step);
-    }
+  /** Returns a number for the types that the loops see; 0 if all are float32. */
+  private static int types(SteppedTensor t) {
+    Types types = t.types();
+    return (t.low() == null ? bfloat16(types.param()) : 2)
+        | bfloat16(types.grad()) << 2
+        | (t.anchor() == null ? 0 : bfloat16(types.anchor())) << 3
+        | types.moments().ordinal() << 4;
   }
 
-  private static long address(MemorySegment array) {
-    return array == null ? 0 : array.address();
+  /** Returns 0 for float16: {@link VectorArrays} converts it to float32. */
+  private static int bfloat16(ElementType type) {
+    return type == ElementType.BFLOAT16 ? 1 : 0;
   }
 
-  private static VectorLoops loops(Rule rule, SteppedTensor t, SumLanes sumLanes) {
+  /** Returns the loops of a kind of step. */
+  private static VectorLoops loops(Rule rule, SteppedTensor t, int types, boolean inRegisters) {
     int kind =
-        rule.ordinal() << 4
-            | sumLanes.ordinal() << 2
-            | (t.anchor() == null ? 0 : 2)
-            | (t.maxExpAvgSq() == null ? 0 : 1);
-    VectorLoops loops = LOOPS[kind];
-    return loops != null ? loops : loaded(kind);
+        rule.ordinal() << 3
+            | (t.anchor() == null ? 0 : 4)
+            | (t.maxExpAvgSq() == null ? 0 : 2)
+            | (inRegisters ? 1 : 0);
+    VectorLoops loops = LOOPS[types << KIND_BITS | kind];
+    return loops != null ? loops : loaded(types, kind);
   }
 
   /** Loads the loops of a kind of step. If two threads do so at once, either result will do. */
-  private static VectorLoops loaded(int kind) {
-    return LOOPS[kind] =
+  private static VectorLoops loaded(int types, int kind) {
+    boolean split = (types & 2) != 0;
+    return LOOPS[types << KIND_BITS | kind] =
         VectorLoops.of(
             new VectorLoops.Kind(
-                Rule.values()[kind >> 4],
+                Rule.values()[kind >> 3],
+                new Types(
+                    type((types & 3) != 0),
+                    type((types & 4) != 0),
+                    type((types & 8) != 0),
+                    MomentType.values()[types >> 4]),
+                split,
+                (kind & 4) != 0,
                 (kind & 2) != 0,
-                (kind & 1) != 0,
-                SumLanes.values()[kind >> 2 & 3]),
+                (kind & 1) != 0),
             TEMPLATE);
+  }
+
+  private static ElementType type(boolean bfloat16) {
+    return bfloat16 ? ElementType.BFLOAT16 : ElementType.FLOAT32;
   }
 
   /** Returns the sum of a set of lanes; added tells whether its four vectors are added up. */
@@ -171,34 +170,19 @@ final class VectorBlocks extends JavaKernels {
     boolean float32 = t.isFloat32();
     int done = float32 ? S.loopBound(n) : n & -LANES;
     if (done > 0) {
-      // A projection has no lanes, so any kind will do.
-      VectorLoops loops = loops(Rule.SPD, t, IN_REGISTERS ? SumLanes.REGISTERS : SumLanes.MEMORY);
+      // A projection has no lanes, so either kind will do.
+      VectorArrays arrays = w.arrays();
       if (float32) {
-        long from = begin * Float.BYTES;
-        loops.project(t.param().address() + from, address(t.anchor()) + from, shrink, done);
+        arrays.ofFloat32(t, begin);
+        loops(Rule.SPD, t, 0, IN_REGISTERS).project(arrays, shrink, done);
       } else {
-        projectInTiles(loops, t, begin, done, k, shrink, w.vectorTile());
+        arrays.ofProjection(t, begin, done);
+        loops(Rule.SPD, t, types(t), IN_REGISTERS).project(arrays, shrink, done);
+        arrays.roundParam(t, begin, done, k.step, Use.PROJECT);
       }
     }
     if (done < n) {
       ScalarKernels.project(t, begin, done, n, k, shrink, w);
-    }
-  }
-
-  private static void projectInTiles(
-      VectorLoops loops,
-      SteppedTensor t,
-      long begin,
-      int n,
-      Scalars k,
-      float shrink,
-      VectorTile a) {
-    for (int i = 0; i < n; i += VectorTile.LENGTH) {
-      int length = Math.min(VectorTile.LENGTH, n - i);
-      a.readParam(t, begin + i, length);
-      a.readAnchor(t, begin + i, length);
-      loops.project(a.param, a.anchor, shrink, length);
-      a.writeParam(t, begin + i, length, k.step, Use.PROJECT);
     }
   }
 
@@ -207,9 +191,7 @@ final class VectorBlocks extends JavaKernels {
     int done = t.types().grad() == ElementType.FLOAT32 ? S.loopBound(n) : n & -LANES;
     long lanes = w.offHeap.address();
     if (done > 0) {
-      VectorTile tile = w.vectorTile();
-      tile.readGrad(t, begin, done);
-      gradSq(tile.grad, done, lanes);
+      gradSq(w.arrays().gradient(t, begin, done), done, lanes);
       load(lanes, w.lanes.gradSq);
       clear(lanes);
     }

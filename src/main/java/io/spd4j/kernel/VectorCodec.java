@@ -1,6 +1,8 @@
 package io.spd4j.kernel;
 
 import static io.spd4j.kernel.Codec.GROUP;
+import static io.spd4j.kernel.VectorMemory.HALF;
+import static io.spd4j.kernel.VectorMemory.I;
 import static io.spd4j.kernel.VectorMemory.MEMORY;
 import static io.spd4j.kernel.VectorMemory.ORDER;
 import static io.spd4j.kernel.VectorMemory.S;
@@ -10,6 +12,7 @@ import static io.spd4j.kernel.VectorMemory.store;
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.nio.ByteOrder.LITTLE_ENDIAN;
+import static jdk.incubator.vector.VectorOperators.ABS;
 import static jdk.incubator.vector.VectorOperators.ASHR;
 import static jdk.incubator.vector.VectorOperators.B2I;
 import static jdk.incubator.vector.VectorOperators.GE;
@@ -30,6 +33,7 @@ import jdk.incubator.vector.ByteVector;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.ShortVector;
+import jdk.incubator.vector.VectorMask;
 import jdk.incubator.vector.VectorShape;
 import jdk.incubator.vector.VectorSpecies;
 
@@ -39,9 +43,6 @@ import jdk.incubator.vector.VectorSpecies;
  * Decoders have one signature, and so have encoders: {@link VectorTile} picks one by type.
  */
 final class VectorCodec {
-  private static final VectorSpecies<Integer> I = VectorSpecies.of(int.class, S.vectorShape());
-  private static final VectorSpecies<Short> H =
-      VectorSpecies.of(short.class, VectorShape.forBitSize(S.vectorBitSize() / 2));
   private static final IntVector INDEX = IntVector.zero(I).addIndex(1);
 
   /** A quarter of a vector; null if that is 4 bytes, for which there is no species. */
@@ -56,45 +57,70 @@ final class VectorCodec {
   private static final IntVector UP = INDEX.mul(-8).add(24);
 
   private static final IntVector DOWN = INDEX.mul(8);
+  private static final int GROUP_SHIFT = Integer.numberOfTrailingZeros(GROUP);
   private static final int ABSOLUTE = 0x7fffffff;
   private static final int INFINITY = 0x7f800000;
 
   private VectorCodec() {}
 
-  /** Writes the random words of a block's elements from first on. */
-  static void words(long block, int first, long to, int n) {
+  /** Writes the random words of a block's elements. */
+  static void words(long block, long to, int n) {
     final int k1 = (int) block;
     final int k2 = (int) (block >>> 32);
     for (int i = 0; i < n; i += WIDTH) {
-      IntVector x = INDEX.add(first + i).lanewise(XOR, k1);
+      IntVector x = INDEX.add(i).lanewise(XOR, k1);
       x = x.lanewise(XOR, x.lanewise(LSHR, 16)).mul(0x7feb352d);
       x = x.lanewise(XOR, x.lanewise(LSHR, 15)).add(k2).mul(0x846ca68b);
       storeInts(x.lanewise(XOR, x.lanewise(LSHR, 16)), to + 4L * i);
     }
   }
 
-  static void decodeSplit(long high, long low, long to, int n) {
+  /** Converts n bfloat16 elements to float32. */
+  static void decodeBfloat16(long from, long to, int n) {
     for (int i = 0; i < n; i += WIDTH) {
-      final IntVector bits = shorts(high + 2L * i).lanewise(LSHL, 16).add(shorts(low + 2L * i));
-      store(bits.reinterpretAsFloats(), to + 4L * i);
+      store(bfloat16(from + 2L * i), to + 4L * i);
     }
   }
 
-  static void encodeSplit(long from, long words, int shift, long high, long low, int n) {
+  /** Converts n float16 elements to float32. */
+  static void decodeFloat16(long from, long to, int n) {
     for (int i = 0; i < n; i += WIDTH) {
-      final IntVector bits = load(from + 4L * i).reinterpretAsInts();
-      storeShorts(bits.add(0x8000).lanewise(LSHR, 16), high + 2L * i);
-      storeShorts(bits, low + 2L * i);
+      final IntVector bits = shorts(from + 2L * i).lanewise(LSHL, 13).and(0x8fffe000);
+      final FloatVector finite = bits.reinterpretAsFloats().mul(0x1p112f);
+      final IntVector infinite = finite.reinterpretAsInts().or(INFINITY);
+      final VectorMask<Float> large = finite.lanewise(ABS).compare(GE, 0x1p16f);
+      store(finite.blend(infinite.reinterpretAsFloats(), large), to + 4L * i);
     }
   }
 
-  static void decodeBfloat16(long from, long unused, long to, int n) {
-    for (int i = 0; i < n; i += WIDTH) {
-      store(shorts(from + 2L * i).lanewise(LSHL, 16).reinterpretAsFloats(), to + 4L * i);
-    }
+  static FloatVector bfloat16(long address) {
+    return shorts(address).lanewise(LSHL, 16).reinterpretAsFloats();
   }
 
-  static void encodeBfloat16(long from, long words, int shift, long to, long unused, int n) {
+  static FloatVector split(long high, long low) {
+    return shorts(high).lanewise(LSHL, 16).add(shorts(low)).reinterpretAsFloats();
+  }
+
+  static void storeSplit(FloatVector x, long high, long low) {
+    final IntVector bits = x.reinterpretAsInts();
+    storeShorts(bits.add(0x8000).lanewise(LSHR, 16), high);
+    storeShorts(bits, low);
+  }
+
+  /** Returns 8-bit first moments from element i on. */
+  static FloatVector first(long codes, long scales, int i) {
+    final FloatVector code = (FloatVector) bytes(codes + i).convert(I2F, 0);
+    return code.mul(MEMORY.get(JAVA_FLOAT, scales + (i >>> GROUP_SHIFT) * 4L));
+  }
+
+  /** Returns 8-bit second moments from element i on. */
+  static FloatVector second(long codes, long scales, int i) {
+    final int scale = MEMORY.get(JAVA_INT, scales + (i >>> GROUP_SHIFT) * 4L);
+    final IntVector below = bytes(codes + i).and(0xff).lanewise(LSHL, 19);
+    return IntVector.broadcast(I, scale).sub(below).reinterpretAsFloats();
+  }
+
+  static void encodeBfloat16(long from, long words, int shift, long to, int n) {
     for (int i = 0; i < n; i += WIDTH) {
       final IntVector bits = load(from + 4L * i).reinterpretAsInts();
       final IntVector random = ints(words + 4L * i).lanewise(LSHR, shift).and(0xffff);
@@ -103,19 +129,7 @@ final class VectorCodec {
     }
   }
 
-  static void decodeFloat16(long from, long unused, long to, int n) {
-    for (int i = 0; i < n; i += WIDTH) {
-      final IntVector bits = shorts(from + 2L * i);
-      final IntVector magnitude = bits.and(0x7fff).lanewise(LSHL, 13);
-      final IntVector finite = magnitude.reinterpretAsFloats().mul(0x1p112f).reinterpretAsInts();
-      final IntVector absolute =
-          finite.blend(magnitude.or(INFINITY), magnitude.compare(GE, 0x0f800000));
-      final IntVector sign = bits.and(0x8000).lanewise(LSHL, 16);
-      store(absolute.or(sign).reinterpretAsFloats(), to + 4L * i);
-    }
-  }
-
-  static void encodeFloat16(long from, long words, int shift, long to, long unused, int n) {
+  static void encodeFloat16(long from, long words, int shift, long to, int n) {
     for (int i = 0; i < n; i += WIDTH) {
       final IntVector bits = load(from + 4L * i).reinterpretAsInts();
       final IntVector random = ints(words + 4L * i).lanewise(LSHR, shift).and(0x1fff);
@@ -135,17 +149,7 @@ final class VectorCodec {
     return x.mul(0x1p37f).add(0x1p23f).reinterpretAsInts().sub(0x4b000000);
   }
 
-  static void decodeFirst(long codes, long scales, long to, int n) {
-    for (int i = 0; i < n; i += GROUP) {
-      final float scale = MEMORY.get(JAVA_FLOAT, scales + (i / GROUP) * 4L);
-      for (int j = 0; j < GROUP; j += WIDTH) {
-        final FloatVector code = (FloatVector) bytes(codes + i + j).convert(I2F, 0);
-        store(code.mul(scale), to + 4L * i + 4 * j);
-      }
-    }
-  }
-
-  static void encodeFirst(long from, long words, int shift, long codes, long scales, int n) {
+  static void encodeFirst(long from, long codes, long scales, int n) {
     for (int i = 0; i < n; i += GROUP) {
       final long group = from + 4L * i;
       final int largest = largest(group);
@@ -162,25 +166,13 @@ final class VectorCodec {
     }
   }
 
-  static void decodeSecond(long codes, long scales, long to, int n) {
-    for (int i = 0; i < n; i += GROUP) {
-      final IntVector scale =
-          IntVector.broadcast(I, MEMORY.get(JAVA_INT, scales + (i / GROUP) * 4L));
-      for (int j = 0; j < GROUP; j += WIDTH) {
-        final IntVector below = bytes(codes + i + j).and(0xff).lanewise(LSHL, 19);
-        store(scale.sub(below).reinterpretAsFloats(), to + 4L * i + 4 * j);
-      }
-    }
-  }
-
-  static void encodeSecond(long from, long block, int first, long codes, long scales, int n) {
+  static void encodeSecond(long from, long block, long codes, long scales, int n) {
     for (int i = 0; i < n; i += GROUP) {
       final long group = from + 4L * i;
       final int largest = largest(group);
       final int scale = Codec.secondScale(largest);
       MEMORY.set(JAVA_FLOAT, scales + i / GROUP * 4L, Float.intBitsToFloat(scale));
-      final IntVector rounded =
-          IntVector.broadcast(I, scale + (RandomWords.word(block, first + i) >>> 13));
+      final IntVector rounded = IntVector.broadcast(I, scale + (RandomWords.word(block, i) >>> 13));
       for (int j = 0; j < GROUP; j += WIDTH) {
         final IntVector bits = load(group + 4L * j).reinterpretAsInts();
         storeBytes(rounded.sub(bits).lanewise(LSHR, 19).min(255), codes + i + j);
@@ -215,12 +207,12 @@ final class VectorCodec {
 
   private static IntVector shorts(long address) {
     return (IntVector)
-        ShortVector.fromMemorySegment(H, MEMORY, address, ORDER).convertShape(S2I, I, 0);
+        ShortVector.fromMemorySegment(HALF, MEMORY, address, ORDER).convertShape(S2I, I, 0);
   }
 
   /** Stores the low halves of a vector's elements. */
   private static void storeShorts(IntVector vector, long address) {
-    vector.convertShape(I2S, H, 0).intoMemorySegment(MEMORY, address, ORDER);
+    vector.convertShape(I2S, HALF, 0).intoMemorySegment(MEMORY, address, ORDER);
   }
 
   private static IntVector bytes(long address) {

@@ -19,33 +19,26 @@ import java.lang.invoke.MethodType;
  * would go to the heap for good.
  */
 final class VectorLoops {
-  /** Where the lanes of SPD's sums are during a loop. */
-  enum SumLanes {
-    /** In memory, before and after the loop, too. */
-    MEMORY,
-    /** In four vectors for each sum; they are 0 before the loop, and added up after it. */
-    REGISTERS,
-    /** In four vectors for each sum; they are in memory before and after the loop. */
-    CARRIED
-  }
-
-  /** What stays constant during a loop. */
-  record Kind(Rule rule, boolean anchored, boolean amsgrad, SumLanes lanes) {}
+  /**
+   * What stays constant during a loop.
+   *
+   * @param types of the arrays that the step reads: an array that it does not is said to be float32
+   * @param split whether the parameter is in two halves
+   * @param inRegisters whether four vectors hold the lanes of each of SPD's sums, and nothing is
+   *     added to the lanes after the loop
+   */
+  record Kind(
+      Rule rule,
+      Types types,
+      boolean split,
+      boolean anchored,
+      boolean amsgrad,
+      boolean inRegisters) {}
 
   private static final MethodType UPDATE =
-      MethodType.methodType(
-          void.class,
-          long.class,
-          long.class,
-          long.class,
-          long.class,
-          long.class,
-          long.class,
-          Scalars.class,
-          int.class,
-          long.class);
+      MethodType.methodType(void.class, VectorArrays.class, Scalars.class, int.class, long.class);
   private static final MethodType PROJECT =
-      MethodType.methodType(void.class, long.class, long.class, float.class, int.class);
+      MethodType.methodType(void.class, VectorArrays.class, float.class, int.class);
 
   private final MethodHandle update;
   private final MethodHandle project;
@@ -81,34 +74,25 @@ final class VectorLoops {
   }
 
   /**
-   * Updates n elements, a multiple of the vector length, of the arrays at these addresses. Arrays
-   * that the kind does not have are not read.
+   * Updates n elements, a multiple of the vector length. Arrays that the kind does not have are not
+   * read.
    *
    * @param lanes the address of the lanes of SPD's sums: three sets of {@link BlockTable#LANES}
-   *     floats. Of lanes in registers, only the first vector of each set is written: the sum of all
-   *     four
+   *     floats, all 0 before. If the lanes are in registers, only the first vector of each set is
+   *     written: the sum of all four
    */
-  void update(
-      long param,
-      long grad,
-      long anchor,
-      long expAvg,
-      long expAvgSq,
-      long maxExpAvgSq,
-      Scalars k,
-      int n,
-      long lanes) {
+  void update(VectorArrays arrays, Scalars k, int n, long lanes) {
     try {
-      update.invokeExact(param, grad, anchor, expAvg, expAvgSq, maxExpAvgSq, k, n, lanes);
+      update.invokeExact(arrays, k, n, lanes);
     } catch (Throwable e) {
       throw unchecked(e);
     }
   }
 
   /** Projects n elements, a multiple of the vector length. */
-  void project(long param, long anchor, float shrink, int n) {
+  void project(VectorArrays arrays, float shrink, int n) {
     try {
-      project.invokeExact(param, anchor, shrink, n);
+      project.invokeExact(arrays, shrink, n);
     } catch (Throwable e) {
       throw unchecked(e);
     }

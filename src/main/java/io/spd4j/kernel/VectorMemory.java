@@ -24,6 +24,12 @@ import jdk.incubator.vector.VectorSpecies;
 final class VectorMemory {
   static final VectorSpecies<Float> S = species();
   static final VectorSpecies<Double> D = VectorSpecies.of(double.class, S.vectorShape());
+  static final VectorSpecies<Integer> I = VectorSpecies.of(int.class, S.vectorShape());
+
+  /** 16-bit elements, as many as in a vector of floats. */
+  static final VectorSpecies<Short> HALF =
+      VectorSpecies.of(short.class, VectorShape.forBitSize(S.vectorBitSize() / 2));
+
   static final int WIDTH = S.length();
 
   /** Bytes of a vector of either species. */

@@ -1,18 +1,19 @@
 package io.spd4j.kernel;
 
-import static io.spd4j.kernel.VectorMemory.BYTES;
+import static io.spd4j.kernel.VectorMemory.HALF;
 import static io.spd4j.kernel.VectorMemory.MEMORY;
 import static io.spd4j.kernel.VectorMemory.ORDER;
 import static io.spd4j.kernel.VectorMemory.S;
 import static io.spd4j.kernel.VectorMemory.SET;
 import static io.spd4j.kernel.VectorMemory.WIDTH;
-import static io.spd4j.kernel.VectorMemory.load;
-import static io.spd4j.kernel.VectorMemory.store;
 import static jdk.incubator.vector.VectorOperators.GT;
 import static jdk.incubator.vector.VectorOperators.LT;
 
+import io.spd4j.ElementType;
+import io.spd4j.MomentType;
 import java.lang.invoke.MethodHandles;
 import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.VectorMask;
 import jdk.incubator.vector.VectorOperators;
 
@@ -33,8 +34,13 @@ final class VectorTemplate {
   private static final boolean DECIDES = RULE.decides();
   private static final boolean ANCHORED = KIND.anchored();
   private static final boolean AMSGRAD = KIND.amsgrad();
-  private static final boolean CARRIED = KIND.lanes() == VectorLoops.SumLanes.CARRIED;
-  private static final boolean IN_REGISTERS = KIND.lanes() != VectorLoops.SumLanes.MEMORY;
+  private static final boolean IN_REGISTERS = KIND.inRegisters();
+  private static final ElementType PARAM = KIND.types().param();
+  private static final boolean BFLOAT16_GRAD = KIND.types().grad() == ElementType.BFLOAT16;
+  private static final boolean BFLOAT16_ANCHOR = KIND.types().anchor() == ElementType.BFLOAT16;
+  private static final MomentType MOMENTS = KIND.types().moments();
+  private static final boolean BFLOAT16_MOMENTS = MOMENTS == MomentType.BFLOAT16;
+  private static final boolean SPLIT = KIND.split();
   private static final int LANES = BlockTable.LANES;
 
   private VectorTemplate() {}
@@ -47,40 +53,45 @@ final class VectorTemplate {
     }
   }
 
-  /** Updates, stores and returns the first moment. */
-  private static FloatVector expAvg(long address, FloatVector g, Scalars k) {
-    FloatVector m = load(address).mul(k.beta1).add(g.mul(k.oneMinusBeta1));
-    store(m, address);
-    return m;
+  /** Returns a vector of elements from element i on as float32. */
+  private static FloatVector load(boolean bfloat16, long array, int i) {
+    return bfloat16 ? VectorCodec.bfloat16(array + 2L * i) : VectorMemory.load(array + 4L * i);
   }
 
-  /** Updates, stores and returns the second moment. */
-  private static FloatVector expAvgSq(long address, FloatVector g, Scalars k) {
-    FloatVector v = load(address).mul(k.beta2).add(g.mul(k.oneMinusBeta2).mul(g));
-    store(v, address);
-    return v;
+  private static FloatVector loadParam(long param, long low, int i) {
+    return SPLIT
+        ? VectorCodec.split(param + 2L * i, low + 2L * i)
+        : load(PARAM == ElementType.BFLOAT16, param, i);
   }
 
-  /** Updates, stores and returns AMSGrad's maximum. */
-  private static FloatVector maxExpAvgSq(long address, FloatVector v) {
-    FloatVector max = load(address);
-    FloatVector s =
-        max.blend(v, v.compare(VectorOperators.GT, max).or(v.test(VectorOperators.IS_NAN)));
-    store(s, address);
-    return s;
+  private static FloatVector loadExpAvg(long expAvg, long scales, int i) {
+    return MOMENTS == MomentType.BLOCKWISE_8BIT
+        ? VectorCodec.first(expAvg, scales, i)
+        : load(BFLOAT16_MOMENTS, expAvg, i);
+  }
+
+  private static FloatVector loadExpAvgSq(long expAvgSq, long scales, int i) {
+    return MOMENTS == MomentType.BLOCKWISE_8BIT
+        ? VectorCodec.second(expAvgSq, scales, i)
+        : load(BFLOAT16_MOMENTS, expAvgSq, i);
   }
 
   /** See {@link VectorLoops#update}. */
-  static void update(
-      long param,
-      long grad,
-      long anchors,
-      long expAvg,
-      long expAvgSq,
-      long max,
-      Scalars k,
-      int n,
-      long lanes) {
+  static void update(VectorArrays a, Scalars k, int n, long lanes) {
+    final long param = a.param;
+    final long low = SPLIT ? a.low : 0;
+    final long newParam = PARAM == ElementType.FLOAT32 || SPLIT ? param : a.newParam;
+    final long grad = a.grad;
+    final long anchors = a.anchor;
+    final long expAvg = a.expAvg;
+    final long expAvgSq = a.expAvgSq;
+    final long max = a.maxExpAvgSq;
+    final boolean same = MOMENTS == MomentType.FLOAT32;
+    final long newExpAvg = same ? expAvg : a.newExpAvg;
+    final long newExpAvgSq = same ? expAvgSq : a.newExpAvgSq;
+    final long newMax = same ? max : a.newMaxExpAvgSq;
+    final long scales = a.expAvgScales;
+    final long scalesSq = a.expAvgSqScales;
     final FloatVector origin = FloatVector.zero(S);
     FloatVector dot0 = origin;
     FloatVector dot1 = origin;
@@ -94,34 +105,28 @@ final class VectorTemplate {
     FloatVector newDevSq1 = origin;
     FloatVector newDevSq2 = origin;
     FloatVector newDevSq3 = origin;
-    if (CARRIED) {
-      for (long at = lanes; at < lanes + SET; at += BYTES) {
-        dot0 = dot1;
-        dot1 = dot2;
-        dot2 = dot3;
-        dot3 = FloatVector.fromMemorySegment(S, MEMORY, at, ORDER);
-        devSq0 = devSq1;
-        devSq1 = devSq2;
-        devSq2 = devSq3;
-        devSq3 = FloatVector.fromMemorySegment(S, MEMORY, at + SET, ORDER);
-        newDevSq0 = newDevSq1;
-        newDevSq1 = newDevSq2;
-        newDevSq2 = newDevSq3;
-        newDevSq3 = FloatVector.fromMemorySegment(S, MEMORY, at + 2 * SET, ORDER);
-      }
-    }
     for (int i = 0; i < n; i += WIDTH) {
       final long at = (long) i * Float.BYTES;
-      final FloatVector theta = load(param + at);
-      final FloatVector anchor = ANCHORED ? load(anchors + at) : origin;
+      final FloatVector theta = loadParam(param, low, i);
+      final FloatVector anchor = ANCHORED ? load(BFLOAT16_ANCHOR, anchors, i) : origin;
+      final FloatVector stored = load(BFLOAT16_GRAD, grad, i);
+      final FloatVector m0 = loadExpAvg(expAvg, scales, i);
+      final FloatVector v0 = loadExpAvgSq(expAvgSq, scalesSq, i);
       final FloatVector dev = ANCHORED ? theta.sub(anchor) : theta;
-      FloatVector g = load(grad + at).mul(k.gradScale);
+      FloatVector g = stored.mul(k.gradScale);
       if (RULE == Rule.L2SP_COUPLED) {
         g = g.add(dev.mul(k.decay));
       }
-      final FloatVector m = expAvg(expAvg + at, g, k);
-      final FloatVector v = expAvgSq(expAvgSq + at, g, k);
-      final FloatVector s = AMSGRAD ? maxExpAvgSq(max + at, v) : v;
+      final FloatVector m = m0.mul(k.beta1).add(g.mul(k.oneMinusBeta1));
+      m.intoMemorySegment(MEMORY, newExpAvg + at, ORDER);
+      final FloatVector v = v0.mul(k.beta2).add(g.mul(k.oneMinusBeta2).mul(g));
+      v.intoMemorySegment(MEMORY, newExpAvgSq + at, ORDER);
+      FloatVector s = v;
+      if (AMSGRAD) {
+        final FloatVector max0 = load(BFLOAT16_MOMENTS, max, i);
+        s = max0.blend(v, v.compare(GT, max0).or(v.test(VectorOperators.IS_NAN)));
+        s.intoMemorySegment(MEMORY, newMax + at, ORDER);
+      }
       final FloatVector d = s.lanewise(VectorOperators.SQRT).mul(k.invSqrtBias2).add(k.eps);
       final FloatVector u = m.mul(k.stepSize).div(d);
       final FloatVector updated;
@@ -136,7 +141,17 @@ final class VectorTemplate {
       } else {
         updated = theta.sub(u);
       }
-      store(updated, param + at);
+      if (SPLIT) {
+        final IntVector bits = updated.reinterpretAsInts();
+        bits.add(0x8000)
+            .lanewise(VectorOperators.LSHR, 16)
+            .convertShape(VectorOperators.I2S, HALF, 0)
+            .intoMemorySegment(MEMORY, param + 2L * i, ORDER);
+        bits.convertShape(VectorOperators.I2S, HALF, 0)
+            .intoMemorySegment(MEMORY, low + 2L * i, ORDER);
+      } else {
+        updated.intoMemorySegment(MEMORY, newParam + at, ORDER);
+      }
       if (DECIDES) { // calls no methods of ours: C2 inlines none into so big a method
         final FloatVector newDev = ANCHORED ? updated.sub(anchor) : updated;
         if (IN_REGISTERS) {
@@ -169,22 +184,7 @@ final class VectorTemplate {
         }
       }
     }
-    if (CARRIED) {
-      for (long at = lanes; at < lanes + SET; at += BYTES) {
-        dot0.intoMemorySegment(MEMORY, at, ORDER);
-        devSq0.intoMemorySegment(MEMORY, at + SET, ORDER);
-        newDevSq0.intoMemorySegment(MEMORY, at + 2 * SET, ORDER);
-        dot0 = dot1;
-        dot1 = dot2;
-        dot2 = dot3;
-        devSq0 = devSq1;
-        devSq1 = devSq2;
-        devSq2 = devSq3;
-        newDevSq0 = newDevSq1;
-        newDevSq1 = newDevSq2;
-        newDevSq2 = newDevSq3;
-      }
-    } else if (DECIDES && IN_REGISTERS) {
+    if (DECIDES && IN_REGISTERS) {
       // The order of the additions is the same whichever vector comes first.
       final FloatVector dot = dot0.add(dot2).add(dot1.add(dot3));
       final FloatVector devSq = devSq0.add(devSq2).add(devSq1.add(devSq3));
@@ -196,12 +196,20 @@ final class VectorTemplate {
   }
 
   /** See {@link VectorLoops#project}. */
-  static void project(long param, long anchors, float shrink, int n) {
+  static void project(VectorArrays a, float shrink, int n) {
+    final long param = a.param;
+    final long low = SPLIT ? a.low : 0;
+    final long newParam = PARAM == ElementType.FLOAT32 ? param : a.newParam;
+    final long anchors = a.anchor;
     for (int i = 0; i < n; i += WIDTH) {
-      final long at = (long) i * Float.BYTES;
-      final FloatVector theta = load(param + at);
-      final FloatVector dev = ANCHORED ? theta.sub(load(anchors + at)) : theta;
-      store(theta.sub(dev.mul(shrink)), param + at);
+      final FloatVector theta = loadParam(param, low, i);
+      final FloatVector dev = ANCHORED ? theta.sub(load(BFLOAT16_ANCHOR, anchors, i)) : theta;
+      final FloatVector projected = theta.sub(dev.mul(shrink));
+      if (SPLIT) {
+        VectorCodec.storeSplit(projected, param + 2L * i, low + 2L * i);
+      } else {
+        VectorMemory.store(projected, newParam + 4L * i);
+      }
     }
   }
 }

@@ -5,7 +5,7 @@ import java.lang.foreign.MemorySegment;
 
 /**
  * Working memory of a thread of a Java backend: the lanes of a block's sums, the sums themselves,
- * and tiles once they are needed.
+ * and more once it is needed.
  */
 final class Workspace {
   private static final ThreadLocal<Workspace> THREADS = ThreadLocal.withInitial(Workspace::new);
@@ -23,7 +23,7 @@ final class Workspace {
   double gradSq;
 
   private Tile tile;
-  private VectorTile vectorTile;
+  private VectorArrays arrays;
 
   private Workspace() {}
 
@@ -42,10 +42,10 @@ final class Workspace {
     return tile;
   }
 
-  VectorTile vectorTile() {
-    if (vectorTile == null) {
-      vectorTile = new VectorTile();
+  VectorArrays arrays() {
+    if (arrays == null) {
+      arrays = new VectorArrays();
     }
-    return vectorTile;
+    return arrays;
   }
 }
