@@ -190,7 +190,7 @@ class EightBitMomentsTest {
   @ParameterizedTest
   @ValueSource(floats = {Float.NaN, Float.NEGATIVE_INFINITY, 1e30f})
   void inOtherMomentsOnlyTheElementIsAffected(float special) {
-    for (Types types : LowMemory.TYPES) {
+    for (Types types : StepCase.TYPES) {
       if (types.moments() != MomentType.BLOCKWISE_8BIT) {
         float[][] quiet = run(types, null, 5);
         float[][] loud = run(types, special, 5);

@@ -3,6 +3,7 @@ package io.spd4j;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.spd4j.StepCase.Types;
+import io.spd4j.kernel.BlockTable;
 import io.spd4j.kernel.Rule;
 import io.spd4j.oracle.Float64Run;
 import java.util.ArrayList;
@@ -32,6 +33,10 @@ class Float64OracleTest {
     boolean wild = seed % 2 == 1;
     Tensors tensors = stepCase.smallTensors(seed);
     List<Parameter> parameters = tensors.parameters;
+    if (stepCase.types() != Types.FLOAT32) {
+      // Rounding knows blocks only by the random words: one that begins a second block will do.
+      parameters.removeIf(p -> p.numel() > BlockTable.BLOCK + 1);
+    }
     for (Parameter p : parameters) {
       if (p.anchor() != null && wild && random.nextBoolean()) {
         bringNear(p, power(random, -6, 0));

@@ -29,7 +29,7 @@ record StepCase(DecayRule rule, Types types, boolean amsgrad, boolean anchored, 
           new CautiousDecay(0.3));
 
   /** What arrays are stored as. Each type occurs for each array. */
-  private static final List<Types> TYPES =
+  static final List<Types> TYPES =
       List.of(
           Types.FLOAT32,
           new Types(BFLOAT16, true, FLOAT32, FLOAT32, MomentType.FLOAT32),

@@ -41,7 +41,7 @@ class StoredStateTest {
   }
 
   @ParameterizedTest
-  @FieldSource("io.spd4j.LowMemory#TYPES")
+  @FieldSource("io.spd4j.StepCase#TYPES")
   void trainingContinuesWithTheSameBits(Types types) throws IOException {
     try (Tensors tensors = new Tensors(19, types)) {
       for (int numel : new int[] {1, 63, 130, 4100, 8192}) {

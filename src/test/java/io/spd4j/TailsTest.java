@@ -15,8 +15,8 @@ import org.junit.jupiter.params.provider.MethodSource;
 /** Tensors of every length from 1 to 130, so of every rest of a vector, a lane row and a group. */
 class TailsTest {
   static Stream<Arguments> typesAndRules() {
-    return IntStream.range(0, LowMemory.TYPES.size())
-        .mapToObj(i -> Arguments.of(LowMemory.TYPES.get(i), StepCase.RULES.get((i + 2) % 7)));
+    return IntStream.range(0, StepCase.TYPES.size())
+        .mapToObj(i -> Arguments.of(StepCase.TYPES.get(i), StepCase.RULES.get((i + 2) % 7)));
   }
 
   @ParameterizedTest
