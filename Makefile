@@ -72,12 +72,13 @@ SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all
 # -O1 does not vectorize, and clang warns of each loop that asks for it.
 SANITIZE_CFLAGS = $(CFLAGS) -g -O1 -Wno-pass-failed @target/c-obj/sanitize
 
-.PHONY: native cuda no-cuda native-test ptx-test bindings jar test cpu-caps replay finetune bench peers train-step release format clean jdk
+.PHONY: native cuda no-cuda native-test ptx-test bindings jar test cpu-caps replay finetune pretrain bench peers train-step release format clean jdk
 .DEFAULT_GOAL := help
 .SECONDARY: # keep the object files
 
 help:
 	@echo "make finetune  build everything and fine-tune MiniLM on real mail with AdamW, L2-SP and SPD (ARGS=--help: options)"
+	@echo "make pretrain  train a small BERT from random weights (ARGS='--state float32,8bit': compares the optimizer's states)"
 	@echo "make test      build everything and run every test"
 	@echo "make cpu-caps  test oneDNN as on older CPUs, and our kernels in each tier that this CPU can run"
 	@echo "make replay    replay recorded PyTorch traces on every backend"
@@ -357,6 +358,9 @@ replay: jar
 
 finetune: jar
 	$(FINETUNE) finetune $(ARGS)
+
+pretrain: jar
+	$(FINETUNE) pretrain $(ARGS)
 
 # QUICK=1: takes under three minutes. PYTHON: a Python with torch. ARGS=--help: lists all other options.
 PYTHON ?= python3
