@@ -20,7 +20,7 @@ final class PretrainOptions extends NetworkOptions {
 
   @Option(
       names = "--lr",
-      defaultValue = "1e-3",
+      defaultValue = "2e-3",
       description =
           "Learning rate after a tenth of the steps, from which it falls to 0; default: "
               + "${DEFAULT-VALUE}.")

@@ -17,7 +17,7 @@ import java.util.SplittableRandom;
 public final class MaskedLanguageModel {
   private static final String PREDICTION = "prediction";
 
-  /** BERT's standard deviation of initial weights. */
+  /** BERT's standard deviation of initial embeddings. */
   private static final double SPREAD = 0.02;
 
   private final OneDnn dnn;
@@ -55,7 +55,10 @@ public final class MaskedLanguageModel {
     probabilities = buffers.tokens(config.vocabulary());
   }
 
-  /** Returns new weights, initialized like BERT's. */
+  /**
+   * Returns new weights. Unlike in BERT, those of the layers keep the variance of their input: a
+   * model this narrow learns the use of context sooner.
+   */
   public static Weights weights(Arena arena, Config config, SplittableRandom random) {
     Map<String, List<Long>> shapes = Weights.shapes(config);
     long vocabulary = config.vocabulary();
@@ -66,12 +69,19 @@ public final class MaskedLanguageModel {
       Weight weight = Weight.zeros(arena, name, shape, true);
       boolean scale = name.endsWith("LayerNorm.weight");
       for (long i = 0; i < weight.numel() && (scale || shape.size() > 1); i++) {
-        double value = scale ? 1 : random.nextGaussian(0, SPREAD);
+        double value = scale ? 1 : random.nextGaussian(0, spread(name, shape));
         weight.data().setAtIndex(JAVA_FLOAT, i, (float) value);
       }
       weights.add(weight);
     });
     return new Weights(weights);
+  }
+
+  /** Returns the standard deviation of initial weights. */
+  private static double spread(String name, List<Long> shape) {
+    return name.startsWith("embeddings.") || name.startsWith(PREDICTION)
+        ? SPREAD
+        : 1 / Math.sqrt(shape.getLast());
   }
 
   /** Returns the mean cross-entropy of the predictions. */

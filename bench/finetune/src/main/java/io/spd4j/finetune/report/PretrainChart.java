@@ -31,7 +31,7 @@ final class PretrainChart {
       charts.add(
           chart(
               report,
-              "loss, % to " + first,
+              "difference from " + first + ", %",
               (curve, at) ->
                   report
                       .reference(curve)
