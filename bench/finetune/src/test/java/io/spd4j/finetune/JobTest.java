@@ -308,7 +308,14 @@ class JobTest {
 
   @ParameterizedTest
   @ValueSource(
-      strings = {"--lambda spd=-1", "--rules sgd", "--steps 0", "--seeds one", "--nothing"})
+      strings = {
+        "--lambda spd=-1",
+        "--rules sgd",
+        "--state 4bit",
+        "--steps 0",
+        "--seeds one",
+        "--nothing"
+      })
   void reportsBadUsageFirst(String arguments) {
     Cli refused = Cli.run(("finetune " + arguments).split(" "));
 
