@@ -3,6 +3,7 @@ package io.spd4j.finetune.report;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.time.Instant;
+import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.List;
 import java.util.Map;
@@ -60,6 +61,33 @@ class HtmlReportTest {
     assertThat(section(page, "Loss").select("li")).hasSize(3);
     assertThat(section(page, "Loss").text())
         .contains("the λ with the highest in-distribution accuracy");
+  }
+
+  @Test
+  @EnabledIf(FONTS)
+  void picturesTheFirstOfSeveralStates() {
+    List<Run> runs = new ArrayList<>(SampleReport.seeds(40, 1).runs());
+    for (Run r : List.copyOf(runs)) {
+      runs.add(
+          new Run(
+              r.rule(),
+              r.lambda(),
+              "8bit",
+              r.seed(),
+              r.plannedSteps(),
+              r.complete(),
+              r.scores(),
+              r.deviation(),
+              r.history(),
+              r.weights()));
+    }
+    Document page = page(SampleReport.of(runs));
+
+    assertThat(page.select("tbody tr")).hasSize(6);
+    assertThat(page.select("p.note").eachText()).contains("The pictures show the state float32.");
+    assertThat(section(page, "Loss").select("li")).hasSize(3);
+    assertThat(page.select("h2").eachText()).doesNotContain("Against λ");
+    assertThat(page(SampleReport.seeds(40, 1)).text()).doesNotContain("float32");
   }
 
   @Test
