@@ -52,6 +52,14 @@ SPD4J_INLINE float spd4j_odd_param(spd4j_pair high, spd4j_pair low) {
   return spd4j_float((high & 0xffff0000u) + (uint32_t)((int32_t)low >> 16));
 }
 
+/* spd4j_high and spd4j_low of both elements. */
+SPD4J_INLINE spd4j_pair spd4j_high_pair(float even, float odd) {
+  return (spd4j_bits(even) + 0x8000u) >> 16 | ((spd4j_bits(odd) + 0x8000u) & 0xffff0000u);
+}
+SPD4J_INLINE spd4j_pair spd4j_low_pair(float even, float odd) {
+  return (spd4j_bits(even) & 0xffffu) | spd4j_bits(odd) << 16;
+}
+
 SPD4J_INLINE uint32_t spd4j_larger(uint32_t largest, float x) {
   const uint32_t bits = spd4j_bits(x) & SPD4J_ABSOLUTE;
   return bits > largest ? bits : largest;
@@ -100,10 +108,8 @@ SPD4J_INLINE void spd4j_compact_params(int32_t rule, bool anchored, spd4j_compac
                          anchored ? spd4j_odd(a.anchor[j]) : 0.0f, from->exp_avg[j + SPD4J_PAIRS], 0, 0};
     const spd4j_terms even_terms = spd4j_step_param(rule, &k, from->root[j], &even);
     const spd4j_terms odd_terms = spd4j_step_param(rule, &k, from->root[j + SPD4J_PAIRS], &odd);
-    /* spd4j_high and spd4j_low of both. */
-    const uint32_t even_bits = spd4j_bits(even.param), odd_bits = spd4j_bits(odd.param);
-    a.high[j] = (even_bits + 0x8000u) >> 16 | ((odd_bits + 0x8000u) & 0xffff0000u);
-    a.low[j] = (even_bits & 0xffffu) | odd_bits << 16;
+    a.high[j] = spd4j_high_pair(even.param, odd.param);
+    a.low[j] = spd4j_low_pair(even.param, odd.param);
     if (!spd4j_rule_decides(rule)) continue;
     spd4j_compact_add(sums, j, even_terms);
     spd4j_compact_add(sums, j + SPD4J_PAIRS, odd_terms);
@@ -186,6 +192,32 @@ SPD4J_INLINE int64_t spd4j_compact(int32_t rule, bool anchored, const spd4j_tens
     spd4j_compact_sort(sums.new_dev_sq);
   }
   return n;
+}
+
+/* Projects n pairs of parameters. */
+SPD4J_INLINE void spd4j_project_pairs(spd4j_pair *high, spd4j_pair *low, const spd4j_pair *anchor, float shrink,
+                                      int64_t n) {
+  SPD4J_INDEPENDENT
+  for (int64_t j = 0; j < n; j++) {
+    const spd4j_pair a = anchor ? anchor[j] : 0;
+    const float even = spd4j_project_element(shrink, spd4j_even_param(high[j], low[j]), spd4j_even(a));
+    const float odd = spd4j_project_element(shrink, spd4j_odd_param(high[j], low[j]), spd4j_odd(a));
+    high[j] = spd4j_high_pair(even, odd);
+    low[j] = spd4j_low_pair(even, odd);
+  }
+}
+
+/* Projects the pairs of a block of a tensor, and returns how many elements that were: 0 if it has other types. */
+SPD4J_INLINE int64_t spd4j_compact_project(const spd4j_tensor *t, float shrink, int64_t begin, int64_t end) {
+  if (!t->param_low || (t->anchor && t->anchor_type != SPD4J_TYPE_BFLOAT16)) return 0;
+  spd4j_pair *high = (spd4j_pair *)((char *)t->param + 2 * begin);
+  spd4j_pair *low = (spd4j_pair *)((char *)t->param_low + 2 * begin);
+  const int64_t pairs = (end - begin) / 2;
+  if (t->anchor)
+    spd4j_project_pairs(high, low, (const spd4j_pair *)((const char *)t->anchor + 2 * begin), shrink, pairs);
+  else
+    spd4j_project_pairs(high, low, NULL, shrink, pairs);
+  return 2 * pairs;
 }
 
 #endif

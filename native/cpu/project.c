@@ -2,6 +2,7 @@
  * SPD's projection of a selected tensor: theta' = theta~ - (lambda r) (theta~ - theta0), with r from decision.h.
  * Tian, Huang, Kira, NeurIPS 2024.
  */
+#include "compact.h"
 #include "element.h"
 #include "tile.h"
 
@@ -14,7 +15,7 @@ SPD4J_INLINE void project(bool anchored, float *param, const float *anchor, floa
 static void block(const spd4j_tensor *t, int64_t step, float shrink, int64_t begin, int64_t end) {
   spd4j_floats params, anchors;
   const spd4j_words words = spd4j_words_at(t, step, begin, SPD4J_USE_PROJECT);
-  for (int64_t at = begin, n; at < end; at += n) {
+  for (int64_t at = begin + spd4j_compact_project(t, shrink, begin, end), n; at < end; at += n) {
     n = end - at < SPD4J_TILE ? end - at : SPD4J_TILE;
     float *param = spd4j_read_param(t, at, n, &params);
     if (t->anchor)
