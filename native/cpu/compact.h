@@ -60,9 +60,10 @@ SPD4J_INLINE spd4j_pair spd4j_low_pair(float even, float odd) {
   return (spd4j_bits(even) & 0xffffu) | spd4j_bits(odd) << 16;
 }
 
-SPD4J_INLINE uint32_t spd4j_larger(uint32_t largest, float x) {
-  const uint32_t bits = spd4j_bits(x) & SPD4J_ABSOLUTE;
-  return bits > largest ? bits : largest;
+/* The larger bits without sign. */
+SPD4J_INLINE uint32_t spd4j_larger(float x, float y) {
+  const uint32_t x_bits = spd4j_bits(x) & SPD4J_ABSOLUTE, y_bits = spd4j_bits(y) & SPD4J_ABSOLUTE;
+  return x_bits > y_bits ? x_bits : y_bits;
 }
 
 /* The first loop. */
@@ -84,8 +85,10 @@ SPD4J_INLINE void spd4j_compact_moments(int32_t rule, bool anchored, spd4j_compa
     to->root[j + SPD4J_PAIRS] = spd4j_step_moments(rule, false, &k, &odd);
     to->exp_avg[j + SPD4J_PAIRS] = odd.exp_avg;
     to->exp_avg_sq[j + SPD4J_PAIRS] = odd.exp_avg_sq;
-    first = spd4j_larger(spd4j_larger(first, even.exp_avg), odd.exp_avg);
-    second = spd4j_larger(spd4j_larger(second, even.exp_avg_sq), odd.exp_avg_sq);
+    const uint32_t pair_first = spd4j_larger(even.exp_avg, odd.exp_avg);
+    const uint32_t pair_second = spd4j_larger(even.exp_avg_sq, odd.exp_avg_sq);
+    first = first > pair_first ? first : pair_first;
+    second = second > pair_second ? second : pair_second;
   }
   to->largest_first = first;
   to->largest_second = second;
