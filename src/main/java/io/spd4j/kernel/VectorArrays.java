@@ -62,8 +62,20 @@ final class VectorArrays {
 
   private static MethodHandle loop(String name, Class<?>... parameters) {
     try {
+      return loop(
+          MethodHandles.privateLookupIn(VectorCodec.class, MethodHandles.lookup()),
+          name,
+          parameters);
+    } catch (IllegalAccessException e) {
+      throw new AssertionError("a class of this package cannot be accessed", e);
+    }
+  }
+
+  /** Returns a static method of the lookup's class, which returns nothing. */
+  static MethodHandle loop(MethodHandles.Lookup in, String name, Class<?>... parameters) {
+    try {
       MethodType type = MethodType.methodType(void.class, parameters);
-      return MethodHandles.lookup().findStatic(VectorCodec.class, name, type);
+      return in.findStatic(in.lookupClass(), name, type);
     } catch (ReflectiveOperationException e) {
       throw new AssertionError("a method of this package cannot be found", e);
     }

@@ -13,6 +13,8 @@ import static io.spd4j.kernel.VectorMemory.store;
 import io.spd4j.ElementType;
 import io.spd4j.MomentType;
 import io.spd4j.kernel.RandomWords.Use;
+import java.lang.invoke.MethodHandle;
+import java.lang.invoke.MethodHandles;
 import jdk.incubator.vector.DoubleVector;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorOperators;
@@ -32,6 +34,12 @@ final class VectorBlocks extends JavaKernels {
   private static final int KIND_BITS = 6;
 
   private static final VectorLoops[] LOOPS = new VectorLoops[1 << 6 + KIND_BITS];
+
+  /** Compiled alone, as {@link VectorLoops} are: C2 would not inline all of it into an update. */
+  private static final MethodHandle[] SUMS = {
+    VectorArrays.loop(MethodHandles.lookup(), "sums", Workspace.class, long.class, boolean.class)
+  };
+
   private static final VectorShuffle<Float> BY_8 = by(8);
   private static final VectorShuffle<Float> BY_4 = by(4);
   private static final VectorShuffle<Float> BY_2 = by(2);
@@ -81,9 +89,18 @@ final class VectorBlocks extends JavaKernels {
       store(w.lanes.devSq, lanes + SET);
       store(w.lanes.newDevSq, lanes + 2 * SET);
     }
-    w.gradDot = sum(lanes, inRegisters);
-    w.devSq = sum(lanes + SET, inRegisters);
-    w.newDevSq = sum(lanes + 2 * SET, inRegisters);
+    try {
+      SUMS[0].invokeExact(w, lanes, inRegisters);
+    } catch (Throwable e) {
+      throw VectorLoops.unchecked(e);
+    }
+  }
+
+  /** Leaves SPD's sums in the workspace and clears the lanes. */
+  private static void sums(Workspace w, long lanes, boolean added) {
+    w.gradDot = sum(lanes, added);
+    w.devSq = sum(lanes + SET, added);
+    w.newDevSq = sum(lanes + 2 * SET, added);
     clear(lanes);
   }
 
