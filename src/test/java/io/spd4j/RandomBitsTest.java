@@ -33,7 +33,9 @@ class RandomBitsTest {
           types(ElementType.FLOAT16, MomentType.BLOCKWISE_8BIT),
           types(ElementType.FLOAT16, MomentType.BFLOAT16));
 
-  private static final int[] SIZES = {1, 64, 4096, 4097, 70_001};
+  /** Enough elements for seven threads, of which each takes at least 32,768. */
+  private static final int[] SIZES = {1, 64, 4096, 4097, 230_002};
+
   private static final int STEPS = 3;
 
   @AutoClose private final Arena arena = Arena.ofShared();
