@@ -65,7 +65,7 @@ SPD4J_INLINE void tiles(int32_t rule, bool anchored, bool amsgrad, const spd4j_t
   spd4j_moments moments;
   const spd4j_words words = spd4j_words_at(t, k.step, begin, SPD4J_USE_UPDATE);
   const spd4j_words moment_words = spd4j_words_at(t, k.step, begin, SPD4J_USE_MOMENTS);
-  const int64_t from = begin + spd4j_compact(rule, anchored, t, k, begin, end, sums);
+  const int64_t from = begin + (amsgrad ? 0 : spd4j_compact(rule, anchored, t, k, begin, end, sums));
   for (int64_t at = from, n; at < end; at += n) {
     n = end - at < SPD4J_TILE ? end - at : SPD4J_TILE;
     spd4j_arrays a;
