@@ -1,9 +1,13 @@
 package io.spd4j.kernel;
 
+import static io.spd4j.ElementType.BFLOAT16;
+import static io.spd4j.ElementType.FLOAT16;
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
+import static java.lang.foreign.ValueLayout.JAVA_SHORT;
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.spd4j.MomentType;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -29,7 +33,7 @@ class HugeTensorTest {
       MemorySegment[] small = new MemorySegment[6];
       Random random = new Random(1);
       for (int a = 0; a < huge.length; a++) {
-        huge[a] = sparse(arena, "array" + a);
+        huge[a] = sparse(arena, "array" + a, NUMEL * 4);
         small[a] = arena.allocate(LAST * 4L, 4);
         for (int i = 0; i < LAST; i++) {
           float value = a < 3 ? random.nextFloat() - 0.5f : random.nextFloat();
@@ -52,7 +56,62 @@ class HugeTensorTest {
     }
   }
 
-  private MemorySegment sparse(Arena arena, String name) throws IOException {
+  /** The smallest types, and float16 with bfloat16 moments; random bits depend on the offset. */
+  @EachKernels
+  void lastBlocksOfOtherTypesAreSteppedAsInAShard(Kernels kernels) throws IOException {
+    sameAsAShard(kernels, new Types(BFLOAT16, BFLOAT16, BFLOAT16, MomentType.BLOCKWISE_8BIT), true);
+    sameAsAShard(kernels, new Types(FLOAT16, FLOAT16, FLOAT16, MomentType.BFLOAT16), false);
+  }
+
+  private void sameAsAShard(Kernels kernels, Types types, boolean split) throws IOException {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment[] huge = new MemorySegment[6]; // parameter, low, gradient, anchor, m, v
+      MemorySegment[] shard = new MemorySegment[6];
+      Random random = new Random(2);
+      for (int a = 0; a < 6; a++) {
+        MomentType stored = a < 4 ? MomentType.BFLOAT16 : types.moments(); // 2 bytes an element
+        if (a == 1 && !split) {
+          continue;
+        }
+        huge[a] = sparse(arena, types.moments() + " " + a, stored.byteSize(NUMEL));
+        shard[a] = arena.allocate(stored.byteSize(LAST), 4);
+        for (int i = 0; a < 4 && i < LAST; i++) {
+          short value = (short) (0x3c00 + random.nextInt(0x200) - (random.nextInt(2) << 15));
+          shard[a].setAtIndex(JAVA_SHORT, i, value);
+        }
+        if (a < 4) {
+          huge[a].asSlice((NUMEL - LAST) * 2).copyFrom(shard[a]);
+        }
+      }
+      for (Rule rule : Rule.values()) {
+        try (BlockTable hugeTable = table(tensor(types, huge, 0), rule);
+            BlockTable shardTable = table(tensor(types, shard, NUMEL - LAST), rule)) {
+          long end = hugeTable.blockCount();
+          pass(kernels, hugeTable, end - 2, end);
+          pass(kernels, shardTable, 0, 2);
+          for (int a = 0; a < 6; a++) {
+            if (a >= 4 && types.moments() == MomentType.BLOCKWISE_8BIT) {
+              long codes = Codec.scales(NUMEL);
+              long scales = codes + (NUMEL - LAST) / Codec.GROUP * 4;
+              assertThat(huge[a].asSlice(NUMEL - LAST, LAST).mismatch(shard[a].asSlice(0, LAST)))
+                  .isEqualTo(-1);
+              MemorySegment own = shard[a].asSlice(Codec.scales(LAST));
+              assertThat(huge[a].asSlice(scales).mismatch(own)).isEqualTo(-1);
+              assertThat(own.get(JAVA_INT, own.byteSize() - 4)).isNotZero();
+            } else if (huge[a] != null) {
+              assertThat(huge[a].asSlice((NUMEL - LAST) * 2).mismatch(shard[a])).isEqualTo(-1);
+            }
+          }
+        }
+      }
+    }
+  }
+
+  private static SteppedTensor tensor(Types types, MemorySegment[] a, long offset) {
+    return new SteppedTensor(0, 0, 9, offset, types, a[0], a[1], a[2], a[3], a[4], a[5], null);
+  }
+
+  private MemorySegment sparse(Arena arena, String name, long bytes) throws IOException {
     try (FileChannel file =
         FileChannel.open(
             folder.resolve(name),
@@ -60,7 +119,7 @@ class HugeTensorTest {
             StandardOpenOption.READ,
             StandardOpenOption.WRITE,
             StandardOpenOption.SPARSE)) {
-      return file.map(MapMode.READ_WRITE, 0, NUMEL * 4, arena);
+      return file.map(MapMode.READ_WRITE, 0, bytes, arena);
     }
   }
 
@@ -69,8 +128,11 @@ class HugeTensorTest {
   }
 
   private static BlockTable table(MemorySegment[] a, Rule rule) {
-    BlockTable table =
-        new BlockTable(List.of(SteppedTensors.float32(0, 0, a[0], a[1], a[2], a[3], a[4], a[5])));
+    return table(SteppedTensors.float32(0, 0, a[0], a[1], a[2], a[3], a[4], a[5]), rule);
+  }
+
+  private static BlockTable table(SteppedTensor tensor, Rule rule) {
+    BlockTable table = new BlockTable(List.of(tensor));
     table.scalars(0).set(new Settings(rule, 0.5, 0.01, 0.9, 0.99, 1e-8, false, false), 1, 3);
     table.scalarsOf(0, 0);
     table.shrink(0, 0.25f);
