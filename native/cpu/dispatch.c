@@ -46,7 +46,7 @@ static int32_t check_types(const spd4j_table *table, const spd4j_tensor *t, cons
       (t->moment_type == SPD4J_MOMENTS_8BIT && t->max_exp_avg_sq))
     return SPD4J_ERROR_TYPE;
   /* Random bits and groups of moments are counted from whole blocks on; random bits need the step. */
-  const int64_t end = b->begin + SPD4J_BLOCK < t->numel ? b->begin + SPD4J_BLOCK : t->numel;
+  const int64_t end = t->numel - b->begin > SPD4J_BLOCK ? b->begin + SPD4J_BLOCK : t->numel;
   if (t->offset < 0 || t->offset % SPD4J_BLOCK != 0 || b->begin % SPD4J_BLOCK != 0 || b->end != end)
     return SPD4J_ERROR_RANGE;
   return (uses & PARAM) && !table->scalars ? SPD4J_ERROR_NULL : SPD4J_OK;

@@ -79,12 +79,12 @@ SPD4J_INLINE void tiles(int32_t rule, bool anchored, bool amsgrad, const spd4j_t
   }
 }
 
-/* Steps a block. */
-SPD4J_INLINE void block(int32_t rule, bool anchored, bool amsgrad, const spd4j_tensor *t, spd4j_scalars k,
-                        const spd4j_block *b, spd4j_sums *sums) {
+/* Steps a block, of float32 arrays or not. */
+SPD4J_INLINE void block(int32_t rule, bool anchored, bool amsgrad, bool is_float32, const spd4j_tensor *t,
+                        spd4j_scalars k, const spd4j_block *b, spd4j_sums *sums) {
   float grad_dot[SPD4J_LANES] = {0}, dev_sq[SPD4J_LANES] = {0}, new_dev_sq[SPD4J_LANES] = {0};
   const spd4j_lanes to = {grad_dot, dev_sq, new_dev_sq};
-  if (spd4j_is_float32(t))
+  if (is_float32)
     elements(rule, anchored, amsgrad, true, spd4j_arrays_at(t, b->begin), k, b->end - b->begin, to);
   else
     tiles(rule, anchored, amsgrad, t, k, b->begin, b->end, to);
@@ -95,25 +95,41 @@ SPD4J_INLINE void block(int32_t rule, bool anchored, bool amsgrad, const spd4j_t
 }
 
 /* Calls block() with constant flags, so that its loops have no branches. */
-SPD4J_INLINE void run(int32_t rule, const spd4j_table *table, int64_t begin, int64_t end) {
+SPD4J_INLINE void dispatch(int32_t rule, bool is_float32, const spd4j_table *table, spd4j_scalars k, int64_t i) {
+  const spd4j_block *b = &table->blocks[i];
+  const spd4j_tensor *t = &table->tensors[b->tensor];
+  const bool anchored = spd4j_rule_is_anchored(rule) && t->anchor, amsgrad = t->max_exp_avg_sq;
+  if (anchored && amsgrad)
+    block(rule, true, true, is_float32, t, k, b, &table->sums[i]);
+  else if (anchored)
+    block(rule, true, false, is_float32, t, k, b, &table->sums[i]);
+  else if (amsgrad)
+    block(rule, false, true, is_float32, t, k, b, &table->sums[i]);
+  else
+    block(rule, false, false, is_float32, t, k, b, &table->sums[i]);
+}
+
+/* Other types are stepped in a function of their own, so that they cost float32 neither registers nor stack. */
+typedef void typed_kernel(const spd4j_table *table, int64_t i);
+
+SPD4J_INLINE void run(int32_t rule, typed_kernel *typed, const spd4j_table *table, int64_t begin, int64_t end) {
   const spd4j_scalars k = table->scalars[table->tensors[table->blocks[begin].tensor].scalars];
   for (int64_t i = begin; i < end; i++) {
-    const spd4j_block *b = &table->blocks[i];
-    const spd4j_tensor *t = &table->tensors[b->tensor];
-    const bool anchored = spd4j_rule_is_anchored(rule) && t->anchor, amsgrad = t->max_exp_avg_sq;
-    if (anchored && amsgrad)
-      block(rule, true, true, t, k, b, &table->sums[i]);
-    else if (anchored)
-      block(rule, true, false, t, k, b, &table->sums[i]);
-    else if (amsgrad)
-      block(rule, false, true, t, k, b, &table->sums[i]);
+    if (spd4j_is_float32(&table->tensors[table->blocks[i].tensor]))
+      dispatch(rule, true, table, k, i);
     else
-      block(rule, false, false, t, k, b, &table->sums[i]);
+      typed(table, i);
   }
 }
 
-#define UPDATE(rule) \
-  static void rule(const spd4j_table *table, int64_t begin, int64_t end) { run(SPD4J_RULE_##rule, table, begin, end); }
+#define UPDATE(rule)                                                                                  \
+  static __attribute__((noinline)) void rule##_typed(const spd4j_table *table, int64_t i) {           \
+    const spd4j_scalars k = table->scalars[table->tensors[table->blocks[i].tensor].scalars];          \
+    dispatch(SPD4J_RULE_##rule, false, table, k, i);                                                  \
+  }                                                                                                   \
+  static void rule(const spd4j_table *table, int64_t begin, int64_t end) {                            \
+    run(SPD4J_RULE_##rule, rule##_typed, table, begin, end);                                          \
+  }
 SPD4J_RULES(UPDATE)
 
 #define ENTRY(rule) rule,

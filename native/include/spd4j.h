@@ -66,6 +66,9 @@ typedef enum spd4j_moment_type {
  *
  * An array of 8-bit moments holds numel codes, padding to a multiple of 4 bytes, and then the scales as floats, one for
  * each SPD4J_SCALE_GROUP elements and one for a rest. AMSGrad's maximum has the type of the second moment.
+ *
+ * A tensor that is not all float32 is passed in whole blocks: each begins at a multiple of SPD4J_BLOCK and ends there, or
+ * at numel. spd4j_project then needs spd4j_table.scalars, for the step.
  */
 typedef struct spd4j_tensor {
   void *param;

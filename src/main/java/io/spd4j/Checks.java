@@ -51,12 +51,11 @@ final class Checks {
    *
    * @param what names the array and its parameter in messages
    */
-  static ElementType stepped(String what, ElementType type) {
+  static void stepped(String what, ElementType type) {
     if (!notNull("type of the " + what, type).isStepped()) {
       throw new IllegalArgumentException(
           what + " is " + type + ": it must be FLOAT32, BFLOAT16 or FLOAT16");
     }
-    return type;
   }
 
   /**

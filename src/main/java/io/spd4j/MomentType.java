@@ -2,7 +2,8 @@ package io.spd4j;
 
 /**
  * How Adam's moments are stored. Steps compute in float32; the moments are rounded after they were
- * used, with random bits from the optimizer's {@linkplain Adam.Builder#seed seed}.
+ * used; where that is stochastic, with random bits from the optimizer's {@linkplain
+ * Adam.Builder#seed seed}.
  */
 public enum MomentType {
   // The ordinals are the values of spd4j_moment_type in spd4j.h.
@@ -11,8 +12,9 @@ public enum MomentType {
   /** Two bytes each, rounded stochastically. */
   BFLOAT16,
   /**
-   * One byte each, and a float32 scale for every 64 elements. Groups with AMSGrad refuse it.
-   * native/NUMERICS.md defines the codes.
+   * One byte each, and a float32 scale for every 64 elements. The first moment is rounded to
+   * nearest, the second stochastically, with one draw for 64 elements. Groups with AMSGrad refuse
+   * it. native/NUMERICS.md defines the codes.
    */
   BLOCKWISE_8BIT;
 
@@ -25,13 +27,19 @@ public enum MomentType {
    * elements and one for a rest.
    *
    * @param numel the number of elements, 0 or more
+   * @throws IllegalArgumentException if numel is negative
+   * @throws ArithmeticException if the size is beyond a long
    */
   public long byteSize(long numel) {
+    if (numel < 0) {
+      throw new IllegalArgumentException("numel must be 0 or more, not " + numel);
+    }
     return switch (this) {
-      case FLOAT32 -> numel * Float.BYTES;
-      case BFLOAT16 -> numel * Short.BYTES;
+      case FLOAT32 -> Math.multiplyExact(numel, Float.BYTES);
+      case BFLOAT16 -> Math.multiplyExact(numel, Short.BYTES);
       case BLOCKWISE_8BIT ->
-          (Math.ceilDiv(numel, Float.BYTES) + Math.ceilDiv(numel, SCALE_GROUP)) * Float.BYTES;
+          Math.multiplyExact(
+              Math.ceilDiv(numel, Float.BYTES) + Math.ceilDiv(numel, SCALE_GROUP), Float.BYTES);
     };
   }
 

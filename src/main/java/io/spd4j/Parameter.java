@@ -128,7 +128,7 @@ public final class Parameter {
     return types.grad();
   }
 
-  /** Returns the type of the anchor: FLOAT32, BFLOAT16 or FLOAT16. */
+  /** Returns the type of the anchor: FLOAT32, BFLOAT16 or FLOAT16; FLOAT32 without an anchor. */
   public ElementType anchorType() {
     return types.anchor();
   }
@@ -376,7 +376,8 @@ public final class Parameter {
     }
 
     private Types types() {
-      return new Types(type, gradientType, anchorType, momentType);
+      ElementType ofAnchor = anchor == null ? ElementType.FLOAT32 : anchorType;
+      return new Types(type, gradientType, ofAnchor, momentType);
     }
 
     private long numel() {

@@ -11,7 +11,8 @@ import java.lang.foreign.MemorySegment;
  * bits those of the float32: high = bits &gt;&gt; 16, low = (int16) bits, and 1 is added to high if
  * low is below 0. As TransformerEngine's {@code store_param_remainders}.
  *
- * <p>Thread-safe as long as the arrays are.
+ * <p>The arrays lie in host memory that the calling thread can access, else a {@link
+ * WrongThreadException} is thrown. They must not overlap. Thread-safe as long as the arrays are.
  */
 public final class SplitFloats {
   private SplitFloats() {}

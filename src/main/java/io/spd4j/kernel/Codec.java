@@ -17,6 +17,7 @@ final class Codec {
     return Float.intBitsToFloat(x << 16);
   }
 
+  /** Exact; only the payload of a NaN may differ from that of codec.h. */
   static float fromFloat16(short x) {
     return Float.float16ToFloat(x);
   }

@@ -39,8 +39,8 @@ import jdk.incubator.vector.VectorSpecies;
 
 /**
  * {@link Codec} and {@link RandomWords} in vectors: loops over n elements, a multiple of {@link
- * BlockTable#LANES}, at addresses. The methods are small, because the JIT inlines no others.
- * Decoders have one signature, and so have encoders: {@link VectorTile} picks one by type.
+ * BlockTable#LANES}, at addresses. The methods are small, because the JIT inlines no others. {@link
+ * VectorArrays} picks one by type.
  */
 final class VectorCodec {
   private static final IntVector INDEX = IntVector.zero(I).addIndex(1);
