@@ -3,6 +3,8 @@ package io.spd4j.kernel;
 import static io.spd4j.kernel.VectorMemory.BYTES;
 import static io.spd4j.kernel.VectorMemory.D;
 import static io.spd4j.kernel.VectorMemory.IN_REGISTERS;
+import static io.spd4j.kernel.VectorMemory.MEMORY;
+import static io.spd4j.kernel.VectorMemory.ORDER;
 import static io.spd4j.kernel.VectorMemory.S;
 import static io.spd4j.kernel.VectorMemory.SET;
 import static io.spd4j.kernel.VectorMemory.WIDTH;
@@ -248,21 +250,23 @@ final class VectorBlocks extends JavaKernels {
         store(loadDoubles(lane + BYTES).add(high.mul(high)), lane + BYTES);
       }
     }
-    if (IN_REGISTERS) {
-      storeLanes(lanes, n, low0, high0);
-      storeLanes(lanes, n + WIDTH, low1, high1);
-      storeLanes(lanes, n + 2 * WIDTH, low2, high2);
-      storeLanes(lanes, n + 3 * WIDTH, low3, high3);
+    if (IN_REGISTERS) { // calls no methods of ours with vectors: C2 may not inline them here
+      final long at0 = lanes + laneBytes(n);
+      final long at1 = lanes + laneBytes(n + WIDTH);
+      final long at2 = lanes + laneBytes(n + 2 * WIDTH);
+      final long at3 = lanes + laneBytes(n + 3 * WIDTH);
+      low0.intoMemorySegment(MEMORY, at0, ORDER);
+      high0.intoMemorySegment(MEMORY, at0 + BYTES, ORDER);
+      low1.intoMemorySegment(MEMORY, at1, ORDER);
+      high1.intoMemorySegment(MEMORY, at1 + BYTES, ORDER);
+      low2.intoMemorySegment(MEMORY, at2, ORDER);
+      high2.intoMemorySegment(MEMORY, at2 + BYTES, ORDER);
+      low3.intoMemorySegment(MEMORY, at3, ORDER);
+      high3.intoMemorySegment(MEMORY, at3 + BYTES, ORDER);
     }
   }
 
   private static long laneBytes(int i) {
     return (long) (i & (LANES - 1)) * Double.BYTES;
-  }
-
-  /** Stores the lanes of the elements from i on. */
-  private static void storeLanes(long lanes, int i, DoubleVector low, DoubleVector high) {
-    store(low, lanes + laneBytes(i));
-    store(high, lanes + laneBytes(i) + BYTES);
   }
 }
