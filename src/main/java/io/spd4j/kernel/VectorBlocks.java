@@ -33,7 +33,8 @@ final class VectorBlocks extends JavaKernels {
   private static final byte[] TEMPLATE = VectorLoops.template();
 
   /** Bits of {@link VectorLoops.Kind} besides the types. */
-  private static final int KIND_BITS = 6;
+  private static final int KIND_BITS =
+      Integer.SIZE - Integer.numberOfLeadingZeros((Rule.values().length << 3) - 1);
 
   private static final VectorLoops[] LOOPS = new VectorLoops[1 << 6 + KIND_BITS];
 

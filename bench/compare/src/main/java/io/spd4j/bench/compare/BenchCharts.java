@@ -16,8 +16,6 @@ import java.util.Objects;
 import java.util.function.LongToDoubleFunction;
 import org.knowm.xchart.CategoryChart;
 import org.knowm.xchart.XYChart;
-import org.knowm.xchart.style.AxesChartStyler;
-import org.knowm.xchart.style.Styler.LegendPosition;
 
 /** The charts of a run, drawn by XChart. Only this class loads AWT. */
 final class BenchCharts {
@@ -68,7 +66,7 @@ final class BenchCharts {
     chart.setTitle(step.shape().name() + ", " + step.threadsName());
     chart.getStyler().setYAxisMin(0.0);
     chart.getStyler().setLabelsVisible(true).setLabelsPosition(1);
-    withLegend(chart.getStyler());
+    ChartStyle.withLegend(chart.getStyler());
     List<String> rules = cases.stream().map(c -> c.step().ruleName()).toList();
     names(cases).stream()
         .filter(name -> !name.equals(Competitors.SCALAR)) // would make all others look small
@@ -102,7 +100,7 @@ final class BenchCharts {
   private static XYChart curve(List<CaseResult> cases, String title, LongToDoubleFunction unit) {
     XYChart chart = ChartStyle.decades(WIDTH, HEIGHT, "parameters", title);
     chart.setTitle("AdamW on one tensor");
-    withLegend(chart.getStyler());
+    ChartStyle.withLegend(chart.getStyler());
     for (int threads : cases.stream().map(c -> c.step().threads()).distinct().sorted().toList()) {
       List<CaseResult> same = cases.stream().filter(c -> c.step().threads() == threads).toList();
       for (String name : names(same)) {
@@ -122,14 +120,6 @@ final class BenchCharts {
       }
     }
     return chart;
-  }
-
-  private static void withLegend(AxesChartStyler style) {
-    style
-        .setChartBackgroundColor(Color.WHITE)
-        .setLegendVisible(true)
-        .setLegendPosition(LegendPosition.OutsideE)
-        .setLegendBorderColor(Color.WHITE);
   }
 
   private static List<String> names(List<CaseResult> cases) {

@@ -82,7 +82,7 @@ public final class ChartStyle {
   }
 
   /** Adds a legend, for a chart that is a file of its own. */
-  static void withLegend(AxesChartStyler style) {
+  public static void withLegend(AxesChartStyler style) {
     style
         .setChartBackgroundColor(Color.WHITE)
         .setLegendVisible(true)
