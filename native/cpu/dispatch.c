@@ -11,7 +11,7 @@ enum { STRETCH = 32 };
 enum { BATCH = SPD4J_BLOCK };
 
 typedef struct kernels {
-  spd4j_update_kernel *const *update; /* indexed by spd4j_rule */
+  spd4j_update_kernel *const (*update)[2]; /* indexed by spd4j_rule, and by whether all arrays are float32 */
   spd4j_project_kernel *project;
   spd4j_grad_sq_kernel *grad_sq;
 } kernels;
@@ -38,8 +38,12 @@ enum { PARAM = 1, GRAD = 2, MOMENTS = 4, SCALARS = 8, SUMS = 16 };
 
 static bool is_type(int32_t type) { return type >= SPD4J_TYPE_FLOAT32 && type <= SPD4J_TYPE_FLOAT16; }
 
-/* Checks the types of a tensor that is not all float32, and what only such a tensor needs. */
-static int32_t check_types(const spd4j_table *table, const spd4j_tensor *t, const spd4j_block *b, int uses) {
+/*
+ * Checks the types of a tensor that is not all float32, and what only such a tensor needs. Not inlined: it would slow
+ * down the checks of many small float32 tensors.
+ */
+static __attribute__((noinline)) int32_t check_types(const spd4j_table *table, const spd4j_tensor *t,
+                                                     const spd4j_block *b, int uses) {
   if (!is_type(t->param_type) || !is_type(t->grad_type) || !is_type(t->anchor_type) ||
       (t->param_low && t->param_type != SPD4J_TYPE_BFLOAT16) ||
       t->moment_type < SPD4J_MOMENTS_FLOAT32 || t->moment_type > SPD4J_MOMENTS_8BIT ||
@@ -52,8 +56,9 @@ static int32_t check_types(const spd4j_table *table, const spd4j_tensor *t, cons
   return (uses & PARAM) && !table->scalars ? SPD4J_ERROR_NULL : SPD4J_OK;
 }
 
-/* Checks everything that can be wrong with a run, before anything is written. */
-static int32_t check(const spd4j_table *table, int32_t isa, int64_t begin, int64_t end, int uses) {
+/* Checks everything that can be wrong with a run, before anything is written, and sees if all its arrays are float32. */
+static int32_t check(const spd4j_table *table, int32_t isa, int64_t begin, int64_t end, int uses, bool *all_float32) {
+  *all_float32 = true;
   if (!table || !table->blocks || !table->tensors || ((uses & SCALARS) && !table->scalars) ||
       ((uses & SUMS) && !table->sums))
     return SPD4J_ERROR_NULL;
@@ -69,7 +74,8 @@ static int32_t check(const spd4j_table *table, int32_t isa, int64_t begin, int64
     if (((uses & PARAM) && !t->param) || ((uses & GRAD) && !t->grad) ||
         ((uses & MOMENTS) && (!t->exp_avg || !t->exp_avg_sq)))
       return SPD4J_ERROR_NULL;
-    if (!spd4j_is_float32(t) || t->param_low) {
+    if ((!spd4j_is_float32(t)) | (t->param_low != NULL)) {
+      *all_float32 = false;
       const int32_t status = check_types(table, t, b, uses);
       if (status != SPD4J_OK) return status;
     }
@@ -100,6 +106,14 @@ static int64_t row_end(const spd4j_table *table, int64_t i, int64_t end) {
   return i;
 }
 
+/* The end of the blocks from i on that are all float32, or all not. */
+static int64_t types_end(const spd4j_table *table, int64_t i, int64_t end) {
+  const bool is_float32 = spd4j_is_float32(tensor_of(table, i));
+  do i++;
+  while (i < end && spd4j_is_float32(tensor_of(table, i)) == is_float32);
+  return i;
+}
+
 /* Decides on each tensor whose blocks are all in [begin, end), and projects it if it is selected. */
 static void complete(const kernels *tier, const spd4j_table *table, int64_t begin, int64_t end) {
   for (int64_t first = begin, last; first < end; first = last) {
@@ -116,35 +130,40 @@ static void complete(const kernels *tier, const spd4j_table *table, int64_t begi
 }
 
 /* Updates blocks that share a row of scalars, and decides after every few tensors: they are projected while cached. */
-static void update_and_decide(const kernels *tier, int32_t rule, const spd4j_table *table, int64_t begin, int64_t end) {
+static void update_and_decide(const kernels *tier, spd4j_update_kernel *update, const spd4j_table *table, int64_t begin,
+                              int64_t end) {
   for (int64_t first = begin, last; first < end; first = last) {
     int64_t numel = 0;
     for (last = first; last < end && numel < BATCH; last = tensor_end(table, last, end))
       numel += tensor_of(table, last)->numel;
-    tier->update[rule](table, first, last);
+    update(table, first, last);
     complete(tier, table, first, last);
   }
 }
 
 int32_t spd4j_update(const spd4j_table *table, int32_t isa, int64_t begin, int64_t end, SPD4J_HOLDS) {
-  const int32_t status = check(table, isa, begin, end, PARAM | GRAD | MOMENTS | SCALARS | SUMS);
+  bool all_float32;
+  const int32_t status = check(table, isa, begin, end, PARAM | GRAD | MOMENTS | SCALARS | SUMS, &all_float32);
   if (status != SPD4J_OK) return status;
   const kernels *tier = &tiers[isa];
   for (int64_t first = begin, last; first < end; first = last) {
     last = row_end(table, first, end);
-    const int64_t row = tensor_of(table, first)->scalars;
-    if (row < 0) continue;
-    const int32_t rule = table->scalars[row].rule;
+    if (!all_float32) last = types_end(table, first, last);
+    const spd4j_tensor *t = tensor_of(table, first);
+    if (t->scalars < 0) continue;
+    const int32_t rule = table->scalars[t->scalars].rule;
+    spd4j_update_kernel *update = tier->update[rule][spd4j_is_float32(t)];
     if (table->decisions && spd4j_rule_decides(rule))
-      update_and_decide(tier, rule, table, first, last);
+      update_and_decide(tier, update, table, first, last);
     else
-      tier->update[rule](table, first, last);
+      update(table, first, last);
   }
   return SPD4J_OK;
 }
 
 int32_t spd4j_project(const spd4j_table *table, int32_t isa, int64_t begin, int64_t end, SPD4J_HOLDS) {
-  const int32_t status = check(table, isa, begin, end, PARAM);
+  bool all_float32;
+  const int32_t status = check(table, isa, begin, end, PARAM, &all_float32);
   if (status != SPD4J_OK) return status;
   for (int64_t stop = end; stop > begin; stop -= STRETCH)
     for (int64_t i = larger(begin, stop - STRETCH); i < stop; i++) {
@@ -158,7 +177,8 @@ int32_t spd4j_project(const spd4j_table *table, int32_t isa, int64_t begin, int6
 }
 
 int32_t spd4j_grad_sq(const spd4j_table *table, int32_t isa, int64_t begin, int64_t end, SPD4J_HOLDS) {
-  const int32_t status = check(table, isa, begin, end, GRAD | SUMS);
+  bool all_float32;
+  const int32_t status = check(table, isa, begin, end, GRAD | SUMS, &all_float32);
   if (status != SPD4J_OK) return status;
   for (int64_t i = begin; i < end; i++) {
     const spd4j_block *b = &table->blocks[i];

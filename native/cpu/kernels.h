@@ -78,15 +78,18 @@ typedef struct spd4j_lanes {
     return (double)((quarter[0] + quarter[2]) + (quarter[1] + quarter[3]));                             \
   }
 
-/* Updates a run of at least one block, whose tensors share a row of scalars, so that the row is read once. */
+/*
+ * Updates a run of at least one block, whose tensors share a row of scalars, so that the row is read once. The tensors are
+ * all float32, or all not.
+ */
 typedef void spd4j_update_kernel(const spd4j_table *table, int64_t begin, int64_t end);
 /* The next two work on the elements [begin, end) of a tensor. step: its t, for random bits. */
 typedef void spd4j_project_kernel(const spd4j_tensor *t, int64_t step, float shrink, int64_t begin, int64_t end);
 typedef double spd4j_grad_sq_kernel(const spd4j_tensor *t, int64_t begin, int64_t end);
 
-#define SPD4J_DECLARE(tier)                                              \
-  extern spd4j_update_kernel *const spd4j_update_##tier[SPD4J_RULE_COUNT]; \
-  spd4j_project_kernel spd4j_project_##tier;                             \
+#define SPD4J_DECLARE(tier)                                                   \
+  extern spd4j_update_kernel *const spd4j_update_##tier[SPD4J_RULE_COUNT][2]; \
+  spd4j_project_kernel spd4j_project_##tier;                                  \
   spd4j_grad_sq_kernel spd4j_grad_sq_##tier;
 
 SPD4J_DECLARE(baseline)

@@ -109,28 +109,21 @@ SPD4J_INLINE void dispatch(int32_t rule, bool is_float32, const spd4j_table *tab
     block(rule, false, false, is_float32, t, k, b, &table->sums[i]);
 }
 
-/* Other types are stepped in a function of their own, so that they cost float32 neither registers nor stack. */
-typedef void typed_kernel(const spd4j_table *table, int64_t i);
-
-SPD4J_INLINE void run(int32_t rule, typed_kernel *typed, const spd4j_table *table, int64_t begin, int64_t end) {
+/* Steps the blocks of a run. */
+SPD4J_INLINE void run(int32_t rule, bool is_float32, const spd4j_table *table, int64_t begin, int64_t end) {
   const spd4j_scalars k = table->scalars[table->tensors[table->blocks[begin].tensor].scalars];
-  for (int64_t i = begin; i < end; i++) {
-    if (spd4j_is_float32(&table->tensors[table->blocks[i].tensor]))
-      dispatch(rule, true, table, k, i);
-    else
-      typed(table, i);
-  }
+  for (int64_t i = begin; i < end; i++) dispatch(rule, is_float32, table, k, i);
 }
 
-#define UPDATE(rule)                                                                                  \
-  static __attribute__((noinline)) void rule##_typed(const spd4j_table *table, int64_t i) {           \
-    const spd4j_scalars k = table->scalars[table->tensors[table->blocks[i].tensor].scalars];          \
-    dispatch(SPD4J_RULE_##rule, false, table, k, i);                                                  \
-  }                                                                                                   \
-  static void rule(const spd4j_table *table, int64_t begin, int64_t end) {                            \
-    run(SPD4J_RULE_##rule, rule##_typed, table, begin, end);                                          \
+/* Two functions, so that other types cost float32 neither registers nor stack. */
+#define UPDATE(rule)                                                                      \
+  static void rule(const spd4j_table *table, int64_t begin, int64_t end) {                \
+    run(SPD4J_RULE_##rule, true, table, begin, end);                                      \
+  }                                                                                       \
+  static void rule##_typed(const spd4j_table *table, int64_t begin, int64_t end) {        \
+    run(SPD4J_RULE_##rule, false, table, begin, end);                                     \
   }
 SPD4J_RULES(UPDATE)
 
-#define ENTRY(rule) rule,
-spd4j_update_kernel *const SPD4J_KERNEL(update)[SPD4J_RULE_COUNT] = {SPD4J_RULES(ENTRY)};
+#define ENTRY(rule) {rule##_typed, rule},
+spd4j_update_kernel *const SPD4J_KERNEL(update)[SPD4J_RULE_COUNT][2] = {SPD4J_RULES(ENTRY)};
