@@ -78,8 +78,8 @@ class ReplayCommand implements Callable<Integer> {
   @Option(
       names = "--state",
       defaultValue = "float32",
-      description =
-          "How the arrays are stored: ${COMPLETION-CANDIDATES}; default: ${DEFAULT-VALUE}.")
+      converter = State.Converter.class,
+      description = "How the arrays are stored: " + State.HELP + "; default: ${DEFAULT-VALUE}.")
   private State state;
 
   /** The worst values over a backend's runs. */
@@ -138,8 +138,8 @@ class ReplayCommand implements Callable<Integer> {
     FirstBits bits = new FirstBits();
     Set<String> faults = new LinkedHashSet<>();
     Result ours = null;
-    List<List<StepOutput>> float32 = state == State.FLOAT32 ? null : float32(trace);
-    if (state == State.SPLIT) {
+    List<List<StepOutput>> float32 = state.equals(State.FLOAT32) ? null : float32(trace);
+    if (state.equals(State.SPLIT)) {
       for (int k = 0; k < trace.steps(); k++) {
         for (int i = 0; i < trace.tensors().size(); i++) {
           bits.same(i, k, 0, float32.get(k).get(i)); // the first run, whose bits all must have
@@ -157,7 +157,7 @@ class ReplayCommand implements Callable<Integer> {
     }
     if (ours != null) {
       out().printf("  %s%n", share(ours, recording));
-      if (!isExact()) {
+      if (!state.isExact()) {
         out().printf("  from float32: %s%n", fromFloat32(ours));
         note(
             "tensors that no longer count, because float32 decided differently",
@@ -293,7 +293,7 @@ class ReplayCommand implements Callable<Integer> {
             }
             for (int c = 0; c < run.copies().size(); c++) {
               StepOutput copy = run.output(run.copies().get(c).get(i));
-              if (!bits.same(i, k, isExact() ? 0 : c, copy)) {
+              if (!bits.same(i, k, state.isExact() ? 0 : c, copy)) {
                 result.faults.add(OTHER_BITS);
               }
             }
@@ -314,11 +314,6 @@ class ReplayCommand implements Callable<Integer> {
 
   private static void look(Distances distances, int tensor, StepOutput output, StepOutput other) {
     distances.look(tensor, output, other.selected(), array -> floats(array.of(other)));
-  }
-
-  /** Returns whether the values are those of float32, with the same bits in all copies. */
-  private boolean isExact() {
-    return state == State.FLOAT32 || state == State.SPLIT;
   }
 
   private PrintWriter out() {

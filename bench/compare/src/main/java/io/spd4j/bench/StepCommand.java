@@ -84,11 +84,8 @@ final class StepCommand implements Callable<Integer> {
   @Option(
       names = "--state",
       defaultValue = "float32",
-      description = {
-        "How the arrays are stored: ${COMPLETION-CANDIDATES}; default: ${DEFAULT-VALUE}.",
-        "split: parameters in two halves, exactly float32; bf16: everything; 8bit: split "
-            + "parameters, bf16 gradients and anchors, 8-bit moments."
-      })
+      converter = State.Converter.class,
+      description = "How the arrays are stored: " + State.HELP + "; default: ${DEFAULT-VALUE}.")
   private State state;
 
   @Option(

@@ -58,8 +58,8 @@ class TraceRun implements AutoCloseable {
     MemorySegment high = state.split() ? data.asSlice(0, numel * Short.BYTES) : data;
     return Parameter.builder(name, high, state.parameter())
         .low(state.split() ? data.asSlice(Storage.low(numel)) : null)
-        .gradient(null, state.input())
-        .anchor(anchor, state.input())
+        .gradient(null, state.gradient())
+        .anchor(anchor, state.anchor())
         .momentType(state.moments())
         .build();
   }

@@ -49,14 +49,14 @@ class CudaTest {
 
   @ParameterizedTest
   @CsvSource({
-    "NONE, true, FLOAT32",
-    "NONE, false, FLOAT32",
-    "ALL, true, FLOAT32",
-    "NATURAL, false, FLOAT32",
-    "ALL, true, SPLIT",
-    "NATURAL, true, BF16",
-    "ALL, true, EIGHT_BIT",
-    "NATURAL, false, EIGHT_BIT",
+    "NONE, true, float32",
+    "NONE, false, float32",
+    "ALL, true, float32",
+    "NATURAL, false, float32",
+    "ALL, true, split",
+    "NATURAL, true, bf16",
+    "ALL, true, 8bit",
+    "NATURAL, false, 8bit",
   })
   void aContestantGivesTheSameBitsAsOnTheHost(Select select, boolean anchored, State state)
       throws Failure {

@@ -80,6 +80,9 @@ class ReplayTest {
     "adamw, 8bit",
     "l2sp, 8bit",
     "l2sp_coupled, bf16",
+    "spd_half_amsgrad, param=split+anchor=bf16+moments=bf16",
+    "spd_strong_float32_blocks, param=bf16+moments=8bit",
+    "l2sp, grad=bf16",
   })
   void recordedTracesPassWithOtherStates(String trace, String state) {
     Cli replay =

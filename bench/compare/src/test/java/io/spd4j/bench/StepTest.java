@@ -73,6 +73,7 @@ class StepTest {
     "8bit, adamw, none, 14.251",
     "8bit, spd, none, 16.251",
     "8bit, spd, all, 26.251",
+    "param=split+grad=bf16, spd, all, 42",
   })
   void aStateSaysHowArraysAreStored(String state, String rule, String select, String bytes)
       throws IOException {

@@ -14,11 +14,11 @@ class RunOptions {
       names = "--state",
       split = ",",
       defaultValue = "float32",
+      converter = State.Converter.class,
       description =
-          "How the optimizer's arrays are stored, or several ways to compare: float32, split (exact "
-              + "float32 parameters in two halves), bf16 (everything in bfloat16, rounded "
-              + "stochastically), 8bit (exact parameters, bfloat16 gradients and anchors, 8-bit "
-              + "moments); default: ${DEFAULT-VALUE}.")
+          "How the optimizer's arrays are stored, or several ways to compare: "
+              + State.HELP
+              + "; default: ${DEFAULT-VALUE}.")
   List<State> states;
 
   @Option(

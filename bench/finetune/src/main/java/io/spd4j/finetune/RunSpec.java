@@ -8,12 +8,12 @@ record RunSpec(Rule rule, double lambda, State state, long seed) {
   /** Returns a title for the progress bar and the log. */
   String title() {
     String title = "%s, λ = %s, seed %d".formatted(rule.title(), Rule.number(lambda), seed);
-    return state == State.FLOAT32 ? title : title + ", " + state;
+    return state.equals(State.FLOAT32) ? title : title + ", " + state;
   }
 
   /** Returns the run's part of file names. */
   String fileName() {
     String name = "%s-%s-seed%d".formatted(rule, Rule.number(lambda), seed);
-    return state == State.FLOAT32 ? name : name + "-" + state;
+    return state.equals(State.FLOAT32) ? name : name + "-" + state;
   }
 }

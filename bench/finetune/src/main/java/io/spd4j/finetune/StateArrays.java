@@ -50,8 +50,8 @@ final class StateArrays {
    */
   Parameter parameter(Weight weight, MemorySegment anchor) {
     return data(weight)
-        .gradient(input(weight.gradient(), toOptimizer), state.input())
-        .anchor(anchor == null ? null : anchor(anchor), state.input())
+        .gradient(input(weight.gradient(), state.gradient(), toOptimizer), state.gradient())
+        .anchor(anchor == null ? null : anchor(anchor), state.anchor())
         .momentType(state.moments())
         .build();
   }
@@ -81,14 +81,14 @@ final class StateArrays {
 
   private MemorySegment anchor(MemorySegment floats) {
     List<Runnable> once = new ArrayList<>();
-    MemorySegment anchor = input(floats, once);
+    MemorySegment anchor = input(floats, state.anchor(), once);
     run(once);
     return anchor;
   }
 
-  /** Returns an array that steps only read, and adds the copies into it. */
-  private MemorySegment input(MemorySegment floats, List<Runnable> copies) {
-    if (state.input() == ElementType.FLOAT32) {
+  /** Returns an array of a type, which steps only read, and adds the copies into it. */
+  private MemorySegment input(MemorySegment floats, ElementType type, List<Runnable> copies) {
+    if (type == ElementType.FLOAT32) {
       return floats;
     }
     MemorySegment input = halves(floats);

@@ -178,15 +178,17 @@ class OptionsTest {
 
   @Test
   void aRunForEachState() {
-    JobOptions options = Fixtures.job("--rules", "spd", "--state", "float32,8bit");
+    JobOptions options =
+        Fixtures.job("--rules", "spd", "--state", "float32,8bit,moments=bf16+param=bf16");
 
     assertThat(options.specs(3))
         .containsExactly(
             new RunSpec(Rule.SPD, 1, State.FLOAT32, 3),
-            new RunSpec(Rule.SPD, 1, State.EIGHT_BIT, 3));
+            new RunSpec(Rule.SPD, 1, State.EIGHT_BIT, 3),
+            new RunSpec(Rule.SPD, 1, State.of("param=bf16+moments=bf16"), 3));
     assertThat(options.specs(3))
         .extracting(RunSpec::fileName)
-        .containsExactly("spd-1-seed3", "spd-1-seed3-8bit");
+        .containsExactly("spd-1-seed3", "spd-1-seed3-8bit", "spd-1-seed3-param=bf16+moments=bf16");
   }
 
   @Test

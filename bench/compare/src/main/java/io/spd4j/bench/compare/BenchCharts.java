@@ -42,7 +42,7 @@ final class BenchCharts {
           List<CaseResult> cases =
               bench.cases().stream()
                   .filter(c -> c.step().shape().equals(shape) && c.step().threads() == threads)
-                  .filter(c -> c.step().state() == State.FLOAT32)
+                  .filter(c -> c.step().state().equals(State.FLOAT32))
                   .toList();
           charts.put(shape.name().replaceAll("\\W", "-"), ChartSvg.file(bars(cases)));
         });

@@ -292,7 +292,7 @@ final class BenchTables {
             .all()
             .flatMap(c -> c.entries().stream())
             .filter(e -> e.name().equals(name) && e.difference() != null)
-            .filter(e -> e.kind() != Kind.OURS || e.state() == State.FLOAT32)
+            .filter(e -> e.kind() != Kind.OURS || e.state().equals(State.FLOAT32))
             .toList();
     if (compared.isEmpty()) {
       return "";

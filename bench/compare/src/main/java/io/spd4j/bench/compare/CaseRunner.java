@@ -155,8 +155,8 @@ final class CaseRunner {
    */
   private static Optional<StepCase> taken(CompetitorProcess process, StepCase step) {
     Competitor competitor = process.competitor();
-    boolean float32 = step.state() == State.FLOAT32;
-    if (float32 && competitor.state() != State.FLOAT32) {
+    boolean float32 = step.state().equals(State.FLOAT32);
+    if (float32 && !competitor.state().equals(State.FLOAT32)) {
       return Optional.empty();
     }
     if (process.rules().contains(step.rule())) {
@@ -233,21 +233,16 @@ final class CaseRunner {
           "%s: the bits of %s differ from the others'"
               .formatted(p.step, p.process.competitor().name()));
     }
-    if (p.kind() == Kind.OURS && isExact(state) && !outcome.end().sameBits(float32.end())) {
+    if (p.kind() == Kind.OURS && state.isExact() && !outcome.end().sameBits(float32.end())) {
       throw Failure.ofCheck(
           "%s: the bits of %s differ from float32's"
               .formatted(p.step, p.process.competitor().name()));
     }
-    if (!(p.difference <= (isExact(state) ? TOLERANCE : COARSE_TOLERANCE))) {
+    if (!(p.difference <= (state.isExact() ? TOLERANCE : COARSE_TOLERANCE))) {
       throw new UnableException(
           "its results differ from the others by %.1e of what the steps changed"
               .formatted(p.difference));
     }
-  }
-
-  /** Returns whether a state's values are those of float32. */
-  private static boolean isExact(State state) {
-    return state == State.FLOAT32 || state == State.SPLIT;
   }
 
   private void setUp(Participant p) throws UnableException {

@@ -72,9 +72,12 @@ record Target(String text, Spread ratio, boolean reached, String remark) {
             bench,
             1.1,
             "The Vector API takes at most 1.1 times the time of native, in all float32 cases",
-            state -> state == State.FLOAT32),
+            State.FLOAT32::equals),
         vectorOverNative(
-            bench, 1.15, "… at most 1.15 times with other states", state -> state != State.FLOAT32),
+            bench,
+            1.15,
+            "… at most 1.15 times with other states",
+            state -> !state.equals(State.FLOAT32)),
         moreThreads(bench, threads),
         first(
             bench,

@@ -117,9 +117,9 @@ public final class Spd4jContestant implements Contestant {
     MemorySegment high = state.split() ? data.asSlice(0, numel * Short.BYTES) : data;
     return Parameter.builder("tensor " + tensor, high, state.parameter())
         .low(state.split() ? data.asSlice(Storage.low(numel)) : null)
-        .gradient(arrays.get(ArrayKind.GRADIENT).get(tensor), state.input())
+        .gradient(arrays.get(ArrayKind.GRADIENT).get(tensor), state.gradient())
         .anchor(
-            setup.needsAnchors() ? arrays.get(ArrayKind.ANCHOR).get(tensor) : null, state.input())
+            setup.needsAnchors() ? arrays.get(ArrayKind.ANCHOR).get(tensor) : null, state.anchor())
         .momentType(state.moments())
         .moments(
             arrays.get(ArrayKind.EXP_AVG).get(tensor), arrays.get(ArrayKind.EXP_AVG_SQ).get(tensor))

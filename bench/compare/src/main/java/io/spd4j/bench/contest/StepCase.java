@@ -35,7 +35,7 @@ public record StepCase(Shape shape, Rule rule, Select select, int threads, State
   public String ruleName() {
     String title =
         rule == Rule.SPD ? "%s, %s selected".formatted(rule.title(), select) : rule.title();
-    return state == State.FLOAT32 ? title : title + ", " + state;
+    return state.equals(State.FLOAT32) ? title : title + ", " + state;
   }
 
   public String threadsName() {
@@ -96,7 +96,8 @@ public record StepCase(Shape shape, Rule rule, Select select, int threads, State
 
   /** Returns the bytes of the arrays that a step touches. */
   public long footprint() {
-    return shape.numel() * parameterBytes() + (arrays() - 3) * input() + 2 * moment();
+    return shape.numel() * (parameterBytes() + state.gradient().byteSize() + anchorBytes())
+        + 2 * moment();
   }
 
   /** Returns the bytes of an element of a parameter. */
@@ -104,9 +105,9 @@ public record StepCase(Shape shape, Rule rule, Select select, int threads, State
     return state.split() ? 2 * Short.BYTES : state.parameter().byteSize();
   }
 
-  /** Returns the bytes of all gradients; as many as those of all anchors. */
-  private long input() {
-    return shape.numel() * state.input().byteSize();
+  /** Returns the bytes of an element of an anchor that the step reads; 0 if it reads none. */
+  private int anchorBytes() {
+    return arrays() == 5 ? state.anchor().byteSize() : 0;
   }
 
   /** Returns the bytes of one moment of all tensors, with its scales. */
@@ -128,11 +129,8 @@ public record StepCase(Shape shape, Rule rule, Select select, int threads, State
    * @param projected number of elements in the tensors that SPD projects
    */
   public long bytes(long projected) {
-    int inputs = arrays() - 3; // g, and θ0 if anchored
-    // reads θ g m v (θ0), writes θ m v
-    long update = 2 * shape.numel() * parameterBytes() + inputs * input() + 4 * moment();
-    int each =
-        2 * parameterBytes() + (inputs - 1) * state.input().byteSize(); // reads θ (θ0), writes θ
-    return update + projected * each;
+    int projection = 2 * parameterBytes() + anchorBytes(); // reads θ (θ0), writes θ
+    int update = projection + state.gradient().byteSize(); // the same and reads g
+    return shape.numel() * update + 4 * moment() + projected * projection; // reads and writes m v
   }
 }

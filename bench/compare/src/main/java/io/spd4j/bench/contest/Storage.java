@@ -137,7 +137,8 @@ public enum Storage {
   public static Storage of(State state, ArrayKind kind) {
     return switch (kind) {
       case DATA -> state.split() ? SPLIT : of(state.parameter());
-      case GRADIENT, ANCHOR -> of(state.input());
+      case GRADIENT -> of(state.gradient());
+      case ANCHOR -> of(state.anchor());
       case EXP_AVG -> of(state.moments(), FIRST_8BIT);
       case EXP_AVG_SQ -> of(state.moments(), SECOND_8BIT);
     };

@@ -51,7 +51,7 @@ class CompareCommandTest {
       assertThat(entries).allMatch(Entry::measured);
       assertThat(entries)
           .extracting(Entry::difference)
-          .allMatch(d -> result.step().state() == State.FLOAT32 ? d == 0 : d > 0 && d < 0.5);
+          .allMatch(d -> result.step().state().equals(State.FLOAT32) ? d == 0 : d > 0 && d < 0.5);
       assertThat(entries).extracting(e -> e.rounds().length).allMatch(rounds -> rounds >= 3);
     }
   }

@@ -50,7 +50,7 @@ final class FlawedContestant implements Contestant {
   public void setup(Setup setup) throws Failure {
     boolean other =
         flaw.equals("forgets-decay")
-            || flaw.equals("forgets-decay-if-split") && setup.state() == State.SPLIT;
+            || flaw.equals("forgets-decay-if-split") && setup.state().equals(State.SPLIT);
     sound.setup(other ? setup.with(Map.of("lambda", 0)) : setup);
   }
 

@@ -6,7 +6,6 @@ import io.spd4j.bench.Select;
 import io.spd4j.bench.Shape;
 import io.spd4j.finetune.cli.Rule;
 import io.spd4j.finetune.cli.State;
-import java.util.stream.Stream;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
@@ -46,21 +45,17 @@ class StepCaseTest {
     "one:64, SPD, ALL, 8bit, 1680, 648",
     "one:10, ADAMW, NONE, 8bit, 164, 92",
     "many:2x10, ADAMW, NONE, 8bit, 328, 184",
+    "one:10, SPD, ALL, param=bf16+anchor=bf16, 320, 160",
+    "one:10, SPD, ALL, grad=bf16, 420, 180",
+    "one:10, ADAMW, NONE, anchor=bf16+moments=bf16, 200, 120",
   })
   void countsBytesOfStates(
       String shape, Rule rule, Select select, String state, int traffic, int footprint) {
-    StepCase step = new StepCase(Shape.parse(shape), rule, select, 2, state(state));
+    StepCase step = new StepCase(Shape.parse(shape), rule, select, 2, State.of(state));
 
     assertThat(step.bytes()).isEqualTo(traffic);
     assertThat(step.footprint()).isEqualTo(footprint);
     assertThat(step.toString())
         .contains(rule == Rule.SPD ? "selected, " + state : "AdamW, " + state);
-  }
-
-  static State state(String name) {
-    return Stream.of(State.values())
-        .filter(s -> s.toString().equals(name))
-        .findFirst()
-        .orElseThrow();
   }
 }

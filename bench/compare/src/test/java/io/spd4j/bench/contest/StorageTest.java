@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
 
 import io.spd4j.SplitFloats;
+import io.spd4j.finetune.cli.State;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
@@ -97,6 +98,6 @@ class StorageTest {
     "8bit, EXP_AVG_SQ, SECOND_8BIT",
   })
   void followsTheState(String name, ArrayKind kind, Storage storage) {
-    assertThat(Storage.of(StepCaseTest.state(name), kind)).isEqualTo(storage);
+    assertThat(Storage.of(State.of(name), kind)).isEqualTo(storage);
   }
 }
