@@ -32,6 +32,10 @@ public record SteppedTensor(
     MemorySegment expAvg,
     MemorySegment expAvgSq,
     MemorySegment maxExpAvgSq) {
+  public SteppedTensor {
+    types = types.equals(Types.FLOAT32) ? Types.FLOAT32 : types; // steps compare references
+  }
+
   /** Returns this tensor with another gradient. */
   SteppedTensor withGrad(MemorySegment grad) {
     return new SteppedTensor(
@@ -52,6 +56,6 @@ public record SteppedTensor(
 
   /** Returns whether every array that the tensor has is float32. */
   public boolean isFloat32() {
-    return types.equals(Types.FLOAT32);
+    return types == Types.FLOAT32;
   }
 }
