@@ -66,6 +66,40 @@ public final class Lora {
     return shapes;
   }
 
+  /**
+   * Returns the weights with their adapters' products B·A added to the layers' weights, which are
+   * copies; weights without adapters are returned as they are.
+   *
+   * @param arena the arena of the copies
+   */
+  static Weights merge(Arena arena, Weights weights) {
+    List<Weight> merged = new ArrayList<>();
+    for (Weight weight : weights.all()) {
+      if (!isNameOf(weight.name())) {
+        String layer = weight.name().replaceFirst("\\.weight$", "");
+        merged.add(
+            isIn(weights, layer)
+                ? merge(arena, weight, weights.get(layer + A), weights.get(layer + B))
+                : weight);
+      }
+    }
+    return new Weights(merged);
+  }
+
+  private static Weight merge(Arena arena, Weight weight, Weight a, Weight b) {
+    Weight merged = weight.copy(arena, false);
+    int rank = a.shape().getFirst().intValue();
+    long in = a.shape().getLast();
+    for (long i = 0; i < weight.numel(); i++) {
+      double sum = at(weight, i);
+      for (int r = 0; r < rank; r++) {
+        sum += (double) at(b, i / in * rank + r) * at(a, r * in + i % in);
+      }
+      merged.data().setAtIndex(ValueLayout.JAVA_FLOAT, i, (float) sum);
+    }
+    return merged;
+  }
+
   /** Returns ‖B·A‖², the squared distance by which an adapter moves its layer's weights. */
   public static double squaredNorm(Weight a, Weight b) {
     int rank = a.shape().getFirst().intValue();

@@ -22,12 +22,12 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 /** Reads small files laid out like PyTorch's export. OracleTest reads the real one. */
 class OnnxWeightsTest {
-  private static final Config CONFIG = new Config(3, 2, 4, 2, 5, 1);
+  static final Config CONFIG = new Config(3, 2, 4, 2, 5, 1);
   private static final String INTERMEDIATE = "encoder.layer.0.intermediate.dense.weight";
   private static final String SHIFT = "encoder.layer.0.output.LayerNorm.bias";
 
   /** The values of each tensor count up from 0 in the file's order. */
-  private static GraphProto.Builder graph() {
+  static GraphProto.Builder graph() {
     GraphProto.Builder graph = GraphProto.newBuilder();
     Weights.shapes(CONFIG)
         .forEach((name, shape) -> {
@@ -47,7 +47,7 @@ class OnnxWeightsTest {
     return graph;
   }
 
-  private static TensorProto tensor(String name, List<Long> shape) {
+  static TensorProto tensor(String name, List<Long> shape) {
     int numel = Math.toIntExact(shape.stream().reduce(1L, Math::multiplyExact));
     ByteBuffer raw = ByteBuffer.allocate(numel * Float.BYTES).order(ByteOrder.LITTLE_ENDIAN);
     IntStream.range(0, numel).forEach(raw::putFloat);
@@ -64,7 +64,8 @@ class OnnxWeightsTest {
   }
 
   private static Weights read(byte[] file) throws IOException {
-    return OnnxWeights.read(new ByteArrayInputStream(file), CONFIG, Arena.ofAuto());
+    return OnnxWeights.read(
+        OnnxWeights.parse(new ByteArrayInputStream(file)), CONFIG, Arena.ofAuto());
   }
 
   @Test
@@ -120,6 +121,21 @@ class OnnxWeightsTest {
     int first = index(cut, SHIFT);
     cut.setInitializer(first, cut.getInitializer(first).toBuilder().clearRawData());
     assertThatIOException().isThrownBy(() -> read(cut)).withMessageContaining(SHIFT);
+  }
+
+  @Test
+  void refusesATensorThatIsTwoWeights() {
+    GraphProto.Builder graph = graph();
+    List<String> paths = graph.getNodeList().stream().map(NodeProto::getName).toList();
+    int key = paths.indexOf("/encoder/layer/0/attention/self/key/MatMul");
+    int query = paths.indexOf("/encoder/layer/0/attention/self/query/MatMul");
+    String shared = graph.getNode(query).getInput(1);
+    graph.setNode(key, graph.getNode(key).toBuilder().setInput(1, shared));
+    assertThatIOException()
+        .isThrownBy(() -> read(graph))
+        .withMessage(
+            "the ONNX file's tensor encoder.layer.0.attention.self.key.weight is another weight,"
+                + " too");
   }
 
   @Test
