@@ -18,8 +18,8 @@ import java.util.Locale;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.ExitCode;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
-import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
 
@@ -48,17 +48,11 @@ public final class ClassifyCommand implements Callable<Integer> {
       description = "Texts to classify.")
   private List<String> texts;
 
-  @Option(
-      names = "--length",
-      description = "Largest number of tokens of a text, 2 to 512; default: as in training.")
-  private Integer length;
+  @Mixin private LengthOption length;
 
   @Override
   public Integer call() throws Failure, IOException {
-    int tokens = length != null ? length : SavedModel.length(model);
-    if (tokens < 2 || tokens > MailTokenizer.MAX_TOKENS) {
-      throw Failure.ofInput("--length must be 2 to " + MailTokenizer.MAX_TOKENS);
-    }
+    int tokens = length.tokens(model);
     PrintWriter out = spec.commandLine().getOut();
     try (Arena arena = Arena.ofConfined();
         MailTokenizer tokenizer = new MailTokenizer();

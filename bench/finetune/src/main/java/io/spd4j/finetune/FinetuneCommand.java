@@ -46,6 +46,9 @@ public final class FinetuneCommand implements Callable<Integer> {
   public Integer call() throws Failure, IOException, InterruptedException {
     training.check();
     job.check();
+    if (job.export() != null) {
+      job.export().check(training.length);
+    }
     PrintWriter out = spec.commandLine().getOut();
     try (Interruption interruption = new Interruption();
         Arena arena = Arena.ofShared();

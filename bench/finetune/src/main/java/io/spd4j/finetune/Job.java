@@ -19,6 +19,7 @@ import io.spd4j.finetune.report.Run;
 import io.spd4j.finetune.report.Score;
 import java.io.IOException;
 import java.io.PrintWriter;
+import java.nio.file.Path;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -68,9 +69,9 @@ final class Job {
   /**
    * Runs to the end, or until it must stop; the report covers what was done by then.
    *
-   * @throws Failure if a report cannot be written
+   * @throws Failure if a report or the exported model cannot be written
    */
-  void run(List<Mail> mails) throws Failure {
+  void run(List<Mail> mails) throws Failure, IOException {
     List<Run> runs = new ArrayList<>();
     ReportFiles.Written written = null;
     for (long seed : new LinkedHashSet<>(options.seeds)) {
@@ -96,7 +97,21 @@ final class Job {
         .map(Run::weights)
         .filter(Objects::nonNull)
         .forEach(file -> out.println("weights, for classify: " + options.results.resolve(file)));
+    if (options.export() != null) {
+      export(runs);
+    }
     out.flush();
+  }
+
+  private void export(List<Run> runs) throws Failure, IOException {
+    if (runs.isEmpty() || !runs.getFirst().complete()) {
+      out.println("not exported, because the run is not complete");
+    } else if (runs.getFirst().weights() == null) {
+      throw Failure.ofInput("not exported, because the weights could not be written");
+    } else {
+      Path weights = options.results.resolve(runs.getFirst().weights());
+      options.export().write(weights, training.length, out);
+    }
   }
 
   private Data data(List<Mail> mails, long seed) {

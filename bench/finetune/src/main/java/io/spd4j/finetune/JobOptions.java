@@ -48,6 +48,23 @@ final class JobOptions extends RunOptions {
       description = "Prefix of the file names; default: ${DEFAULT-VALUE}.")
   String name;
 
+  @Option(
+      names = "--export",
+      paramLabel = "FILE",
+      description =
+          "Also write the fine-tuned encoder as this ONNX file, and tokenizer.json beside it, once "
+              + "the run is complete. Needs options that make exactly one run; the command export "
+              + "does the same later, for any run.")
+  Path export;
+
+  @Option(names = Export.WITH_HEAD, description = Export.WITH_HEAD_DESCRIPTION)
+  boolean withHead;
+
+  /** Returns what to export; null if nothing. */
+  Export export() {
+    return export == null ? null : new Export(export, withHead);
+  }
+
   @Override
   void check() throws Failure {
     if (!(testFraction > 0 && testFraction < 1)) {
@@ -61,6 +78,16 @@ final class JobOptions extends RunOptions {
     }
     if (Path.of(name).getNameCount() != 1 || name.isBlank() || Path.of(name).isAbsolute()) {
       throw Failure.ofInput("--name must be a prefix of a file name, not a path: " + name);
+    }
+    if (withHead && export == null) {
+      throw Failure.ofInput(Export.WITH_HEAD + " needs --export");
+    }
+    if (export != null) {
+      long runs = seeds.stream().distinct().mapToLong(seed -> specs(seed).size()).sum();
+      if (runs != 1) {
+        throw Failure.ofInput(
+            "--export needs exactly one run, but the rules, λ, states and seeds make " + runs);
+      }
     }
     super.check();
   }

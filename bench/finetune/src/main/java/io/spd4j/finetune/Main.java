@@ -11,6 +11,7 @@ import picocli.CommandLine.Command;
     subcommands = {
       FinetuneCommand.class,
       ClassifyCommand.class,
+      ExportCommand.class,
       PretrainCommand.class,
       TrainStepCommand.class
     })

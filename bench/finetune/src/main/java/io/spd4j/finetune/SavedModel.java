@@ -45,12 +45,17 @@ final class SavedModel {
    * @throws Failure if the file does not say what it was
    */
   static int length(Path file) throws Failure, IOException {
+    String length = metadata(file).get(LENGTH);
+    if (length == null || !length.matches("\\d{1,9}")) {
+      throw Failure.ofInput(file + " does not say what length it was trained with: use --length");
+    }
+    return Integer.parseInt(length);
+  }
+
+  /** Returns what the file says about its weights. */
+  static Map<String, String> metadata(Path file) throws Failure, IOException {
     try (Arena arena = Arena.ofConfined()) {
-      String length = map(file, arena).metadata().get(LENGTH);
-      if (length == null || !length.matches("\\d{1,9}")) {
-        throw Failure.ofInput(file + " does not say what length it was trained with: use --length");
-      }
-      return Integer.parseInt(length);
+      return map(file, arena).metadata();
     }
   }
 

@@ -3,6 +3,9 @@ package io.spd4j.finetune.data;
 import ai.djl.engine.EngineException;
 import ai.djl.huggingface.tokenizers.HuggingFaceTokenizer;
 import ai.djl.util.Utils;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.spd4j.finetune.cli.Failure;
 import java.io.IOException;
 import java.io.InputStream;
@@ -32,14 +35,31 @@ public final class MailTokenizer implements AutoCloseable {
     // The file asks for 128 tokens, padded.
     Map<String, String> options =
         Map.of("padding", "false", "truncation", "true", "maxLength", "" + MAX_TOKENS);
-    try (InputStream json =
-        MailTokenizer.class.getResourceAsStream("/all-minilm-l6-v2-tokenizer.json")) {
+    try (InputStream json = resource()) {
       tokenizer = HuggingFaceTokenizer.newInstance(json, options);
     } catch (EngineException | LinkageError e) {
       throw Failure.ofInput(
           ("the tokenizer's native library cannot be loaded from %s (%s): set DJL_CACHE_DIR to a"
                   + " folder that can be written to and allows execution")
               .formatted(Utils.getEngineCacheDir("tokenizers"), e.getMessage()));
+    }
+  }
+
+  private static InputStream resource() {
+    return MailTokenizer.class.getResourceAsStream("/all-minilm-l6-v2-tokenizer.json");
+  }
+
+  /**
+   * Returns the tokenizer in the format of HuggingFace's tokenizer.json. It cuts texts as {@link
+   * #encode(String, int)} does, and pads only to the longest text of a batch.
+   */
+  public static byte[] json(int maxTokens) throws IOException {
+    ObjectMapper mapper = new ObjectMapper();
+    try (InputStream json = resource()) {
+      JsonNode root = mapper.readTree(json);
+      ((ObjectNode) root.get("truncation")).put("max_length", maxTokens);
+      ((ObjectNode) root.get("padding")).put("strategy", "BatchLongest");
+      return mapper.writerWithDefaultPrettyPrinter().writeValueAsBytes(root);
     }
   }
 
