@@ -39,12 +39,16 @@ record Export(Path file, boolean withHead) {
    * Checks what can be checked before there is a model.
    *
    * @param tokens see {@link #write}
-   * @throws Failure if the file's name is not one of an ONNX file, or the folder has the tokenizer
-   *     of another model
+   * @throws Failure if the file's name is not one of an ONNX file, or its folder cannot be written
+   *     to or has the tokenizer of another model
    */
   void check(int tokens) throws Failure, IOException {
     if (!file.toString().endsWith(".onnx") || Files.isDirectory(file)) {
       throw Failure.ofInput(file + " is not the name of an ONNX file: it must end with .onnx");
+    }
+    Path folder = file.toAbsolutePath().getParent();
+    if (!Files.isDirectory(folder) || !Files.isWritable(folder)) {
+      throw Failure.ofInput(folder + " is not a folder that can be written to");
     }
     if (Files.exists(tokenizer())
         && !Arrays.equals(Files.readAllBytes(tokenizer()), MailTokenizer.json(tokens))) {

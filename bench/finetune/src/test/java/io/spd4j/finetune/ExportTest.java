@@ -191,14 +191,23 @@ class ExportTest {
         "--rules spd --with-head | --with-head needs --export",
         "--rules spd --export run.safetensors | run.safetensors is not the name of an ONNX file:"
             + " it must end with .onnx",
+        "--rules spd --export FOLDER/none/m.onnx | FOLDER/none is not a folder that can be written to",
       })
   void aJobRefusesWhatItCouldNotExport(String line) {
-    String[] parts = line.split(" \\| ");
+    String[] parts = line.replace("FOLDER", folder.toString()).split(" \\| ");
     Cli refused = Cli.run(("finetune --results " + folder + " " + parts[0]).split(" "));
 
     assertThat(refused.status()).isEqualTo(2);
     assertThat(refused.err()).isEqualToIgnoringNewLines(parts[1]);
     assertThat(refused.out()).isEmpty();
+  }
+
+  @Test
+  void helpSaysWhatIsExported() {
+    assertThat(Cli.run("finetune", "--help").out().replaceAll("\\s+", " "))
+        .contains("--export=FILE", "exactly one run", "--with-head");
+    assertThat(Cli.run("export", "--help").out())
+        .contains("MODEL", "FILE", "tokenizer.json", "--with-head", "--length", "logits");
   }
 
   @Test

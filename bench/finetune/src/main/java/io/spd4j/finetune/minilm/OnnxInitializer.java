@@ -62,7 +62,8 @@ record OnnxInitializer(int index, long rows, long columns) {
         throw new IOException("the ONNX file has no tensor " + name);
       }
       if (!used.add(index)) {
-        throw new IOException("the ONNX file's tensor %s is another weight, too".formatted(name));
+        throw new IOException(
+            "the ONNX file's tensor of %s is that of another weight, too".formatted(name));
       }
       initializers.put(name, of(graph, index, name, need.getValue(), matrix != null));
     }

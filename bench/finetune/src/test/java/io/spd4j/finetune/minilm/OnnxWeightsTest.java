@@ -134,8 +134,8 @@ class OnnxWeightsTest {
     assertThatIOException()
         .isThrownBy(() -> read(graph))
         .withMessage(
-            "the ONNX file's tensor encoder.layer.0.attention.self.key.weight is another weight,"
-                + " too");
+            "the ONNX file's tensor of encoder.layer.0.attention.self.key.weight is that of another"
+                + " weight, too");
   }
 
   @Test
