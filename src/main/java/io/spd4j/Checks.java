@@ -1,6 +1,7 @@
 package io.spd4j;
 
 import io.spd4j.nativelib.OffHeap;
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 
 /** Argument checks whose messages name the argument and the fault. */
@@ -73,9 +74,21 @@ final class Checks {
     if (fault != null) {
       throw new IllegalArgumentException(what + " " + fault);
     }
+    if (bytes != 0 && hasNoSize(segment)) {
+      throw new IllegalArgumentException(
+          what
+              + " has no size: a segment from MemorySegment.ofAddress or from native code has 0"
+              + " bytes until reinterpret gives it its size (a tensor without elements: allocate"
+              + " it from an arena other than the global one)");
+    }
     if (bytes >= 0 && segment.byteSize() != bytes) {
       throw new IllegalArgumentException(
           what + " has " + segment.byteSize() + " bytes; " + content + " take " + bytes);
     }
+  }
+
+  /** Returns whether a segment may be a mere address: those are in the global scope. */
+  private static boolean hasNoSize(MemorySegment segment) {
+    return segment.byteSize() == 0 && segment.scope().equals(Arena.global().scope());
   }
 }

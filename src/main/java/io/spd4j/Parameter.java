@@ -24,7 +24,14 @@ import java.lang.foreign.MemorySegment;
  * be read-only. An array that steps write (data, low halves, moments) must not overlap any other
  * array of the optimizer.
  *
- * <p>A parameter belongs to at most one optimizer. Not thread-safe.
+ * <p><b>Memory of other libraries.</b> {@link #ofAddress} and the methods that take an address use
+ * host memory that something else owns, such as another library's tensor. Keep its owner alive and
+ * do not let it free, move or resize the memory while the parameter may be stepped. A closed arena
+ * is refused, but nothing can see that memory at an address has been freed: a step that uses it
+ * ends the JVM, or damages what lies there now. That holds for every segment whose memory is freed
+ * while its arena is open, however it was made.
+ *
+ * <p>A parameter belongs to at most one optimizer, even after that is closed. Not thread-safe.
  */
 public final class Parameter {
   private final String name;
@@ -103,6 +110,31 @@ public final class Parameter {
     return new Builder(name, data, type);
   }
 
+  /**
+   * Returns a builder for data in host memory that something else owns, which must keep it as the
+   * class comment says. (For device memory, {@link io.spd4j.cuda.DeviceArena#wrap} makes segments.)
+   *
+   * <p>This method and the others that take an address are <i>restricted</i>: a wrong address or
+   * number can end the JVM. They need {@code --enable-native-access=ALL-UNNAMED}, on the module
+   * path {@code --enable-native-access=io.spd4j}; without it the JVM warns.
+   *
+   * @param name not blank, unique within an optimizer; stochastic rounding depends on it
+   * @param address of the first element of θ, which steps read and write
+   * @param numel the number of elements, 0 or more; if it is 0, the address may be anything
+   * @param type FLOAT32, BFLOAT16 or FLOAT16, as for {@link #builder(String, MemorySegment,
+   *     ElementType)}
+   * @throws NullPointerException if name or type is null
+   * @throws IllegalArgumentException if the address is 0 or not a multiple of the element's size,
+   *     or numel is out of range
+   * @throws IllegalCallerException if native access is denied
+   */
+  public static Builder ofAddress(String name, long address, long numel, ElementType type) {
+    return builder(
+        name,
+        OfAddress.array("data of " + Checks.notNull("name", name), address, numel, type),
+        type);
+  }
+
   /** Returns the name, which is unique within an optimizer. */
   public String name() {
     return name;
@@ -168,6 +200,20 @@ public final class Parameter {
   }
 
   /**
+   * Sets the gradient that the next step reads, in memory that something else owns: see {@link
+   * #ofAddress}. Another address in each step costs nothing but its checks.
+   *
+   * @param address of as many elements as the parameter has, of the type that it was built with
+   * @throws IllegalArgumentException if the address is 0 or not a multiple of the element's size,
+   *     or the array overlaps one that steps write
+   * @throws IllegalStateException as {@link #gradient(MemorySegment)}
+   * @throws IllegalCallerException if native access is denied
+   */
+  public void gradient(long address) {
+    gradient(OfAddress.array("gradient of " + name, address, numel(), types.grad()));
+  }
+
+  /**
    * Returns the first moment m: the caller's array or, if the caller gave none, the one that the
    * optimizer allocated (null before the optimizer is built). Closing the optimizer frees the
    * latter: save it first.
@@ -218,6 +264,10 @@ public final class Parameter {
     return index;
   }
 
+  void index(int index) {
+    this.index = index;
+  }
+
   Types types() {
     return types;
   }
@@ -228,6 +278,7 @@ public final class Parameter {
     Checks.array(what, array, size, numel * size, numel + " elements of " + type, written);
   }
 
+  /** Sets the optimizer, the index among its parameters, and the moments. */
   void adopt(Adam owner, int index, MemorySegment m, MemorySegment v, MemorySegment max) {
     this.owner = owner;
     this.index = index;
@@ -284,6 +335,19 @@ public final class Parameter {
     }
 
     /**
+     * Sets the gradient in memory that something else owns, and the type of this gradient and of
+     * all later ones: see {@link Parameter#ofAddress}.
+     *
+     * @param address of as many elements as the data has
+     * @throws NullPointerException if type is null
+     * @throws IllegalArgumentException if the address is 0 or not a multiple of the element's size
+     * @throws IllegalCallerException if native access is denied
+     */
+    public Builder gradient(long address, ElementType type) {
+      return gradient(OfAddress.array("gradient of " + name, address, numel(), type), type);
+    }
+
+    /**
      * Sets the pre-trained values θ0, null for the origin. Steps only read them. They are often a
      * mapped file: never truncate it, as native code would then end the JVM with SIGBUS.
      */
@@ -299,6 +363,19 @@ public final class Parameter {
     public Builder anchor(MemorySegment anchor, ElementType type) {
       anchorType = type;
       return anchor(anchor);
+    }
+
+    /**
+     * Sets the pre-trained values in memory that something else owns, and their type: see {@link
+     * Parameter#ofAddress}.
+     *
+     * @param address of as many elements as the data has
+     * @throws NullPointerException if type is null
+     * @throws IllegalArgumentException if the address is 0 or not a multiple of the element's size
+     * @throws IllegalCallerException if native access is denied
+     */
+    public Builder anchor(long address, ElementType type) {
+      return anchor(OfAddress.array("anchor of " + name, address, numel(), type), type);
     }
 
     /** Sets how the moments are stored, the caller's or those that the optimizer allocates. */
@@ -381,7 +458,8 @@ public final class Parameter {
     }
 
     private long numel() {
-      return data.byteSize() / type.byteSize();
+      return Checks.notNull("data of " + name, data).byteSize()
+          / Checks.notNull("type of the data of " + name, type).byteSize();
     }
 
     private void optional(String array, MemorySegment segment, ElementType type, boolean written) {

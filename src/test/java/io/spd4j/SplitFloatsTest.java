@@ -1,5 +1,6 @@
 package io.spd4j;
 
+import static io.spd4j.Refusals.ON_HEAP;
 import static io.spd4j.Refusals.illegalArgument;
 import static io.spd4j.Refusals.nullPointer;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
@@ -125,7 +126,7 @@ class SplitFloatsTest {
       int unit = i == 0 ? 4 : 2;
       MemorySegment[] a = good.clone();
       a[i] = MemorySegment.ofArray(new byte[4 * unit / 2]);
-      refused(names[i] + " lies on the Java heap: allocate it from an Arena", a);
+      refused(names[i] + " " + ON_HEAP, a);
       a[i] = arena.allocate(16, 8).asSlice(unit / 2, 2L * unit);
       refused(names[i] + " starts at an address that is not a multiple of " + unit, a);
     }

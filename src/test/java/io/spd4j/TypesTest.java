@@ -1,5 +1,6 @@
 package io.spd4j;
 
+import static io.spd4j.Refusals.ON_HEAP;
 import static io.spd4j.Refusals.illegalArgument;
 import static io.spd4j.Refusals.illegalState;
 import static io.spd4j.Refusals.nullPointer;
@@ -221,9 +222,7 @@ class TypesTest {
     refusedLow(
         "starts at an address that is not a multiple of 2", bytes(200).asSlice(1, 2 * NUMEL));
     refusedLow("is read-only, but is written", good.asReadOnly());
-    refusedLow(
-        "lies on the Java heap: allocate it from an Arena",
-        MemorySegment.ofArray(new short[NUMEL]));
+    refusedLow(ON_HEAP, MemorySegment.ofArray(new short[NUMEL]));
     Arena closed = Arena.ofShared();
     MemorySegment gone = closed.allocate(2 * NUMEL, 2);
     closed.close();

@@ -14,7 +14,8 @@ public final class OffHeap {
    */
   public static String fault(MemorySegment segment, int elementSize, boolean written) {
     if (!segment.isNative()) {
-      return "lies on the Java heap: allocate it from an Arena";
+      return "lies on the Java heap: allocate it from an Arena, or wrap a direct ByteBuffer"
+          + " (ByteBuffer.allocateDirect; in DJL, NDArray.toByteBuffer(true))";
     }
     if (!segment.scope().isAlive()) {
       return "lies in an arena that is closed";

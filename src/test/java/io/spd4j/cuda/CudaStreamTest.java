@@ -1,5 +1,6 @@
 package io.spd4j.cuda;
 
+import static io.spd4j.Refusals.ON_HEAP;
 import static io.spd4j.Refusals.illegalArgument;
 import static io.spd4j.Refusals.illegalState;
 import static io.spd4j.Refusals.nullPointer;
@@ -120,14 +121,8 @@ class CudaStreamTest {
     refused(b, a.asSlice(0, 0), "src has 16 bytes, dst has 0");
     refused(b, host.allocate(16), "neither src nor dst is device memory: use MemorySegment.copy");
     refused(pinned.allocate(16), b, "neither src nor dst is device memory: use MemorySegment.copy");
-    refused(
-        MemorySegment.ofArray(new byte[16]),
-        a,
-        "src lies on the Java heap: allocate it from an Arena");
-    refused(
-        a,
-        MemorySegment.ofArray(new byte[16]),
-        "dst lies on the Java heap: allocate it from an Arena");
+    refused(MemorySegment.ofArray(new byte[16]), a, "src " + ON_HEAP);
+    refused(a, MemorySegment.ofArray(new byte[16]), "dst " + ON_HEAP);
     refused(a, b.asReadOnly(), "dst is read-only, but is written");
     refused(b, a.asReadOnly(), "dst is read-only, but is written");
     refused(a, a, "src and dst overlap");

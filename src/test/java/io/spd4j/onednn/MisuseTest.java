@@ -1,5 +1,6 @@
 package io.spd4j.onednn;
 
+import static io.spd4j.Refusals.ON_HEAP;
 import static io.spd4j.Refusals.illegalArgument;
 import static io.spd4j.Refusals.illegalState;
 import static io.spd4j.Refusals.nullPointer;
@@ -82,11 +83,7 @@ class MisuseTest {
       if (!argument.name().startsWith("bias")) {
         refused(test, i, null, NullPointerException.class, "is null");
       }
-      refused(
-          test,
-          i,
-          MemorySegment.ofArray(new float[10_000]),
-          "lies on the Java heap: allocate it from an Arena");
+      refused(test, i, MemorySegment.ofArray(new float[10_000]), ON_HEAP);
       refused(test, i, closed, "lies in an arena that is closed");
       refused(
           test,
