@@ -11,9 +11,12 @@ import io.spd4j.kernel.Stepper;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Collection;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.Executor;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.Supplier;
@@ -49,31 +52,39 @@ import java.util.function.Supplier;
  */
 public final class Adam implements AutoCloseable {
   private final ParameterGroup[] groups;
-  private final Parameter[] parameters;
+  private final List<Supplier<Settings>> settings;
+  private final Place place;
   private final Backend backend;
   private final int threads;
+  private final long seed;
 
   private final Arena momentsArena;
-  private final Stepper stepper;
   private final ArrayChecks arrays;
+
+  /** The parameters of all groups, and what steps them, by the same index. */
+  private List<Parameter> parameters;
+
+  private Stepper stepper;
+
   private final AtomicBoolean busy = new AtomicBoolean();
   private boolean closed;
 
   private Adam(Builder b) {
     groups = b.groups.toArray(ParameterGroup[]::new);
-    parameters = b.groups.stream().flatMap(g -> g.parameters().stream()).toArray(Parameter[]::new);
+    settings = b.groups.stream().<Supplier<Settings>>map(group -> group::settings).toList();
+    parameters = b.groups.stream().flatMap(g -> g.parameters().stream()).toList();
     threads = b.threads;
-    arrays = new ArrayChecks(parameters, groups);
-    Place place = b.place();
+    seed = b.seed;
+    arrays = new ArrayChecks(groups);
+    checkGroups(groups);
+    place = b.place();
     backend = Backend.of(place.backend());
     arrays.checkPlace(place);
     momentsArena = place.openArena();
     List<SteppedTensor> tensors;
     try {
-      tensors = Moments.complete(groups, momentsArena, b.seed);
-      List<Supplier<Settings>> settings = new ArrayList<>();
-      b.groups.forEach(group -> settings.add(group::settings));
-      stepper = place.stepper(tensors, List.copyOf(settings), arrays::describe);
+      tensors = Moments.complete(groups, momentsArena, seed);
+      stepper = place.stepper(tensors, settings, arrays::describe);
     } catch (RuntimeException | Error e) {
       try {
         momentsArena.close();
@@ -82,11 +93,31 @@ public final class Adam implements AutoCloseable {
       }
       throw e;
     }
-    for (int i = 0; i < parameters.length; i++) {
-      SteppedTensor t = tensors.get(i);
-      parameters[i].adopt(this, i, t.expAvg(), t.expAvgSq(), t.maxExpAvgSq());
+    for (int i = 0; i < tensors.size(); i++) {
+      adopt(parameters.get(i), i, tensors.get(i));
     }
+    b.groups.forEach(group -> group.adopt(this));
     arrays.addMoments();
+  }
+
+  private void adopt(Parameter parameter, int index, SteppedTensor t) {
+    parameter.adopt(this, index, t.expAvg(), t.expAvgSq(), t.maxExpAvgSq());
+  }
+
+  private static void checkGroups(ParameterGroup[] groups) {
+    if (groups.length == 0) {
+      throw new IllegalArgumentException(
+          "the optimizer has no group: add one, which may be empty until addParameter fills it");
+    }
+    Set<ParameterGroup> given = new HashSet<>();
+    for (ParameterGroup group : groups) {
+      if (!given.add(group)) {
+        throw new IllegalArgumentException("a group is given twice");
+      }
+      if (group.owner() != null) {
+        throw new IllegalArgumentException("a group belongs to another optimizer: build a new one");
+      }
+    }
   }
 
   /** Returns a builder. */
@@ -101,7 +132,60 @@ public final class Adam implements AutoCloseable {
 
   /** Returns the parameters of all groups, in the order of the groups. */
   public List<Parameter> parameters() {
-    return List.of(parameters);
+    return parameters;
+  }
+
+  /**
+   * Adds a parameter to a group, between two steps: for frameworks that name their parameters only
+   * when they first update them. From then on, all results are the same to the bit as if the
+   * optimizer had been built with the parameter in this place: last in its group. The other
+   * parameters' moments, step counts and reports stay.
+   *
+   * <p>A call takes time in proportion to the number of parameters. On CUDA it waits for the steps
+   * under way, and graphs captured before it can no longer be launched: capture them again.
+   *
+   * @param group one of {@link #groups()}
+   * @throws IllegalArgumentException if the group is not one of this optimizer, or if {@link
+   *     Builder#build} would refuse the parameter; nothing has changed
+   * @throws IllegalStateException as {@link #step()}, or in the capture of a CUDA graph; nothing
+   *     has changed
+   * @throws OutOfMemoryError if there is no memory for the moments; nothing has changed
+   * @throws io.spd4j.cuda.CudaException if CUDA fails
+   */
+  public void addParameter(ParameterGroup group, Parameter parameter) {
+    int g = Arrays.asList(groups).indexOf(Checks.notNull("group", group));
+    if (g < 0) {
+      throw new IllegalArgumentException("the group is not one of this optimizer");
+    }
+    if (Checks.notNull("parameter", parameter).owner() == this) {
+      throw new IllegalArgumentException(
+          parameter.name() + " is already a parameter of this optimizer");
+    }
+    enter();
+    try {
+      arrays.checkAdded(parameter, group);
+      List<SteppedTensor> tensors = new ArrayList<>(stepper.tensors());
+      int index = (int) tensors.stream().takeWhile(t -> t.group() <= g).count();
+      tensors.add(index, Moments.complete(parameter, g, group.amsgrad(), momentsArena, seed));
+      Stepper before = stepper;
+      stepper = place.stepper(tensors, settings, arrays::describe);
+      add(group, parameter, index, tensors.get(index));
+      before.close();
+    } finally {
+      busy.set(false);
+    }
+  }
+
+  private void add(ParameterGroup group, Parameter parameter, int index, SteppedTensor tensor) {
+    List<Parameter> more = new ArrayList<>(parameters);
+    more.add(index, parameter);
+    parameters = List.copyOf(more);
+    for (int i = index + 1; i < more.size(); i++) {
+      more.get(i).index(i);
+    }
+    adopt(parameter, index, tensor);
+    arrays.add(parameter);
+    group.add(parameter);
   }
 
   /** Returns the backend that runs the steps. */
@@ -386,6 +470,10 @@ public final class Adam implements AutoCloseable {
     return stepper.stepCount(parameter.index());
   }
 
+  boolean isClosed() {
+    return closed;
+  }
+
   private void enter() {
     if (!busy.compareAndSet(false, true)) {
       throw new IllegalStateException("another step is under way");
@@ -504,12 +592,15 @@ public final class Adam implements AutoCloseable {
     /**
      * Builds the optimizer and allocates the moments that the parameters lack.
      *
-     * @throws IllegalArgumentException if a parameter occurs twice, shares its name with another or
-     *     already belongs to an optimizer; if an array that steps write overlaps another; if an
-     *     array lies in a closed arena or in memory that the backend or the stream's device does
-     *     not step; if an AMSGrad maximum is given, but the group is not AMSGrad; if an AMSGrad
-     *     group has 8-bit moments; if a stream is given, but the backend is not CUDA; or if {@code
-     *     -Dspd4j.backend} names no backend
+     * <p>Groups may be empty: {@link Adam#addParameter} fills them. An optimizer that starts
+     * without any parameter steps host memory, unless it is given a stream or {@link Backend#CUDA}.
+     *
+     * @throws IllegalArgumentException if there is no group; if a group or a parameter occurs twice
+     *     or already belongs to an optimizer, open or closed; if two parameters share a name; if an
+     *     array that steps write overlaps another; if an array lies in a closed arena or in memory
+     *     that the backend or the stream's device does not step; if an AMSGrad maximum is given,
+     *     but the group is not AMSGrad; if an AMSGrad group has 8-bit moments; if a stream is
+     *     given, but the backend is not CUDA; or if {@code -Dspd4j.backend} names no backend
      * @throws IllegalStateException if the chosen backend is not available; the message says why
      * @throws OutOfMemoryError if there is no memory for the moments
      * @throws io.spd4j.cuda.CudaException if CUDA fails, for example for lack of device memory

@@ -4,16 +4,19 @@ import io.spd4j.kernel.Place;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.Comparator;
+import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
 
 /**
- * Checks the parameters of an optimizer. Each name is used once, no parameter belongs to another
- * optimizer, and only AMSGrad groups have a maxExpAvgSq, and none has 8-bit moments. An array that
- * steps write overlaps no other array; arrays that are only read may overlap. All arrays lie where
- * the backend can step them. Also describes arrays for messages.
+ * Checks the parameters of an optimizer, those that it is built with and those that join it. Each
+ * name is used once, no parameter belongs to another optimizer, and only AMSGrad groups have a
+ * maxExpAvgSq, and none has 8-bit moments. An array that steps write overlaps no other array;
+ * arrays that are only read may overlap. All arrays lie where the backend can step them. Also
+ * describes arrays for messages.
  */
 final class ArrayChecks {
   private record Array(String what, MemorySegment segment, boolean written) {
@@ -26,42 +29,60 @@ final class ArrayChecks {
     }
   }
 
-  private final Parameter[] parameters;
+  private final List<Parameter> parameters = new ArrayList<>();
+  private final Set<String> names = new HashSet<>();
 
   /** The arrays that steps write, by their first address. */
   private final TreeMap<Long, Array> written = new TreeMap<>();
 
   private Place place;
 
-  /**
-   * @param parameters the parameters of all groups
-   */
-  ArrayChecks(Parameter[] parameters, ParameterGroup[] groups) {
-    this.parameters = parameters;
-    Set<String> names = new HashSet<>();
+  ArrayChecks(ParameterGroup[] groups) {
+    Set<Parameter> given = new HashSet<>();
     List<Array> arrays = new ArrayList<>();
     for (ParameterGroup group : groups) {
       for (Parameter p : group.parameters()) {
-        if (p.owner() != null) {
+        if (!given.add(p)) {
           throw new IllegalArgumentException(
-              p.name() + " belongs to another optimizer: build a new Parameter over its arrays");
+              p.name() + " is given twice: a parameter belongs to one group");
         }
-        if (!names.add(p.name())) {
-          throw new IllegalArgumentException("two parameters are named " + p.name());
-        }
-        if (p.maxExpAvgSq() != null && !group.amsgrad()) {
-          throw new IllegalArgumentException(
-              "maxExpAvgSq of " + p.name() + " is given, but its group is not AMSGrad");
-        }
-        if (group.amsgrad() && p.momentType() == MomentType.BLOCKWISE_8BIT) {
-          throw new IllegalArgumentException(
-              "moments of "
-                  + p.name()
-                  + " are BLOCKWISE_8BIT, but its group is AMSGrad, which needs FLOAT32 or BFLOAT16");
-        }
+        check(p, group);
+        parameters.add(p);
+        names.add(p.name());
         arrays.addAll(arrays(p));
       }
     }
+    written.putAll(written(arrays));
+  }
+
+  private void check(Parameter p, ParameterGroup group) {
+    if (p.owner() != null) {
+      throw new IllegalArgumentException(
+          p.name()
+              + (p.owner().isClosed()
+                  ? " belongs to an optimizer that is closed"
+                  : " belongs to another optimizer")
+              + ": build a new Parameter over its arrays");
+    }
+    if (names.contains(p.name())) {
+      throw new IllegalArgumentException("two parameters are named " + p.name());
+    }
+    if (p.maxExpAvgSq() != null && !group.amsgrad()) {
+      throw new IllegalArgumentException(
+          "maxExpAvgSq of " + p.name() + " is given, but its group is not AMSGrad");
+    }
+    if (group.amsgrad() && p.momentType() == MomentType.BLOCKWISE_8BIT) {
+      throw new IllegalArgumentException(
+          "moments of "
+              + p.name()
+              + " are BLOCKWISE_8BIT, but its group is AMSGrad, which needs FLOAT32 or BFLOAT16");
+    }
+  }
+
+  /** Refuses arrays if one that is written overlaps another; returns those that are written. */
+  private static Map<Long, Array> written(List<Array> all) {
+    Map<Long, Array> written = new HashMap<>();
+    List<Array> arrays = new ArrayList<>(all);
     arrays.removeIf(array -> array.segment().byteSize() == 0);
     arrays.sort(Comparator.comparingLong(Array::begin));
     Array lastWritten = null;
@@ -76,6 +97,31 @@ final class ArrayChecks {
         lastRead = array;
       }
     }
+    return written;
+  }
+
+  /** Refuses a parameter that cannot join a group of the optimizer. */
+  void checkAdded(Parameter p, ParameterGroup group) {
+    check(p, group);
+    List<Array> arrays = arrays(p);
+    written(arrays);
+    for (Array array : arrays) {
+      checkPlace(array);
+      refuseOverlapWithWritten(array);
+      if (array.written()) {
+        for (Parameter other : parameters) {
+          refuseOverlapWithRead(array, "gradient", other, other.gradient());
+          refuseOverlapWithRead(array, "anchor", other, other.anchor());
+        }
+      }
+    }
+  }
+
+  /** Adds a parameter that has been checked, with its moments. */
+  void add(Parameter p) {
+    parameters.add(p);
+    names.add(p.name());
+    addWritten(p);
   }
 
   /** Refuses arrays that a place cannot step, now and whenever a gradient is replaced. */
@@ -100,11 +146,13 @@ final class ArrayChecks {
 
   /** Adds the moments that the optimizer allocated: steps write them, too. */
   void addMoments() {
-    for (Parameter p : parameters) {
-      for (Array array : arrays(p)) {
-        if (array.written() && array.segment().byteSize() > 0) {
-          written.put(array.begin(), array);
-        }
+    parameters.forEach(this::addWritten);
+  }
+
+  private void addWritten(Parameter p) {
+    for (Array array : arrays(p)) {
+      if (array.written() && array.segment().byteSize() > 0) {
+        written.put(array.begin(), array);
       }
     }
   }
@@ -138,10 +186,21 @@ final class ArrayChecks {
   void checkGradient(Parameter parameter, MemorySegment gradient) {
     Array array = new Array("gradient of " + parameter.name(), gradient, false);
     checkPlace(array);
-    if (gradient.byteSize() > 0) {
-      var below = written.lowerEntry(array.end());
-      if (below != null) {
-        refuseOverlap(array, below.getValue());
+    refuseOverlapWithWritten(array);
+  }
+
+  private void refuseOverlapWithWritten(Array array) {
+    var below = written.lowerEntry(array.end());
+    if (below != null && array.segment().byteSize() > 0) {
+      refuseOverlap(array, below.getValue());
+    }
+  }
+
+  private static void refuseOverlapWithRead(
+      Array written, String read, Parameter p, MemorySegment segment) {
+    if (segment != null && segment.address() < written.end()) {
+      if (written.segment().byteSize() > 0 && segment.byteSize() > 0) {
+        refuseOverlap(written, new Array(read + " of " + p.name(), segment, false));
       }
     }
   }

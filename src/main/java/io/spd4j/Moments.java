@@ -35,6 +35,11 @@ record Moments(SegmentAllocator allocator) {
     return new Moments(SegmentAllocator.slicingAllocator(all)).complete(groups, seed);
   }
 
+  /** Returns the arrays of one parameter; those that are missing are allocated in the arena. */
+  static SteppedTensor complete(Parameter p, int group, boolean amsgrad, Arena arena, long seed) {
+    return new Moments(arena).complete(p, group, amsgrad, seed);
+  }
+
   private List<SteppedTensor> complete(ParameterGroup[] groups, long seed) {
     List<SteppedTensor> all = new ArrayList<>();
     for (int g = 0; g < groups.length; g++) {
@@ -49,6 +54,7 @@ record Moments(SegmentAllocator allocator) {
     return new SteppedTensor(
         group,
         p.step(),
+        null,
         RandomWords.key(seed, p.name()),
         0,
         p.types(),

@@ -9,12 +9,14 @@ import java.util.List;
 /**
  * Parameters that share hyperparameters, as in torch.optim. The learning rate, the decay rule and
  * {@code frozen} may change between steps, so a schedule, gradual unfreezing or selective early
- * stopping is one line in the caller's loop. Not thread-safe.
+ * stopping is one line in the caller's loop. {@link Adam#addParameter} adds to a group whose
+ * optimizer is already built. A group belongs to at most one optimizer. Not thread-safe.
  */
 public final class ParameterGroup {
-  private final List<Parameter> parameters;
+  private List<Parameter> parameters;
   private final boolean amsgrad;
   private DecayRule decay;
+  private Adam owner;
 
   /** The settings that steps read. Each change makes a new record. */
   private Settings settings;
@@ -31,7 +33,7 @@ public final class ParameterGroup {
     return new Builder();
   }
 
-  /** Returns the parameters, in the order in which they were added. */
+  /** Returns the parameters, in the order in which they were added. The list does not change. */
   public List<Parameter> parameters() {
     return parameters;
   }
@@ -104,6 +106,20 @@ public final class ParameterGroup {
 
   Settings settings() {
     return settings;
+  }
+
+  Adam owner() {
+    return owner;
+  }
+
+  void adopt(Adam owner) {
+    this.owner = owner;
+  }
+
+  void add(Parameter parameter) {
+    List<Parameter> more = new ArrayList<>(parameters);
+    more.add(parameter);
+    parameters = List.copyOf(more);
   }
 
   /** Collects the parameters and settings of a group. Not thread-safe. */
@@ -193,7 +209,7 @@ public final class ParameterGroup {
       return this;
     }
 
-    /** Builds the group, which may be empty. */
+    /** Builds the group, which may be empty: {@link Adam#addParameter} can add to it later. */
     public ParameterGroup build() {
       return new ParameterGroup(this);
     }

@@ -231,7 +231,7 @@ class ArgumentsTest {
 
   @Test
   void aScaleThatIsZeroInFloat32IsRefused() {
-    try (Adam adam = Adam.builder().build()) {
+    try (Adam adam = adam()) {
       refused(() -> adam.step(1e-50), "gradScale", "1.0E-50", "float32");
     }
   }
@@ -360,9 +360,12 @@ class ArgumentsTest {
   @Test
   void aParameterGivenTwiceIsRefused() {
     Parameter p = parameter(arena, "p", 1, 4);
-    refused(() -> Adam.builder().group(1, new NoDecay(), List.of(p, p)).build(), "p");
+    String message = "p is given twice: a parameter belongs to one group";
+    refused(() -> Adam.builder().group(1, new NoDecay(), List.of(p, p)).build(), message);
     ParameterGroup group = ParameterGroup.builder().parameter(p).build();
-    refused(() -> Adam.builder().group(group).group(group).build(), "p");
+    ParameterGroup other = ParameterGroup.builder().parameter(p).build();
+    refused(() -> Adam.builder().group(group).group(other).build(), message);
+    refused(() -> Adam.builder().group(group).group(group).build(), message);
     Adam.builder().group(group).build().close();
   }
 

@@ -157,7 +157,8 @@ class MisuseTest {
         adam::uploadSettings,
         () -> adam.stepParameter(p),
         () -> p.gradient(p.gradient()),
-        () -> p.gradient(null));
+        () -> p.gradient(null),
+        () -> adam.addParameter(adam.groups().getFirst(), parameter(Arena.ofAuto(), "q", 1, 1)));
   }
 
   @Test
@@ -343,7 +344,7 @@ class MisuseTest {
       assertThat(State.of(adam[0])).isEqualTo(State.of(plain));
     }
     assertThat(thrown)
-        .hasSize(2 * 2 * 10)
+        .hasSize(2 * 2 * 11)
         .allSatisfy(e ->
             assertThat(e)
                 .isExactlyInstanceOf(IllegalStateException.class)

@@ -5,6 +5,7 @@ import java.util.List;
 import java.util.concurrent.Executor;
 import java.util.function.Function;
 import java.util.function.Supplier;
+import java.util.stream.IntStream;
 
 /** Steps on the CPU with any backend: decides which tensors are stepped, with which scalars. */
 public final class CpuStepper implements Stepper {
@@ -139,6 +140,14 @@ public final class CpuStepper implements Stepper {
   @Override
   public SpdDecision decision(int tensor) {
     return passes.decisions().of(tensor);
+  }
+
+  @Override
+  public List<SteppedTensor> tensors() {
+    checkSound();
+    return IntStream.range(0, steps.length)
+        .mapToObj(t -> table.tensor(t).after(stepCount(t), decision(t)))
+        .toList();
   }
 
   @Override

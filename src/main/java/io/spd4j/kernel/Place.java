@@ -17,7 +17,8 @@ public interface Place {
    * Returns the place for arrays in the same kind of memory as this one.
    *
    * @param backend the name of the backend; null for the first that is available for the memory
-   * @param array an array of the optimizer; {@link MemorySegment#NULL} if it has none
+   * @param array an array of the optimizer; {@link MemorySegment#NULL} if it has none yet: then the
+   *     place is a device if a stream is given
    * @param stream the stream for CUDA; null for the default stream of the array's device
    * @param threads the most threads that work on a step in host memory, the caller's included
    * @param executor runs the helpers; null for daemon threads of the optimizer
@@ -27,11 +28,14 @@ public interface Place {
    */
   static Place of(
       String backend, MemorySegment array, CudaStream stream, int threads, Executor executor) {
-    boolean onDevice = DeviceArena.isDevice(array);
+    boolean device = DeviceArena.isDevice(array);
+    boolean onDevice = device || stream != null && array.equals(MemorySegment.NULL);
     KernelProvider.Candidate chosen = KernelProvider.select(backend, onDevice);
     if (chosen.kernels() == null) {
-      CudaDevice device = onDevice ? CudaDevice.of(array) : CudaDevice.of(0);
-      return new DevicePlace(stream != null ? stream : CudaStream.ofHandle(device, 0));
+      return new DevicePlace(
+          stream != null
+              ? stream
+              : CudaStream.ofHandle(device ? CudaDevice.of(array) : CudaDevice.of(0), 0));
     }
     if (stream != null) {
       throw new IllegalArgumentException(

@@ -28,6 +28,24 @@ final class SpdDecisions {
   SpdDecisions(BlockTable table) {
     this.table = table;
     rows = table.rows(TableLayout.DECISION, table.tensorCount());
+    for (int t = 0; t < table.tensorCount(); t++) {
+      SpdDecision decision = table.tensor(t).decision();
+      if (decision != null) {
+        set(t, decision);
+      }
+    }
+  }
+
+  private void set(int tensor, SpdDecision d) {
+    long row = tensor * ROW;
+    rows.set(JAVA_LONG, row + STEP, d.step());
+    rows.set(JAVA_LONG, row + CHECKED, d.checked());
+    rows.set(JAVA_LONG, row + SELECTED, d.selections());
+    rows.set(JAVA_DOUBLE, row + RATIO_SUM, d.ratioSum());
+    rows.set(JAVA_DOUBLE, row + TOTAL_GRAD_DOT, d.gradDot());
+    rows.set(JAVA_DOUBLE, row + TOTAL_DEV_SQ, d.devSq());
+    rows.set(JAVA_DOUBLE, row + TOTAL_NEW_DEV_SQ, d.newDevSq());
+    rows.set(JAVA_FLOAT, row + SHRINK, d.shrink());
   }
 
   /** Returns the decisions as {@code spd4j_decision} rows. */

@@ -10,6 +10,7 @@ import java.util.stream.Stream;
  *
  * @param group the index of its group, whose {@link Settings} apply
  * @param step the number of steps that the tensor has taken before
+ * @param decision what SPD did in the last of these steps that it checked; null if there was none
  * @param key the key of its random bits ({@link RandomWords})
  * @param offset of a shard: the index of its first element in the whole tensor, a multiple of
  *     {@link BlockTable#BLOCK}; else 0
@@ -22,6 +23,7 @@ import java.util.stream.Stream;
 public record SteppedTensor(
     int group,
     long step,
+    SpdDecision decision,
     long key,
     long offset,
     Types types,
@@ -38,8 +40,29 @@ public record SteppedTensor(
 
   /** Returns this tensor with another gradient. */
   SteppedTensor withGrad(MemorySegment grad) {
+    return with(step, decision, grad);
+  }
+
+  /** Returns this tensor after more steps. */
+  public SteppedTensor after(long step, SpdDecision decision) {
+    return with(step, decision, grad);
+  }
+
+  private SteppedTensor with(long step, SpdDecision decision, MemorySegment grad) {
     return new SteppedTensor(
-        group, step, key, offset, types, param, low, grad, anchor, expAvg, expAvgSq, maxExpAvgSq);
+        group,
+        step,
+        decision,
+        key,
+        offset,
+        types,
+        param,
+        low,
+        grad,
+        anchor,
+        expAvg,
+        expAvgSq,
+        maxExpAvgSq);
   }
 
   /** Returns the arrays that are not null. */

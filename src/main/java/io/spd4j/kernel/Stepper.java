@@ -1,6 +1,7 @@
 package io.spd4j.kernel;
 
 import java.lang.foreign.MemorySegment;
+import java.util.List;
 
 /**
  * Takes an optimizer's steps, with CPU threads or on a device. A stepper knows the tensors by their
@@ -52,6 +53,12 @@ public interface Stepper extends AutoCloseable {
    * #close}, too.
    */
   SpdDecision decision(int tensor);
+
+  /**
+   * Returns the tensors with their present gradients, step counts and decisions: another stepper of
+   * them goes on where this one is. It must not be used after that. Waits for a device.
+   */
+  List<SteppedTensor> tensors();
 
   /** Sends what has changed to the device, for replayed steps; does nothing on the CPU. */
   void uploadSettings();

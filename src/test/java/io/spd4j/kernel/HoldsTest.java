@@ -37,7 +37,8 @@ class HoldsTest {
       for (int i = 0; i < a.length; i++) {
         a[i] = Arena.ofAuto().allocate(2 * Long.parseLong(numel), 2);
       }
-      tensors.add(new SteppedTensor(0, 0, 0, 0, TYPES, a[0], a[1], a[2], a[3], a[4], a[5], a[6]));
+      tensors.add(
+          new SteppedTensor(0, 0, null, 0, 0, TYPES, a[0], a[1], a[2], a[3], a[4], a[5], a[6]));
     }
     try (BlockTable table = new BlockTable(tensors)) {
       for (int t = 0; t < tensors.size(); t++) {

@@ -108,7 +108,8 @@ class HugeTensorTest {
   }
 
   private static SteppedTensor tensor(Types types, MemorySegment[] a, long offset) {
-    return new SteppedTensor(0, 0, 9, offset, types, a[0], a[1], a[2], a[3], a[4], a[5], null);
+    return new SteppedTensor(
+        0, 0, null, 9, offset, types, a[0], a[1], a[2], a[3], a[4], a[5], null);
   }
 
   private MemorySegment sparse(Arena arena, String name, long bytes) throws IOException {

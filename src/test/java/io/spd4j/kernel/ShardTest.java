@@ -86,6 +86,7 @@ class ShardTest {
     return new SteppedTensor(
         0,
         0,
+        null,
         5,
         begin,
         types,

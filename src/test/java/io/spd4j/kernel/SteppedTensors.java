@@ -17,6 +17,18 @@ public final class SteppedTensors {
       MemorySegment expAvgSq,
       MemorySegment maxExpAvgSq) {
     return new SteppedTensor(
-        group, step, 0, 0, Types.FLOAT32, param, null, grad, anchor, expAvg, expAvgSq, maxExpAvgSq);
+        group,
+        step,
+        null,
+        0,
+        0,
+        Types.FLOAT32,
+        param,
+        null,
+        grad,
+        anchor,
+        expAvg,
+        expAvgSq,
+        maxExpAvgSq);
   }
 }

@@ -20,6 +20,7 @@ import java.util.Map;
 import java.util.function.Function;
 import java.util.function.IntSupplier;
 import java.util.function.Supplier;
+import java.util.stream.IntStream;
 
 /**
  * Steps on a CUDA device: enqueues them onto a stream and does not wait. Step counts, settings and
@@ -156,19 +157,36 @@ final class CudaStepper implements Stepper {
   public synchronized SpdDecision decision(int tensor) {
     refuseInCapture("SPD's reports are not known in a capture: ask after a launch");
     try (Arena arena = Arena.ofConfined()) {
-      MemorySegment state = state(arena, tensor);
-      if (spd4j_cuda_state.checked(state) == 0) {
-        return null;
-      }
-      return new SpdDecision(
-          spd4j_cuda_state.spd_step(state),
-          spd4j_cuda_state.grad_dot(state),
-          spd4j_cuda_state.dev_sq(state),
-          spd4j_cuda_state.new_dev_sq(state),
-          spd4j_cuda_state.shrink(state),
-          spd4j_cuda_state.checked(state),
-          spd4j_cuda_state.selected(state),
-          spd4j_cuda_state.ratio_sum(state));
+      return decision(state(arena, tensor));
+    }
+  }
+
+  private static SpdDecision decision(MemorySegment state) {
+    return spd4j_cuda_state.checked(state) == 0
+        ? null
+        : new SpdDecision(
+            spd4j_cuda_state.spd_step(state),
+            spd4j_cuda_state.grad_dot(state),
+            spd4j_cuda_state.dev_sq(state),
+            spd4j_cuda_state.new_dev_sq(state),
+            spd4j_cuda_state.shrink(state),
+            spd4j_cuda_state.checked(state),
+            spd4j_cuda_state.selected(state),
+            spd4j_cuda_state.ratio_sum(state));
+  }
+
+  @Override
+  public List<SteppedTensor> tensors() {
+    checkSound();
+    refuseInCapture("parameters cannot be added in a capture");
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment states = tables.states(stream, arena, 0, groupOf.length);
+      return IntStream.range(0, groupOf.length)
+          .mapToObj(t -> {
+            MemorySegment state = spd4j_cuda_state.asSlice(states, t);
+            return blocks.tensor(t).after(spd4j_cuda_state.step(state), decision(state));
+          })
+          .toList();
     }
   }
 

@@ -8,6 +8,7 @@ import io.spd4j.generated.spd4jcuda.spd4j_cuda_state;
 import io.spd4j.generated.spd4jcuda.spd4j_cuda_table;
 import io.spd4j.kernel.BlockTable;
 import io.spd4j.kernel.Settings;
+import io.spd4j.kernel.SpdDecision;
 import io.spd4j.kernel.SteppedTensor;
 import io.spd4j.kernel.TableLayout;
 import java.lang.foreign.Arena;
@@ -112,9 +113,23 @@ final class CudaTables implements AutoCloseable {
         spd4j_cuda_state.group(row, tensorList.get(t).group());
         spd4j_cuda_state.first_block(row, blocks.firstBlock(t));
         spd4j_cuda_state.step(row, tensorList.get(t).step());
+        if (tensorList.get(t).decision() != null) {
+          write(tensorList.get(t).decision(), row);
+        }
       }
       stream.copy(rows, states);
     }
+  }
+
+  private static void write(SpdDecision decision, MemorySegment row) {
+    spd4j_cuda_state.spd_step(row, decision.step());
+    spd4j_cuda_state.grad_dot(row, decision.gradDot());
+    spd4j_cuda_state.dev_sq(row, decision.devSq());
+    spd4j_cuda_state.new_dev_sq(row, decision.newDevSq());
+    spd4j_cuda_state.shrink(row, decision.shrink());
+    spd4j_cuda_state.checked(row, decision.checked());
+    spd4j_cuda_state.selected(row, decision.selections());
+    spd4j_cuda_state.ratio_sum(row, decision.ratioSum());
   }
 
   /** Returns the tables as a {@code spd4j_cuda_table}. */
