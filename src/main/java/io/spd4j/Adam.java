@@ -51,6 +51,9 @@ import java.util.function.Supplier;
  * owner thread, and helper threads take no part in that step.
  */
 public final class Adam implements AutoCloseable {
+  /** The index of a parameter that the stepper does not know yet. */
+  private static final int JOINING = -1;
+
   private final ParameterGroup[] groups;
   private final List<Supplier<Settings>> settings;
   private final Place place;
@@ -61,10 +64,14 @@ public final class Adam implements AutoCloseable {
   private final Arena momentsArena;
   private final ArrayChecks arrays;
 
-  /** The parameters of all groups, and what steps them, by the same index. */
+  /** The parameters of all groups. */
   private List<Parameter> parameters;
 
+  /** Steps the parameters by their {@link Parameter#index}. */
   private Stepper stepper;
+
+  /** Whether parameters have joined that the stepper does not know yet. */
+  private boolean joining;
 
   private final AtomicBoolean busy = new AtomicBoolean();
   private boolean closed;
@@ -72,7 +79,7 @@ public final class Adam implements AutoCloseable {
   private Adam(Builder b) {
     groups = b.groups.toArray(ParameterGroup[]::new);
     settings = b.groups.stream().<Supplier<Settings>>map(group -> group::settings).toList();
-    parameters = b.groups.stream().flatMap(g -> g.parameters().stream()).toList();
+    parameters = parameters(groups);
     threads = b.threads;
     seed = b.seed;
     arrays = new ArrayChecks(groups);
@@ -141,8 +148,9 @@ public final class Adam implements AutoCloseable {
    * optimizer had been built with the parameter in this place: last in its group. The other
    * parameters' moments, step counts and reports stay.
    *
-   * <p>A call takes time in proportion to the number of parameters. On CUDA it waits for the steps
-   * under way, and graphs captured before it can no longer be launched: capture them again.
+   * <p>The next step prepares anew what it needs, once for all parameters that have joined. On CUDA
+   * it waits for the steps under way, and graphs captured before can no longer be launched: call
+   * {@link #uploadSettings} and capture them again.
    *
    * @param group one of {@link #groups()}
    * @throws IllegalArgumentException if the group is not one of this optimizer, or if {@link
@@ -163,29 +171,47 @@ public final class Adam implements AutoCloseable {
     }
     enter();
     try {
+      stepper.checkMayGrow();
       arrays.checkAdded(parameter, group);
-      List<SteppedTensor> tensors = new ArrayList<>(stepper.tensors());
-      int index = (int) tensors.stream().takeWhile(t -> t.group() <= g).count();
-      tensors.add(index, Moments.complete(parameter, g, group.amsgrad(), momentsArena, seed));
-      Stepper before = stepper;
-      stepper = place.stepper(tensors, settings, arrays::describe);
-      add(group, parameter, index, tensors.get(index));
-      before.close();
+      adopt(
+          parameter, JOINING, Moments.complete(parameter, g, group.amsgrad(), momentsArena, seed));
+      arrays.add(parameter);
+      group.add(parameter);
+      parameters = parameters(groups);
+      joining = true;
     } finally {
       busy.set(false);
     }
   }
 
-  private void add(ParameterGroup group, Parameter parameter, int index, SteppedTensor tensor) {
-    List<Parameter> more = new ArrayList<>(parameters);
-    more.add(index, parameter);
-    parameters = List.copyOf(more);
-    for (int i = index + 1; i < more.size(); i++) {
-      more.get(i).index(i);
+  private static List<Parameter> parameters(ParameterGroup[] groups) {
+    return Arrays.stream(groups).flatMap(group -> group.parameters().stream()).toList();
+  }
+
+  /** Returns the stepper of all parameters. It is made again if some have joined. */
+  private Stepper stepper() {
+    if (!joining) {
+      return stepper;
     }
-    adopt(parameter, index, tensor);
-    arrays.add(parameter);
-    group.add(parameter);
+    List<SteppedTensor> old = stepper.tensors();
+    List<SteppedTensor> all = new ArrayList<>();
+    for (int g = 0; g < groups.length; g++) {
+      for (Parameter p : groups[g].parameters()) {
+        boolean joins = p.index() == JOINING;
+        all.add(
+            joins
+                ? Moments.complete(p, g, groups[g].amsgrad(), momentsArena, seed)
+                : old.get(p.index()));
+      }
+    }
+    Stepper before = stepper;
+    stepper = place.stepper(all, settings, arrays::describe);
+    for (int i = 0; i < all.size(); i++) {
+      adopt(parameters.get(i), i, all.get(i));
+    }
+    joining = false;
+    before.close();
+    return stepper;
   }
 
   /** Returns the backend that runs the steps. */
@@ -223,7 +249,7 @@ public final class Adam implements AutoCloseable {
     checkGradScale(gradScale);
     enter();
     try {
-      stepper.step(gradScale);
+      stepper().step(gradScale);
     } finally {
       busy.set(false);
     }
@@ -263,7 +289,7 @@ public final class Adam implements AutoCloseable {
     checkGradScale(gradScale);
     enter();
     try {
-      return stepper.stepClipped(maxNorm, gradScale);
+      return stepper().stepClipped(maxNorm, gradScale);
     } finally {
       busy.set(false);
     }
@@ -297,7 +323,7 @@ public final class Adam implements AutoCloseable {
     checkGradScale(gradScale);
     enter();
     try {
-      stepper.clipAndStep(maxNorm, gradScale);
+      stepper().clipAndStep(maxNorm, gradScale);
     } finally {
       busy.set(false);
     }
@@ -314,7 +340,7 @@ public final class Adam implements AutoCloseable {
   public double gradientNorm() {
     enter();
     try {
-      return stepper.gradientNorm();
+      return stepper().gradientNorm();
     } finally {
       busy.set(false);
     }
@@ -349,7 +375,7 @@ public final class Adam implements AutoCloseable {
     checkGradScale(gradScale);
     enter();
     try {
-      return stepper.stepAlone(parameter.index(), gradScale);
+      return stepper().stepAlone(parameter.index(), gradScale);
     } finally {
       busy.set(false);
     }
@@ -367,7 +393,7 @@ public final class Adam implements AutoCloseable {
   public void uploadSettings() {
     enter();
     try {
-      stepper.uploadSettings();
+      stepper().uploadSettings();
     } finally {
       busy.set(false);
     }
@@ -382,7 +408,7 @@ public final class Adam implements AutoCloseable {
    */
   public Optional<SpdReport> spdReport(Parameter parameter) {
     checkOwned(parameter);
-    SpdDecision d = stepper.decision(parameter.index());
+    SpdDecision d = parameter.index() == JOINING ? null : stepper.decision(parameter.index());
     if (d == null) {
       return Optional.empty();
     }
@@ -459,15 +485,17 @@ public final class Adam implements AutoCloseable {
       if (gradient != null) {
         arrays.checkGradient(parameter, gradient);
       }
-      stepper.gradient(parameter.index(), gradient);
+      if (parameter.index() != JOINING) {
+        stepper.gradient(parameter.index(), gradient);
+      }
     } finally {
       busy.set(false);
     }
   }
 
-  /** Returns the number of steps that a parameter has taken. */
-  long stepCount(Parameter parameter) {
-    return stepper.stepCount(parameter.index());
+  /** Returns the number of steps that a parameter has taken; at first it has taken startStep. */
+  long stepCount(Parameter parameter, long startStep) {
+    return parameter.index() == JOINING ? startStep : stepper.stepCount(parameter.index());
   }
 
   boolean isClosed() {

@@ -242,7 +242,7 @@ public final class Parameter {
    * @throws IllegalStateException in the capture of a CUDA graph
    */
   public long step() {
-    return owner == null ? startStep : owner.stepCount(this);
+    return owner == null ? startStep : owner.stepCount(this, startStep);
   }
 
   /** Returns the number of elements. */
@@ -262,10 +262,6 @@ public final class Parameter {
   /** Returns the index among the owner's parameters. */
   int index() {
     return index;
-  }
-
-  void index(int index) {
-    this.index = index;
   }
 
   Types types() {

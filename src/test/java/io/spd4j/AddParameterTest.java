@@ -188,6 +188,39 @@ class AddParameterTest {
         "the optimizer is closed", () -> adam.addParameter(group, parameter(arena, "q", 1, 1)));
   }
 
+  /** Until the next step, the optimizer knows a parameter that has joined only by its arrays. */
+  @Test
+  void aParameterThatHasJustJoinedCanBeAskedAndGivenAnotherGradient() {
+    Parameter p = parameter(arena, "p", 1, 100);
+    Parameter twin = Tensors.twin(arena, p);
+    ParameterGroup group = group(new SelectiveProjectionDecay(1), List.of());
+    Adam adam = Adam.builder().group(group).build();
+    try (Adam always =
+        Adam.builder().group(group(new SelectiveProjectionDecay(1), List.of(twin))).build()) {
+      p.gradient(null);
+      adam.addParameter(group, p);
+      assertThat(p.step()).isZero();
+      assertThat(adam.spdReport(p)).isEmpty();
+      assertThat(p.expAvg().byteSize()).isEqualTo(400);
+      illegalArgument("gradient of p overlaps expAvg of p", () -> p.gradient(p.expAvg()));
+      p.gradient(Tensors.copy(arena, twin.gradient()));
+      assertThat(adam.stepParameter(p)).isTrue();
+      always.step();
+      assertThat(State.of(adam)).isEqualTo(State.of(always));
+      Parameter late =
+          Parameter.builder("late", random(arena, 3, 4))
+              .moments(random(arena, 4, 4), random(arena, 5, 4))
+              .step(7)
+              .build();
+      adam.addParameter(group, late);
+      assertThat(late.step()).isEqualTo(7);
+      adam.close();
+      assertThat(late.step()).isEqualTo(7);
+      assertThat(p.step()).isEqualTo(1);
+      assertThat(adam.spdReports()).hasSize(1);
+    }
+  }
+
   @Test
   void frozenGroupsAndLearningRatesStay() {
     Parameter p = parameter(arena, "p", 1, 100);

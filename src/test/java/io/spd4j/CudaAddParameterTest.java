@@ -100,6 +100,8 @@ class CudaAddParameterTest {
       onDevice.stream.launch(before);
       adam.addParameter(group, q);
       assertThat(State.steps(adam)).containsExactly(1L, 0L);
+      adam.uploadSettings();
+      assertThat(State.steps(adam)).containsExactly(1L, 0L);
       assertThatIllegalStateException().isThrownBy(() -> onDevice.stream.launch(before));
       try (CudaGraph after = onDevice.stream.capture(adam::step)) {
         onDevice.stream.launch(after);
@@ -115,15 +117,19 @@ class CudaAddParameterTest {
     ParameterGroup group = group(new NoDecay(), List.of(parameter("p", 1)));
     Parameter q = parameter("q", 2);
     try (Adam adam = Adam.builder().group(group).stream(onDevice.stream).build()) {
+      String message =
+          "parameters join before a capture: call addParameter and uploadSettings before it";
       onDevice
           .stream
-          .capture(() ->
-              illegalState(
-                  "parameters cannot be added in a capture", () -> adam.addParameter(group, q)))
+          .capture(() -> illegalState(message, () -> adam.addParameter(group, q)))
           .close();
       adam.addParameter(group, q);
-      adam.step();
-      assertThat(State.steps(adam)).containsExactly(1L, 1L);
+      onDevice.stream.capture(() -> illegalState(message, adam::step)).close();
+      adam.uploadSettings();
+      try (CudaGraph graph = onDevice.stream.capture(adam::step)) {
+        onDevice.stream.launch(graph);
+        assertThat(State.steps(adam)).containsExactly(1L, 1L);
+      }
     }
   }
 

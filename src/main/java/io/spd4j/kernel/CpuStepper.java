@@ -151,6 +151,11 @@ public final class CpuStepper implements Stepper {
   }
 
   @Override
+  public void checkMayGrow() {
+    checkSound();
+  }
+
+  @Override
   public void uploadSettings() {
     checkSound();
   }

@@ -56,9 +56,16 @@ public interface Stepper extends AutoCloseable {
 
   /**
    * Returns the tensors with their present gradients, step counts and decisions: another stepper of
-   * them goes on where this one is. It must not be used after that. Waits for a device.
+   * them goes on where this one is, which must not step after that. Waits for a device. Throws an
+   * {@link IllegalStateException} as {@link #checkMayGrow}.
    */
   List<SteppedTensor> tensors();
+
+  /**
+   * Throws an {@link IllegalStateException} if tensors cannot be added now: an earlier step broke
+   * off half done, or this is in a capture.
+   */
+  void checkMayGrow();
 
   /** Sends what has changed to the device, for replayed steps; does nothing on the CPU. */
   void uploadSettings();

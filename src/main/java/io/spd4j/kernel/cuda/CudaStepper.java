@@ -176,9 +176,15 @@ final class CudaStepper implements Stepper {
   }
 
   @Override
-  public List<SteppedTensor> tensors() {
+  public void checkMayGrow() {
     checkSound();
-    refuseInCapture("parameters cannot be added in a capture");
+    refuseInCapture(
+        "parameters join before a capture: call addParameter and uploadSettings before it");
+  }
+
+  @Override
+  public List<SteppedTensor> tensors() {
+    checkMayGrow();
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment states = tables.states(stream, arena, 0, groupOf.length);
       return IntStream.range(0, groupOf.length)
