@@ -8,6 +8,7 @@ import io.spd4j.kernel.Settings;
 import io.spd4j.kernel.SpdDecision;
 import io.spd4j.kernel.SteppedTensor;
 import io.spd4j.kernel.Stepper;
+import java.lang.System.Logger.Level;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
@@ -70,6 +71,11 @@ public final class Adam implements AutoCloseable {
   /** Steps the parameters by their {@link Parameter#index}. */
   private Stepper stepper;
 
+  /** The number of parameters that have a gradient. */
+  private int gradients;
+
+  private boolean warned;
+
   /** Whether parameters have joined that the stepper does not know yet. */
   private boolean joining;
 
@@ -103,6 +109,7 @@ public final class Adam implements AutoCloseable {
     for (int i = 0; i < tensors.size(); i++) {
       adopt(parameters.get(i), i, tensors.get(i));
     }
+    gradients = (int) parameters.stream().filter(p -> p.gradient() != null).count();
     b.groups.forEach(group -> group.adopt(this));
     arrays.addMoments();
   }
@@ -179,6 +186,7 @@ public final class Adam implements AutoCloseable {
       group.add(parameter);
       parameters = parameters(groups);
       joining = true;
+      gradients += parameter.gradient() == null ? 0 : 1;
     } finally {
       busy.set(false);
     }
@@ -225,7 +233,9 @@ public final class Adam implements AutoCloseable {
   }
 
   /**
-   * Steps every parameter that has a gradient and whose group is not frozen.
+   * Steps every parameter that has a gradient and whose group is not frozen. If not one parameter
+   * has a gradient, nothing changes; the first time, a warning is logged ({@link System.Logger}
+   * {@code io.spd4j}).
    *
    * @throws IllegalStateException if the optimizer is closed, another step is under way, an arena
    *     is closed (nothing has changed), an earlier step broke off half done, or, in the capture of
@@ -249,6 +259,7 @@ public final class Adam implements AutoCloseable {
     checkGradScale(gradScale);
     enter();
     try {
+      warnWithoutGradients();
       stepper().step(gradScale);
     } finally {
       busy.set(false);
@@ -289,6 +300,7 @@ public final class Adam implements AutoCloseable {
     checkGradScale(gradScale);
     enter();
     try {
+      warnWithoutGradients();
       return stepper().stepClipped(maxNorm, gradScale);
     } finally {
       busy.set(false);
@@ -323,6 +335,7 @@ public final class Adam implements AutoCloseable {
     checkGradScale(gradScale);
     enter();
     try {
+      warnWithoutGradients();
       stepper().clipAndStep(maxNorm, gradScale);
     } finally {
       busy.set(false);
@@ -488,6 +501,7 @@ public final class Adam implements AutoCloseable {
       if (parameter.index() != JOINING) {
         stepper.gradient(parameter.index(), gradient);
       }
+      gradients += (gradient == null ? 0 : 1) - (parameter.gradient() == null ? 0 : 1);
     } finally {
       busy.set(false);
     }
@@ -509,6 +523,20 @@ public final class Adam implements AutoCloseable {
     if (closed) {
       busy.set(false);
       throw new IllegalStateException("the optimizer is closed");
+    }
+  }
+
+  /** Logs a warning, once, if no parameter has a gradient: most often it was forgotten. */
+  private void warnWithoutGradients() {
+    if (gradients == 0 && !warned) {
+      warned = true;
+      System.getLogger("io.spd4j")
+          .log(
+              Level.WARNING,
+              parameters.isEmpty()
+                  ? "a step changed nothing: the optimizer has no parameters yet"
+                  : "a step changed nothing: no parameter has a gradient, such as "
+                      + parameters.getFirst().name());
     }
   }
 

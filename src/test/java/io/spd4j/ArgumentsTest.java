@@ -370,6 +370,21 @@ class ArgumentsTest {
   }
 
   @Test
+  void aParameterOfAClosedOptimizerIsRefused() {
+    Adam closed = adam();
+    Parameter p = closed.parameters().getFirst();
+    closed.close();
+    refused(
+        () -> Adam.builder().group(1, new NoDecay(), List.of(p)).build(),
+        "p belongs to an optimizer that is closed: build a new Parameter over its arrays");
+    Parameter again = Parameter.of("p", p.data(), p.gradient(), p.anchor());
+    Adam.builder().group(1, new NoDecay(), List.of(again)).build().close();
+    refused(
+        () -> Parameter.builder("p", p.data()).moments(p.expAvg(), p.expAvgSq()).build(),
+        "expAvg of p lies in an arena that is closed");
+  }
+
+  @Test
   void aParameterBelongsToOneOptimizer() {
     try (Adam first = adam();
         Adam other = adam()) {

@@ -28,7 +28,7 @@ class BackendChoiceTest {
   }
 
   private static Backend built() {
-    try (Adam adam = Adam.builder().build()) {
+    try (Adam adam = Adam.builder().group(ParameterGroup.builder().build()).build()) {
       return adam.backend();
     }
   }
@@ -54,7 +54,8 @@ class BackendChoiceTest {
   @Test
   void theBuilderOverridesTheProperty() {
     System.setProperty(PROPERTY, "no such thing");
-    try (Adam adam = Adam.builder().backend(Backend.SCALAR).build()) {
+    try (Adam adam =
+        Adam.builder().group(ParameterGroup.builder().build()).backend(Backend.SCALAR).build()) {
       assertThat(adam.backend()).isEqualTo(Backend.SCALAR);
     }
   }
@@ -74,7 +75,7 @@ class BackendChoiceTest {
   /** Prints whether a forced backend was built or refused, in a JVM without the Vector API. */
   static final class Forced {
     public static void main(String[] args) {
-      try (Adam adam = Adam.builder().build()) {
+      try (Adam adam = Adam.builder().group(ParameterGroup.builder().build()).build()) {
         System.out.println("built " + adam.backend());
       } catch (IllegalStateException e) {
         System.out.println("refused " + e.getMessage());

@@ -109,6 +109,13 @@ public final class SafetensorsWriter {
       if (!names.add(name)) {
         throw new IllegalArgumentException("two tensors are named " + quoted(name));
       }
+      if (!tensor.data().scope().isAlive()) {
+        throw new IllegalStateException(quoted(name) + " lies in an arena that is closed");
+      }
+      if (!tensor.data().isAccessibleBy(Thread.currentThread())) {
+        throw new WrongThreadException(
+            quoted(name) + " lies in device memory or a confined arena of another thread");
+      }
     }
     metadata.forEach((key, value) -> {
       checkUnicode(utf8, requireNonNull(key, "key of metadata"));

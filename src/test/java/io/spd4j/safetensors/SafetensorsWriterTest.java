@@ -157,7 +157,8 @@ class SafetensorsWriterTest {
     Tensor gone = new Tensor("gone", ElementType.UINT8, List.of(4L), closed.allocate(4));
     closed.close();
     assertThatIllegalStateException()
-        .isThrownBy(() -> SafetensorsWriter.write(target, List.of(bytes("a", 2), gone), Map.of()));
+        .isThrownBy(() -> SafetensorsWriter.write(target, List.of(bytes("a", 2), gone), Map.of()))
+        .withMessage("'gone' lies in an arena that is closed");
     assertThat(target).hasBinaryContent(old);
 
     try (Arena arena = Arena.ofConfined()) {
@@ -172,7 +173,9 @@ class SafetensorsWriterTest {
           });
       assertThatExceptionOfType(CompletionException.class)
           .isThrownBy(elsewhere::join)
-          .withCauseInstanceOf(WrongThreadException.class);
+          .havingCause()
+          .isInstanceOf(WrongThreadException.class)
+          .withMessage("'confined' lies in device memory or a confined arena of another thread");
     }
     assertThat(target).hasBinaryContent(old);
     assertThat(filesInFolder()).containsExactly("model.safetensors");
