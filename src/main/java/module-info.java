@@ -2,7 +2,7 @@
 module io.spd4j {
   requires static jdk.incubator.vector;
   requires com.fasterxml.jackson.core;
-  requires jdk.jfr;
+  requires static jdk.jfr;
 
   exports io.spd4j;
   exports io.spd4j.cuda;

@@ -64,6 +64,7 @@ public final class Adam implements AutoCloseable {
 
   private final Arena momentsArena;
   private final ArrayChecks arrays;
+  private final StepRecorder recorder;
 
   /** The parameters of all groups. */
   private List<Parameter> parameters;
@@ -92,6 +93,7 @@ public final class Adam implements AutoCloseable {
     checkGroups(groups);
     place = b.place();
     backend = Backend.of(place.backend());
+    recorder = new StepRecorder(backend);
     arrays.checkPlace(place);
     momentsArena = place.openArena();
     List<SteppedTensor> tensors;
@@ -259,8 +261,9 @@ public final class Adam implements AutoCloseable {
     checkGradScale(gradScale);
     enter();
     try {
-      warnWithoutGradients();
+      begin();
       stepper().step(gradScale);
+      recorder.end(stepper, parameters);
     } finally {
       busy.set(false);
     }
@@ -300,8 +303,10 @@ public final class Adam implements AutoCloseable {
     checkGradScale(gradScale);
     enter();
     try {
-      warnWithoutGradients();
-      return stepper().stepClipped(maxNorm, gradScale);
+      begin();
+      double norm = stepper().stepClipped(maxNorm, gradScale);
+      recorder.end(stepper, parameters);
+      return norm;
     } finally {
       busy.set(false);
     }
@@ -335,8 +340,9 @@ public final class Adam implements AutoCloseable {
     checkGradScale(gradScale);
     enter();
     try {
-      warnWithoutGradients();
+      begin();
       stepper().clipAndStep(maxNorm, gradScale);
+      recorder.end(stepper, parameters);
     } finally {
       busy.set(false);
     }
@@ -388,7 +394,12 @@ public final class Adam implements AutoCloseable {
     checkGradScale(gradScale);
     enter();
     try {
-      return stepper().stepAlone(parameter.index(), gradScale);
+      recorder.begin();
+      boolean stepped = stepper().stepAlone(parameter.index(), gradScale);
+      if (stepped) {
+        recorder.end(stepper, parameters);
+      }
+      return stepped;
     } finally {
       busy.set(false);
     }
@@ -526,8 +537,9 @@ public final class Adam implements AutoCloseable {
     }
   }
 
-  /** Logs a warning, once, if no parameter has a gradient: most often it was forgotten. */
-  private void warnWithoutGradients() {
+  /** Begins a step of all parameters. Warns, once, if no gradient was given to any of them. */
+  private void begin() {
+    recorder.begin();
     if (gradients == 0 && !warned) {
       warned = true;
       System.getLogger("io.spd4j")

@@ -20,10 +20,13 @@ import io.spd4j.cuda.CudaStream;
 import io.spd4j.cuda.DeviceArena;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
+import jdk.jfr.consumer.RecordedEvent;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.FieldSource;
@@ -324,6 +327,33 @@ class CudaAdamTest {
         adam.step();
         assertThat(Arrays.equals(onDevice.read(same.data()), onDevice.read(p.data()))).isTrue();
       }
+    }
+  }
+
+  /** What the device decides is not waited for. */
+  @Test
+  void stepsAreRecorded(@TempDir Path folder) throws Exception {
+    Parameter p = parameter("w");
+    Parameter without = Parameter.builder("v", device(4)).build();
+    double[] norm = new double[1];
+    try (Adam adam = adam(p, without).stream(onDevice.stream).build()) {
+      List<RecordedEvent> events =
+          StepEventTest.record(
+              folder,
+              recording -> recording.enable("io.spd4j.SpdSelection"),
+              () -> {
+                adam.step();
+                norm[0] = adam.stepClipped(1);
+                adam.clipAndStep(1);
+                adam.stepParameter(p);
+                onDevice.stream.fill(p.gradient(), (byte) -1); // NaNs
+                adam.stepClipped(1);
+              });
+      String step = "cuda: 1 tensors, 5000 elements, 0 threads, -1 selected, norm ";
+      assertThat(events)
+          .extracting(StepEventTest::facts)
+          .containsExactly(
+              step + "NaN", step + norm[0], step + "NaN", step + "NaN", step + "NaN, skipped");
     }
   }
 

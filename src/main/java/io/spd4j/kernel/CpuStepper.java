@@ -39,6 +39,11 @@ public final class CpuStepper implements Stepper {
   /** Whether the scheduled tensors still have the rows of scalars that they were assigned. */
   private boolean rowsValid;
 
+  private final LastStep lastStep = new LastStep();
+
+  /** What the last step was for. */
+  private Schedule lastSchedule;
+
   private Throwable broken;
 
   /**
@@ -87,6 +92,7 @@ public final class CpuStepper implements Stepper {
   public void step(double gradScale) {
     prepare(gradScale);
     run();
+    done(schedule, Double.NaN, false);
   }
 
   @Override
@@ -98,6 +104,7 @@ public final class CpuStepper implements Stepper {
       prepare(gradScale * clip);
       run();
     }
+    done(schedule, norm, !Double.isFinite(norm));
     return norm;
   }
 
@@ -129,7 +136,40 @@ public final class CpuStepper implements Stepper {
     checkAccess(alone[tensor]);
     drive(alone[tensor]);
     steps[tensor]++;
+    done(alone[tensor], Double.NaN, false);
     return true;
+  }
+
+  private void done(Schedule schedule, double norm, boolean skipped) {
+    lastSchedule = schedule;
+    lastStep.norm = norm;
+    lastStep.skipped = skipped;
+  }
+
+  @Override
+  public LastStep lastStep() {
+    lastStep.tensors = 0;
+    lastStep.elements = 0;
+    lastStep.threads = lastSchedule.runs();
+    lastStep.selected = 0;
+    for (int t = lastSchedule.first(); t < lastSchedule.end(); t++) {
+      if (table.scalarsOf(t) >= 0) {
+        lastStep.tensors++;
+        lastStep.elements += table.tensor(t).numel();
+        lastStep.selected += decidedInLastStep(t) && passes.decisions().selected(t) ? 1 : 0;
+      }
+    }
+    return lastStep;
+  }
+
+  @Override
+  public boolean decidedInLastStep(int tensor) {
+    int row = table.scalarsOf(tensor);
+    return tensor >= lastSchedule.first()
+        && tensor < lastSchedule.end()
+        && row >= 0
+        && table.scalars(row).rule.decides()
+        && !lastStep.skipped;
   }
 
   @Override

@@ -87,6 +87,11 @@ final class SpdDecisions {
     return TensorSum.of(table.sums(), first, table.firstBlock(tensor + 1) - first, field);
   }
 
+  /** Returns whether the tensor was selected in its last step with SPD. */
+  boolean selected(int tensor) {
+    return SpdDecision.condition(rows.get(JAVA_DOUBLE, tensor * ROW + TOTAL_GRAD_DOT)) < 0;
+  }
+
   /** Returns the decision of a tensor's last step with SPD; null before the first. */
   SpdDecision of(int tensor) {
     long row = tensor * ROW;

@@ -54,6 +54,15 @@ public interface Stepper extends AutoCloseable {
    */
   SpdDecision decision(int tensor);
 
+  /** Returns what the last step did, until the next one. Steps that threw do not count. */
+  LastStep lastStep();
+
+  /**
+   * Returns whether SPD decided on a tensor in the last step; false on a device, where it would
+   * have to be waited for.
+   */
+  boolean decidedInLastStep(int tensor);
+
   /**
    * Returns the tensors with their present gradients, step counts and decisions: another stepper of
    * them goes on where this one is, which must not step after that. Waits for a device. Throws an

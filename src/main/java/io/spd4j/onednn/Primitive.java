@@ -39,7 +39,10 @@ final class Primitive {
 
   private final long[] addresses;
   private final long scratchBytes;
+
+  /** Null if this JVM has no Flight Recorder. */
   private final OperationEvent event;
+
   private final MemorySegment[] bound = new MemorySegment[MAX_ARGUMENTS];
 
   Primitive(
@@ -138,11 +141,15 @@ final class Primitive {
       if (scratchBytes > 0) {
         point(arguments.length, engine.scratch().address());
       }
-      event.begin();
+      if (event != null) {
+        event.begin();
+      }
       Engine.check(what, call());
       Engine.check(what, dnnl_h.dnnl_stream_wait(engine.stream()));
-      event.end();
-      event.commit();
+      if (event != null) {
+        event.end();
+        event.commit();
+      }
     } finally {
       Arrays.fill(bound, MemorySegment.NULL);
     }

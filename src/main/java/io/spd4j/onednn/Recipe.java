@@ -2,6 +2,7 @@ package io.spd4j.onednn;
 
 import io.spd4j.ElementType;
 import io.spd4j.generated.dnnl.dnnl_h;
+import io.spd4j.nativelib.FlightRecorder;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -186,7 +187,10 @@ final class Recipe implements AutoCloseable {
         descriptor = MemorySegment.NULL;
         descriptor = made(backward.create(engine.out(), hint, attributes));
       }
-      OperationEvent event = new OperationEvent(what, implementation(descriptor), flops);
+      OperationEvent event =
+          FlightRecorder.available()
+              ? new OperationEvent(what, implementation(descriptor), flops)
+              : null;
       return new Primitive(engine, what, descriptor, arguments, event);
     } finally {
       destroy(descriptor, dnnl_h::dnnl_primitive_desc_destroy);

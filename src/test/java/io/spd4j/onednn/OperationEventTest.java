@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import io.spd4j.FreshJvm;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.nio.file.Path;
 import java.util.List;
 import jdk.jfr.Recording;
@@ -96,6 +97,28 @@ class OperationEventTest {
               event.getStackTrace().getFrames().stream()
                   .anyMatch(frame -> frame.getMethod().getName().equals("work")));
     }
+  }
+
+  /** Computes in a runtime image that lacks Flight Recorder. */
+  static final class WithoutFlightRecorder {
+    public static void main(String[] args) {
+      try (Arena arena = Arena.ofConfined();
+          OneDnn dnn = OneDnn.open(1)) {
+        MemorySegment result = arena.allocate(6 * Float.BYTES, 64);
+        dnn.softmax(2, 3).forward(arena.allocate(6 * Float.BYTES, 64), result);
+        System.out.println(result.get(ValueLayout.JAVA_FLOAT, 0));
+        Class.forName("jdk.jfr.Event");
+      } catch (ClassNotFoundException e) {
+        System.out.println("no Flight Recorder");
+      }
+    }
+  }
+
+  @Test
+  void withoutTheModuleNothingIsRecorded() throws Exception {
+    String out =
+        FreshJvm.run(folder, List.of("--limit-modules", "java.base"), WithoutFlightRecorder.class);
+    assertThat(out).endsWith("0.33333334\nno Flight Recorder\n");
   }
 
   @Test

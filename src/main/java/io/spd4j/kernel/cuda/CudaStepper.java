@@ -5,6 +5,7 @@ import io.spd4j.cuda.CudaStream;
 import io.spd4j.generated.spd4jcuda.spd4j_cuda_h;
 import io.spd4j.generated.spd4jcuda.spd4j_cuda_state;
 import io.spd4j.kernel.BlockTable;
+import io.spd4j.kernel.LastStep;
 import io.spd4j.kernel.Settings;
 import io.spd4j.kernel.SpdDecision;
 import io.spd4j.kernel.SteppedTensor;
@@ -47,6 +48,13 @@ final class CudaStepper implements Stepper {
 
   /** A segment of each arena that arrays lie in; null if they must be collected again. */
   private List<MemorySegment> memory;
+
+  private final LastStep lastStep = new LastStep();
+
+  /** The tensors [lastFirst, lastEnd) that the last step was for, if they are active. */
+  private int lastFirst;
+
+  private int lastEnd;
 
   private Throwable broken;
 
@@ -108,13 +116,17 @@ final class CudaStepper implements Stepper {
   public void step(double gradScale) {
     prepare();
     enqueue(() -> step(runs.all(), gradScale, false));
+    done(0, groupOf.length, Double.NaN);
   }
 
   @Override
   public double stepClipped(double maxNorm, double gradScale) {
     refuseInCapture(NORM);
     clipAndStep(maxNorm, gradScale);
-    return tables.norm();
+    double norm = tables.norm();
+    done(0, groupOf.length, norm);
+    lastStep.skipped = !Double.isFinite(norm);
+    return norm;
   }
 
   @Override
@@ -124,6 +136,7 @@ final class CudaStepper implements Stepper {
       int error = norm(gradScale, maxNorm);
       return error != 0 ? error : step(runs.all(), gradScale, true);
     });
+    done(0, groupOf.length, Double.NaN);
   }
 
   @Override
@@ -142,7 +155,34 @@ final class CudaStepper implements Stepper {
     }
     prepare();
     enqueue(() -> step(runs.alone(tensor), gradScale, false));
+    done(tensor, tensor + 1, Double.NaN);
     return true;
+  }
+
+  private void done(int first, int end, double norm) {
+    lastFirst = first;
+    lastEnd = end;
+    lastStep.norm = norm;
+    lastStep.skipped = false;
+  }
+
+  @Override
+  public LastStep lastStep() {
+    lastStep.tensors = 0;
+    lastStep.elements = 0;
+    lastStep.selected = -1;
+    for (int t = lastFirst; t < lastEnd; t++) {
+      if (active(t)) {
+        lastStep.tensors++;
+        lastStep.elements += blocks.tensor(t).numel();
+      }
+    }
+    return lastStep;
+  }
+
+  @Override
+  public boolean decidedInLastStep(int tensor) {
+    return false;
   }
 
   @Override
