@@ -47,6 +47,10 @@ import java.util.function.Supplier;
  * the maximum norm of the capture. Two steps of one optimizer must not run at once: replay on the
  * optimizer's stream, or make the two streams wait for each other's steps.
  *
+ * <p>Flight Recorder records each step as an event {@code io.spd4j.Step} and, if {@code
+ * io.spd4j.SpdSelection} is enabled, what SPD decided about each parameter. On CUDA the event's
+ * duration is that of enqueueing, and SPD's decisions are not recorded.
+ *
  * <p>Not thread-safe: use it from one thread at a time. A second step while one runs throws an
  * {@link IllegalStateException}. Arrays in a confined arena can only be stepped by the arena's
  * owner thread, and helper threads take no part in that step.

@@ -18,7 +18,7 @@ final class OfAddress {
    */
   static MemorySegment array(String what, long address, long numel, ElementType type) {
     int size = Checks.notNull("type of the " + what, type).byteSize();
-    if (numel < 0 || numel > Long.MAX_VALUE / size) {
+    if (numel < 0 || numel > (Long.MAX_VALUE - Math.max(0, address)) / size) {
       throw new IllegalArgumentException(what + ": numel is out of range: " + numel);
     }
     if (numel == 0) {

@@ -47,7 +47,7 @@ class AllocationTest {
       }
     }
 
-    /** Returns an optimizer with one group for each rule and one AMSGrad group. */
+    /** Returns an optimizer with one group for each rule, and an AMSGrad group that was empty. */
     private static Adam optimizer(Arena arena, Kernels kernels, int threads, int... numels) {
       List<ParameterGroup> groups = new ArrayList<>();
       for (DecayRule rule : RULES) {
@@ -57,12 +57,10 @@ class AllocationTest {
         }
         groups.add(group(rule, parameters));
       }
-      groups.add(
-          ParameterGroup.builder()
-              .amsgrad(true)
-              .parameter(parameter(arena, "amsgrad", 1, 500))
-              .build());
-      return adam(kernels, threads, groups.toArray(ParameterGroup[]::new));
+      groups.add(ParameterGroup.builder().amsgrad(true).build());
+      Adam adam = adam(kernels, threads, groups.toArray(ParameterGroup[]::new));
+      adam.addParameter(groups.getLast(), parameter(arena, "amsgrad", 1, 500));
+      return adam;
     }
 
     private static void measure(Kernels kernels, String size, Adam adam, int warmUp) {

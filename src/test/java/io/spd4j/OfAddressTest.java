@@ -71,6 +71,9 @@ class OfAddressTest {
     illegalArgument(
         "data of w: numel is out of range: 4611686018427387904",
         () -> Parameter.ofAddress("w", data, 1L << 62, float32));
+    illegalArgument(
+        "data of w: numel is out of range: " + Long.MAX_VALUE / 4,
+        () -> Parameter.ofAddress("w", data, Long.MAX_VALUE / 4, float32));
     nullPointer("name is null", () -> Parameter.ofAddress(null, data, 4, float32));
     nullPointer("type of the data of w is null", () -> Parameter.ofAddress("w", data, 4, null));
     Parameter.Builder w = Parameter.ofAddress("w", data, 4, float32);

@@ -115,6 +115,16 @@ class PackagedJarIT {
     assertThat(onModulePath("--enable-native-access=io.spd4j")).isEqualTo("NATIVE -0.5");
   }
 
+  /** As in a runtime image that was linked without jdk.jfr. */
+  @Test
+  void stepsWithoutFlightRecorder() throws Exception {
+    assumeNative();
+    assertThat(onClassPath("--enable-native-access=ALL-UNNAMED", "--limit-modules", "java.base"))
+        .isEqualTo("NATIVE -0.5");
+    assertThat(onModulePath("--enable-native-access=io.spd4j", "--limit-modules", "app"))
+        .isEqualTo("NATIVE -0.5");
+  }
+
   @Test
   void stepsWithTheVectorApiWithoutANativeLibrary() throws Exception {
     String missing = "-Dspd4j.library.path=" + folder.resolve("none");

@@ -67,7 +67,12 @@ record StepProfile(double stepMillis, List<Row> rows) {
     Path file = Files.createTempFile("spd4j", ".jfr");
     try {
       recording.dump(file);
-      return of(RecordingFile.readAllEvents(file), skip);
+      // A recording also has events that are enabled by default, such as the optimizer's.
+      List<RecordedEvent> events =
+          RecordingFile.readAllEvents(file).stream()
+              .filter(e -> isOperation(e) || e.getEventType().getName().equals(PartEvent.NAME))
+              .toList();
+      return of(events, skip);
     } finally {
       Files.delete(file);
     }
