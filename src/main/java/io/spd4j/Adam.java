@@ -8,9 +8,11 @@ import io.spd4j.kernel.Settings;
 import io.spd4j.kernel.SpdDecision;
 import io.spd4j.kernel.SteppedTensor;
 import io.spd4j.kernel.Stepper;
+import java.io.IOException;
 import java.lang.System.Logger.Level;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collection;
@@ -92,17 +94,22 @@ public final class Adam implements AutoCloseable {
     settings = b.groups.stream().<Supplier<Settings>>map(group -> group::settings).toList();
     parameters = parameters(groups);
     threads = b.threads;
-    seed = b.seed;
     arrays = new ArrayChecks(groups);
     checkGroups(groups);
     place = b.place();
     backend = Backend.of(place.backend());
     recorder = new StepRecorder(backend);
     arrays.checkPlace(place);
+    Restore restore = b.checkpoint == null ? null : restore(b);
+    long ownSeed = b.seed == null ? 0 : b.seed;
+    seed = restore == null ? ownSeed : restore.seed(ownSeed);
     momentsArena = place.openArena();
     List<SteppedTensor> tensors;
     try {
       tensors = Moments.complete(groups, momentsArena, seed);
+      if (restore != null) {
+        tensors = restore.continued(tensors);
+      }
       stepper = place.stepper(tensors, settings, arrays::describe);
     } catch (RuntimeException | Error e) {
       try {
@@ -118,6 +125,14 @@ public final class Adam implements AutoCloseable {
     gradients = (int) parameters.stream().filter(p -> p.gradient() != null).count();
     b.groups.forEach(group -> group.adopt(this));
     arrays.addMoments();
+    if (restore != null) {
+      restore.apply();
+    }
+  }
+
+  private Restore restore(Builder b) {
+    arrays.checkAccess();
+    return new Restore(b.checkpoint, b.groups, b.seed, place);
   }
 
   private void adopt(Parameter parameter, int index, SteppedTensor t) {
@@ -462,6 +477,53 @@ public final class Adam implements AutoCloseable {
   }
 
   /**
+   * Writes a checkpoint of the optimizer, without the parameters' values: {@code
+   * Checkpoint.of(this).write(path)}. {@link Builder#restore(Path)} reads it.
+   *
+   * @throws IllegalStateException if the optimizer is closed, a step is under way, an earlier step
+   *     broke off half done, or an arena is closed
+   * @throws WrongThreadException if a segment belongs to another thread
+   * @throws IOException if the file cannot be written; the old one is unchanged
+   */
+  public void save(Path path) throws IOException {
+    Checkpoint.of(this).write(path);
+  }
+
+  /** Keeps steps away while a checkpoint is written; {@link #endSave} must follow. */
+  void beginSave() {
+    if (closed) {
+      throw new IllegalStateException(
+          "the optimizer is closed and its moments are freed: save before close()");
+    }
+    enter();
+    try {
+      stepper.checkMayGrow();
+      arrays.checkAccess();
+    } catch (RuntimeException e) {
+      busy.set(false);
+      throw e;
+    }
+  }
+
+  void endSave() {
+    busy.set(false);
+  }
+
+  Place place() {
+    return place;
+  }
+
+  /** Returns the seed of the random bits. */
+  long seed() {
+    return seed;
+  }
+
+  /** Returns what SPD did in its last step of a parameter; null if there is none. */
+  SpdDecision decision(Parameter parameter) {
+    return parameter.index() == JOINING ? null : stepper.decision(parameter.index());
+  }
+
+  /**
    * Frees the moments that the optimizer allocated and ends its threads. The caller's arrays are
    * untouched. Closing twice does nothing.
    *
@@ -580,7 +642,8 @@ public final class Adam implements AutoCloseable {
     private Executor executor;
     private Kernels kernels;
     private CudaStream stream;
-    private long seed;
+    private Long seed;
+    private Checkpoint checkpoint;
 
     private Builder() {}
 
@@ -623,10 +686,39 @@ public final class Adam implements AutoCloseable {
     /**
      * Sets the seed of the random bits that stochastic rounding uses, 0 unless set. They depend on
      * the seed, the parameter's name, its step count and the element's index, and on nothing else.
-     * To continue a training, set the same seed.
+     * To continue a training, set the same seed; {@link #restore(Checkpoint)} does.
      */
     public Builder seed(long seed) {
       this.seed = seed;
+      return this;
+    }
+
+    /**
+     * Reads a checkpoint to {@linkplain #restore(Checkpoint) continue} from. It stays mapped until
+     * it is garbage.
+     *
+     * @throws IOException as {@link Checkpoint#read}
+     */
+    public Builder restore(Path path) throws IOException {
+      return restore(Checkpoint.read(path, Arena.ofAuto()));
+    }
+
+    /**
+     * Makes {@link #build} continue from a checkpoint. It must fit the groups: {@code build}
+     * compares the names, the order in which they were added, sizes, types, moment types and
+     * anchors of the parameters, and the groups' betas, eps, amsgrad and maximize. It then takes
+     * from the checkpoint, whatever was set before: the moments, which are copied into the caller's
+     * arrays if there are any; the step counts; SPD's reports; the learning rate, decay rule, λ and
+     * frozen of each group; the seed; and the parameters' values if the checkpoint has them. If it
+     * has not, they must be those of the moment when it was written. To continue with another
+     * learning rate, set it after build.
+     *
+     * <p>The result of further steps is the same to the bit as without the interruption, on every
+     * backend. A checkpoint {@linkplain Checkpoint written by others} has only moments and step
+     * counts, and perhaps parameters; the rest is left as it was set.
+     */
+    public Builder restore(Checkpoint checkpoint) {
+      this.checkpoint = Checks.notNull("checkpoint", checkpoint);
       return this;
     }
 
@@ -671,8 +763,10 @@ public final class Adam implements AutoCloseable {
      *     or already belongs to an optimizer, open or closed; if two parameters share a name; if an
      *     array that steps write overlaps another; if an array lies in a closed arena or in memory
      *     that the backend or the stream's device does not step; if an AMSGrad maximum is given,
-     *     but the group is not AMSGrad; if an AMSGrad group has 8-bit moments; if a stream is
-     *     given, but the backend is not CUDA; or if {@code -Dspd4j.backend} names no backend
+     *     but the group is not AMSGrad; if an AMSGrad group has 8-bit moments, or steps taken but no
+     *     maximum; if a stream is given, but the backend is not CUDA; if {@code -Dspd4j.backend}
+     *     names no backend; or if a checkpoint does not fit: the message lists what does not, a seed
+     *     set before included
      * @throws IllegalStateException if the chosen backend is not available; the message says why
      * @throws OutOfMemoryError if there is no memory for the moments
      * @throws io.spd4j.cuda.CudaException if CUDA fails, for example for lack of device memory

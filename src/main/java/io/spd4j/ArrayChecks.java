@@ -1,5 +1,6 @@
 package io.spd4j;
 
+import io.spd4j.cuda.DeviceArena;
 import io.spd4j.kernel.Place;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
@@ -71,6 +72,11 @@ final class ArrayChecks {
       throw new IllegalArgumentException(
           "maxExpAvgSq of " + p.name() + " is given, but its group is not AMSGrad");
     }
+    if (group.amsgrad() && p.maxExpAvgSq() == null && p.step() > 0) {
+      throw new IllegalArgumentException(
+          "maxExpAvgSq of %s is missing: its group is AMSGrad and it has taken %d steps"
+              .formatted(p.name(), p.step()));
+    }
     if (group.amsgrad() && p.momentType() == MomentType.BLOCKWISE_8BIT) {
       throw new IllegalArgumentException(
           "moments of "
@@ -141,6 +147,30 @@ final class ArrayChecks {
     String fault = place.fault(array.segment());
     if (fault != null) {
       throw new IllegalArgumentException(array.what() + " " + fault);
+    }
+  }
+
+  /**
+   * Checks that this thread can use every array but the gradients.
+   *
+   * @throws IllegalStateException if an arena is closed
+   * @throws WrongThreadException if an arena is confined to another thread
+   */
+  void checkAccess() {
+    for (Parameter p : parameters) {
+      for (Array array : arrays(p)) {
+        MemorySegment segment = array.segment();
+        if (segment == p.gradient()) {
+          continue;
+        }
+        if (!segment.scope().isAlive()) {
+          throw new IllegalStateException(array.what() + " lies in an arena that is closed");
+        }
+        if (!DeviceArena.isDevice(segment) && !segment.isAccessibleBy(Thread.currentThread())) {
+          throw new WrongThreadException(
+              array.what() + " lies in a confined arena of another thread");
+        }
+      }
     }
   }
 

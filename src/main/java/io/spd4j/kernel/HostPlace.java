@@ -33,6 +33,16 @@ public record HostPlace(Kernels kernels, int threads, Executor executor) impleme
   }
 
   @Override
+  public void copy(MemorySegment from, MemorySegment to) {
+    to.copyFrom(from);
+  }
+
+  @Override
+  public MemorySegment onHost(MemorySegment array, Arena arena) {
+    return array;
+  }
+
+  @Override
   public Stepper stepper(
       List<SteppedTensor> tensors,
       List<Supplier<Settings>> groups,

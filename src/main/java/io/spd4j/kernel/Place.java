@@ -57,6 +57,21 @@ public interface Place {
   Arena openArena();
 
   /**
+   * Copies bytes, after the steps under way, and waits until it is done.
+   *
+   * @param from an array here or in host memory
+   * @param to an array here or in host memory, of the same size
+   */
+  void copy(MemorySegment from, MemorySegment to);
+
+  /**
+   * Returns an array that Java can read: the given one, or a copy of it in the arena.
+   *
+   * @param array an array here or in host memory
+   */
+  MemorySegment onHost(MemorySegment array, Arena arena);
+
+  /**
    * Returns a stepper of these tensors.
    *
    * @param groups the groups' current settings, by the tensors' group index

@@ -7,17 +7,20 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.channels.Channels;
 import java.nio.channels.FileChannel;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.util.Arrays;
 import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.NoSuchElementException;
 import java.util.SequencedMap;
+import java.util.zip.CRC32;
 
 /**
  * A safetensors file, mapped into memory read-only. Tensors are slices of the mapping: nothing is
@@ -33,12 +36,20 @@ import java.util.SequencedMap;
  */
 public final class SafetensorsFile {
   private final Path file;
+  private final MemorySegment mapped;
+  private final long dataStart;
   private final Map<String, String> metadata;
   private final SequencedMap<String, Tensor> tensors;
 
   private SafetensorsFile(
-      Path file, Map<String, String> metadata, SequencedMap<String, Tensor> tensors) {
+      Path file,
+      MemorySegment mapped,
+      long dataStart,
+      Map<String, String> metadata,
+      SequencedMap<String, Tensor> tensors) {
     this.file = file;
+    this.mapped = mapped;
+    this.dataStart = dataStart;
     this.metadata = metadata;
     this.tensors = tensors;
   }
@@ -79,7 +90,11 @@ public final class SafetensorsFile {
         tensors.put(entry.name(), new Tensor(entry.name(), entry.dtype(), entry.shape(), data));
       }
       return new SafetensorsFile(
-          file, header.metadata(), Collections.unmodifiableSequencedMap(tensors));
+          file,
+          mapped,
+          dataStart,
+          header.metadata(),
+          Collections.unmodifiableSequencedMap(tensors));
     }
   }
 
@@ -104,6 +119,38 @@ public final class SafetensorsFile {
           file, "header of " + size + " bytes in a file of " + fileSize + " bytes");
     }
     return in.readNBytes((int) size);
+  }
+
+  /**
+   * Reads the whole file and compares it with its checksum ({@link
+   * SafetensorsWriter.Option#CHECKSUM}), which tells whether it was damaged since it was written.
+   *
+   * @return false if the file has no checksum
+   * @throws SafetensorsException if the file is not the one that the checksum was computed from
+   * @throws IllegalStateException if the arena is closed
+   * @throws WrongThreadException if the arena is confined to another thread
+   */
+  public boolean verify() throws SafetensorsException {
+    String stated = metadata.get(Checksum.KEY);
+    if (stated == null) {
+      return false;
+    }
+    byte[] start = mapped.asSlice(0, dataStart).toArray(ValueLayout.JAVA_BYTE);
+    int digits = Checksum.offset(start);
+    if (digits < 0 || stated.length() != Checksum.ZEROS.length()) {
+      throw new SafetensorsException(file, "the checksum " + quoted(stated) + " is malformed");
+    }
+    Arrays.fill(start, digits, digits + Checksum.ZEROS.length(), (byte) '0');
+    CRC32 crc = new CRC32();
+    crc.update(start);
+    Checksum.update(crc, mapped.asSlice(dataStart));
+    String actual = Checksum.digits(crc);
+    if (!stated.equals(actual)) {
+      throw new SafetensorsException(
+          file,
+          "the file is damaged: its checksum is " + actual + ", but should be " + quoted(stated));
+    }
+    return true;
   }
 
   /**

@@ -6,7 +6,6 @@ import static java.util.Objects.requireNonNull;
 import com.fasterxml.jackson.core.JsonFactory;
 import com.fasterxml.jackson.core.JsonGenerator;
 import java.io.ByteArrayOutputStream;
-import java.io.Closeable;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -15,10 +14,7 @@ import java.nio.ByteOrder;
 import java.nio.channels.FileChannel;
 import java.nio.charset.CharsetEncoder;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
-import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.Comparator;
@@ -26,8 +22,9 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.SortedMap;
 import java.util.TreeMap;
-import java.util.UUID;
+import java.util.zip.CRC32;
 
 /**
  * Writes <a href="https://github.com/huggingface/safetensors#format">safetensors</a> files.
@@ -45,31 +42,52 @@ public final class SafetensorsWriter {
 
   private static final JsonFactory JSON = new JsonFactory();
 
+  /** What {@link #write} does besides writing. */
+  public enum Option {
+    /**
+     * Adds a checksum of the whole file, which {@link SafetensorsFile#verify} checks, as {@code
+     * spd4j.crc32} to the metadata: 8 hexadecimal digits, the CRC-32 of the file's bytes, computed
+     * with zeros in the place of these digits.
+     */
+    CHECKSUM,
+    /**
+     * Keeps the file that is replaced under {@linkplain #previous another name}, and replaces what
+     * had that name. The target exists at any moment, except on file systems without hard links.
+     */
+    KEEP_PREVIOUS
+  }
+
   private SafetensorsWriter() {}
 
   /**
    * Writes a file, or replaces it. The whole file appears at once, and after an exception the old
    * file is unchanged: the new file is written to the same folder, forced to the disk and then
-   * moved. A symbolic link is replaced, not followed. Mappings of the old file still show the old
-   * file.
+   * moved, and the folder is forced to the disk. (If only that last step fails, the new file is
+   * there.) A process that ends before may leave a file {@code .spd4j-*.tmp} in the folder; the
+   * next write there deletes it. A symbolic link is replaced, not followed. Mappings of the old
+   * file still show the old file.
    *
-   * <p>The tensors' data must not be written while this runs. Threads can write different files at
-   * the same time; if two write the same file, the later one wins.
+   * <p>The tensors' data must not be written while this runs. Threads and processes can write files
+   * at the same time; if two write the same file, the later one wins.
    *
    * @param target the file; its folder must exist
    * @param tensors the tensors to write; their names must be distinct, not empty and not {@code
    *     __metadata__}
-   * @param metadata free-form strings, can be empty
+   * @param metadata free-form strings, can be empty; {@code spd4j.crc32} among them is left out,
+   *     because it is another file's checksum
+   * @param options what else to do
    * @throws NullPointerException if an argument, a tensor, or a key or value of the metadata is
    *     null
    * @throws IllegalArgumentException if a name is not allowed or appears twice, a string holds an
    *     unpaired surrogate, or the header would be longer than the format's limit of 100 MB; then
    *     nothing is written
-   * @throws IllegalStateException if the arena of a tensor's data is closed
+   * @throws IllegalStateException if the arena of a tensor's data is closed; the message names the
+   *     tensor
    * @throws WrongThreadException if a tensor's data are confined to another thread
    * @throws IOException if the file cannot be written
    */
-  public static void write(Path target, Collection<Tensor> tensors, Map<String, String> metadata)
+  public static void write(
+      Path target, Collection<Tensor> tensors, Map<String, String> metadata, Option... options)
       throws IOException {
     requireNonNull(target, "target");
     requireNonNull(tensors, "tensors");
@@ -77,21 +95,33 @@ public final class SafetensorsWriter {
     List<Tensor> inOrder = new ArrayList<>(tensors);
     check(inOrder, metadata);
     inOrder.sort(Comparator.comparingInt((Tensor t) -> t.dtype().byteSize()).reversed());
-    ByteBuffer header = header(inOrder, metadata);
-
-    Path temporary = target.toAbsolutePath().resolveSibling(".spd4j-" + UUID.randomUUID() + ".tmp");
-    Closeable removal = () -> Files.deleteIfExists(temporary);
-    try (removal) {
-      try (FileChannel channel =
-          FileChannel.open(temporary, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE)) {
-        writeFully(channel, header);
-        for (Tensor tensor : inOrder) {
-          write(channel, tensor.data());
-        }
-        channel.force(true);
-      }
-      Files.move(temporary, target, StandardCopyOption.ATOMIC_MOVE);
+    Set<Option> chosen = Set.of(options);
+    boolean checked = chosen.contains(Option.CHECKSUM);
+    SortedMap<String, String> sorted = new TreeMap<>(metadata);
+    sorted.remove(Checksum.KEY);
+    if (checked) {
+      sorted.put(Checksum.KEY, Checksum.ZEROS);
     }
+    ByteBuffer header = header(inOrder, sorted);
+
+    try (TemporaryFile temporary = TemporaryFile.beside(target)) {
+      FileChannel channel = temporary.channel();
+      CRC32 crc = checked ? new CRC32() : null;
+      write(channel, header.duplicate(), crc);
+      for (Tensor tensor : inOrder) {
+        write(channel, tensor.data(), crc);
+      }
+      if (checked) {
+        channel.position(Checksum.offset(header.array()));
+        write(channel, StandardCharsets.US_ASCII.encode(Checksum.digits(crc)), null);
+      }
+      temporary.publish(chosen.contains(Option.KEEP_PREVIOUS) ? previous(target) : null);
+    }
+  }
+
+  /** Returns where {@link Option#KEEP_PREVIOUS} keeps the old file: its name and .previous. */
+  public static Path previous(Path target) {
+    return target.toAbsolutePath().resolveSibling(target.getFileName() + ".previous");
   }
 
   private static void check(List<Tensor> tensors, Map<String, String> metadata) {
@@ -130,14 +160,14 @@ public final class SafetensorsWriter {
   }
 
   /** Returns the header, preceded by its length and followed by its padding. */
-  private static ByteBuffer header(List<Tensor> inOrder, Map<String, String> metadata)
+  private static ByteBuffer header(List<Tensor> inOrder, SortedMap<String, String> metadata)
       throws IOException {
     ByteArrayOutputStream json = new ByteArrayOutputStream();
     try (JsonGenerator generator = JSON.createGenerator(json)) {
       generator.writeStartObject();
       if (!metadata.isEmpty()) {
         generator.writeObjectFieldStart(Header.METADATA);
-        for (Map.Entry<String, String> entry : new TreeMap<>(metadata).entrySet()) {
+        for (Map.Entry<String, String> entry : metadata.entrySet()) {
           generator.writeStringField(entry.getKey(), entry.getValue());
         }
         generator.writeEndObject();
@@ -175,19 +205,24 @@ public final class SafetensorsWriter {
     return header.flip();
   }
 
-  private static void write(FileChannel channel, MemorySegment data) throws IOException {
+  private static void write(FileChannel channel, MemorySegment data, CRC32 crc) throws IOException {
     for (long at = 0; at < data.byteSize(); at += CHUNK_SIZE) {
       MemorySegment chunk = data.asSlice(at, Math.min(CHUNK_SIZE, data.byteSize() - at));
       // Of heap arrays, only byte[] can be viewed as a ByteBuffer.
-      writeFully(
+      write(
           channel,
           chunk.isNative()
               ? chunk.asByteBuffer()
-              : ByteBuffer.wrap(chunk.toArray(ValueLayout.JAVA_BYTE)));
+              : ByteBuffer.wrap(chunk.toArray(ValueLayout.JAVA_BYTE)),
+          crc);
     }
   }
 
-  private static void writeFully(FileChannel channel, ByteBuffer bytes) throws IOException {
+  /** Writes all bytes and, unless crc is null, adds them to it. */
+  private static void write(FileChannel channel, ByteBuffer bytes, CRC32 crc) throws IOException {
+    if (crc != null) {
+      Checksum.update(crc, MemorySegment.ofBuffer(bytes));
+    }
     while (bytes.hasRemaining()) {
       channel.write(bytes);
     }

@@ -6,6 +6,7 @@ import static java.util.Objects.requireNonNull;
 import io.spd4j.ElementType;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
+import java.util.zip.CRC32;
 
 /**
  * A named tensor, as in a safetensors file. The record itself is immutable; its data is the
@@ -75,6 +76,13 @@ public record Tensor(String name, ElementType dtype, List<Long> shape, MemorySeg
    */
   public boolean isAligned() {
     return data.isNative() && data.address() % dtype.byteSize() == 0;
+  }
+
+  /** Returns the CRC-32 of the data, as 8 hexadecimal digits. */
+  public String crc32() {
+    CRC32 crc = new CRC32();
+    Checksum.update(crc, data);
+    return Checksum.digits(crc);
   }
 
   /**

@@ -50,6 +50,21 @@ public record DevicePlace(CudaStream stream) implements Place {
   }
 
   @Override
+  public void copy(MemorySegment from, MemorySegment to) {
+    stream.copy(from, to);
+  }
+
+  @Override
+  public MemorySegment onHost(MemorySegment array, Arena arena) {
+    if (!DeviceArena.isDevice(array)) {
+      return array;
+    }
+    MemorySegment copy = arena.allocate(array.byteSize(), Double.BYTES);
+    stream.copy(array, copy);
+    return copy;
+  }
+
+  @Override
   public Stepper stepper(
       List<SteppedTensor> tensors,
       List<Supplier<Settings>> groups,

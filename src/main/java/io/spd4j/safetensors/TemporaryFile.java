@@ -1,0 +1,156 @@
+package io.spd4j.safetensors;
+
+import java.io.Closeable;
+import java.io.IOException;
+import java.nio.channels.FileChannel;
+import java.nio.channels.OverlappingFileLockException;
+import java.nio.file.DirectoryIteratorException;
+import java.nio.file.DirectoryStream;
+import java.nio.file.FileAlreadyExistsException;
+import java.nio.file.FileSystemException;
+import java.nio.file.Files;
+import java.nio.file.LinkOption;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.nio.file.StandardOpenOption;
+import java.util.Set;
+import java.util.UUID;
+import java.util.concurrent.ConcurrentHashMap;
+
+/**
+ * A file that is written beside its target and then takes the target's place. It is locked while it
+ * is written. One that nobody holds locked was left behind by a process that ended, and the next
+ * write in the folder deletes it.
+ */
+final class TemporaryFile implements Closeable {
+  private static final String PREFIX = ".spd4j-";
+  private static final String SUFFIX = ".tmp";
+
+  /**
+   * The names of this JVM's temporary files. It must not open them again: to close any channel of a
+   * file ends the JVM's locks on the file.
+   */
+  private static final Set<String> OWN = ConcurrentHashMap.newKeySet();
+
+  private final Path target;
+  private final String name = PREFIX + UUID.randomUUID() + SUFFIX;
+  private final Path path;
+  private final FileChannel channel;
+
+  private TemporaryFile(Path target) throws IOException {
+    this.target = target;
+    path = target.resolveSibling(name);
+    OWN.add(name);
+    try {
+      channel = FileChannel.open(path, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE);
+    } catch (IOException | RuntimeException | Error e) {
+      OWN.remove(name);
+      throw e;
+    }
+  }
+
+  /** Creates a file in the folder of its target, and deletes those that were left behind. */
+  static TemporaryFile beside(Path target) throws IOException {
+    Path absolute = target.toAbsolutePath();
+    deleteAbandoned(absolute.getParent());
+    while (true) {
+      TemporaryFile file = new TemporaryFile(absolute);
+      if (file.lock()) {
+        return file;
+      }
+      file.close(); // another process found it before it was locked
+    }
+  }
+
+  /** Returns false if another process deleted the file, or is about to. */
+  private boolean lock() throws IOException {
+    try {
+      if (channel.tryLock() == null) {
+        return false;
+      }
+    } catch (IOException e) {
+      return true; // a file system without locks: nobody can take the file for abandoned
+    }
+    return Files.exists(path);
+  }
+
+  private static void deleteAbandoned(Path folder) {
+    try (DirectoryStream<Path> files = Files.newDirectoryStream(folder, PREFIX + "*" + SUFFIX)) {
+      for (Path file : files) {
+        if (!OWN.contains(file.getFileName().toString())) {
+          deleteIfUnlocked(file);
+        }
+      }
+    } catch (IOException | DirectoryIteratorException e) {
+      // The folder cannot be listed. If it cannot be written either, that is found next.
+    }
+  }
+
+  private static void deleteIfUnlocked(Path file) {
+    try (FileChannel channel = FileChannel.open(file, StandardOpenOption.WRITE)) {
+      if (channel.tryLock() != null) {
+        Files.deleteIfExists(file);
+      }
+    } catch (IOException | OverlappingFileLockException e) {
+      // It is not ours to delete, or gone.
+    }
+  }
+
+  FileChannel channel() {
+    return channel;
+  }
+
+  /**
+   * Forces the file to the disk and puts it in the target's place; then forces the folder.
+   *
+   * @param previous where the old target is kept; null to replace it
+   */
+  void publish(Path previous) throws IOException {
+    channel.force(true);
+    synchronized (TemporaryFile.class) {
+      if (previous != null) {
+        keep(previous);
+      }
+      Files.move(path, target, StandardCopyOption.ATOMIC_MOVE);
+    }
+    forceFolder(target.getParent());
+  }
+
+  /** Gives the old target a second name, so that the target exists at any moment. */
+  private void keep(Path previous) throws IOException {
+    if (!Files.exists(target, LinkOption.NOFOLLOW_LINKS)) {
+      return;
+    }
+    try {
+      Files.deleteIfExists(previous);
+      Files.createLink(previous, target);
+    } catch (NoSuchFileException | FileAlreadyExistsException e) {
+      // Another process has just done the same.
+    } catch (UnsupportedOperationException | FileSystemException e) { // no links on this disk
+      Files.move(target, previous, StandardCopyOption.ATOMIC_MOVE);
+    }
+  }
+
+  private static void forceFolder(Path folder) throws IOException {
+    FileChannel channel;
+    try {
+      channel = FileChannel.open(folder, StandardOpenOption.READ);
+    } catch (IOException e) {
+      return; // Windows does not open folders
+    }
+    try (channel) {
+      channel.force(true);
+    }
+  }
+
+  /** Deletes the file unless it was published. */
+  @Override
+  public void close() throws IOException {
+    try (channel) {
+      Files.deleteIfExists(path);
+    } finally {
+      OWN.remove(name);
+    }
+  }
+}
