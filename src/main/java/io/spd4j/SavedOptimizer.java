@@ -134,10 +134,9 @@ record SavedOptimizer(long seed, boolean parameters, List<Group> groups) {
   /**
    * Reads what {@link #toJson} wrote.
    *
-   * @throws IOException if it is not JSON
-   * @throws IllegalArgumentException if something is missing or not as expected
+   * @throws IllegalArgumentException if it is not JSON, or something is missing or not as expected
    */
-  static SavedOptimizer parse(String text) throws IOException {
+  static SavedOptimizer parse(String text) {
     try (JsonParser json = JSON.createParser(text)) {
       json.nextToken();
       Fields all = new Fields(value(json));
@@ -151,6 +150,8 @@ record SavedOptimizer(long seed, boolean parameters, List<Group> groups) {
         groups.add(group(new Fields(group)));
       }
       return new SavedOptimizer(all.integer("seed"), all.flag("parameters"), groups);
+    } catch (IOException e) {
+      throw new IllegalArgumentException("its settings are not JSON", e);
     }
   }
 

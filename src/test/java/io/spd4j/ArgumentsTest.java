@@ -230,6 +230,25 @@ class ArgumentsTest {
   }
 
   @Test
+  void amsgradThatHasTakenStepsNeedsItsMaximum() {
+    Parameter p =
+        Parameter.builder("p", of(arena, 1)).moments(of(arena, 1), of(arena, 1)).step(50).build();
+    ParameterGroup group = ParameterGroup.builder().amsgrad(true).parameter(p).build();
+    refused(
+        () -> Adam.builder().group(group).build(),
+        "maxExpAvgSq of p is missing",
+        "AMSGrad",
+        "50 steps");
+    assertThat(p.owner()).isNull();
+    Parameter begun =
+        Parameter.builder("p", of(arena, 1)).moments(of(arena, 0), of(arena, 0)).build();
+    ParameterGroup first = ParameterGroup.builder().amsgrad(true).parameter(begun).build();
+    try (Adam adam = Adam.builder().group(first).build()) {
+      assertThat(adam.parameters().getFirst().maxExpAvgSq()).isNotNull();
+    }
+  }
+
+  @Test
   void aScaleThatIsZeroInFloat32IsRefused() {
     try (Adam adam = adam()) {
       refused(() -> adam.step(1e-50), "gradScale", "1.0E-50", "float32");

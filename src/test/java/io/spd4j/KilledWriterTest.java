@@ -1,0 +1,164 @@
+package io.spd4j;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.spd4j.safetensors.Tensor;
+import java.io.BufferedReader;
+import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Random;
+import java.util.concurrent.Callable;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/**
+ * Whenever a process is killed that saves checkpoints, there is a whole one: the old or the new.
+ */
+class KilledWriterTest {
+  /** Folders in which processes are killed, side by side, and how often in each. */
+  private static final int FOLDERS = 2;
+
+  private static final int KILLS = 100;
+
+  /** The kill of a process that cannot write a whole checkpoint. */
+  private static final int DISK_FULL = 30;
+
+  @TempDir Path temporary;
+  private final List<Process> processes = new ArrayList<>();
+
+  @AfterEach
+  void noProcessIsLeft() {
+    processes.forEach(Process::destroyForcibly);
+  }
+
+  @Test
+  void everyKillLeavesAWholeCheckpoint() throws Exception {
+    List<Callable<Integer>> work = new ArrayList<>();
+    for (int i = 0; i < FOLDERS; i++) {
+      Path folder = Files.createDirectory(temporary.resolve("folder" + i));
+      int seed = i;
+      work.add(() -> kill(folder, new Random(seed)));
+    }
+    int duringWrites = 0;
+    try (ExecutorService threads = Executors.newFixedThreadPool(FOLDERS)) {
+      for (Future<Integer> kills : threads.invokeAll(work)) {
+        duringWrites += kills.get();
+      }
+    }
+    assertThat(duringWrites).isGreaterThan(FOLDERS * KILLS / 10);
+  }
+
+  /** Returns how many of the kills left a temporary file. */
+  private int kill(Path folder, Random random) throws Exception {
+    Path path = folder.resolve("state.safetensors");
+    int duringWrites = 0;
+    long last = 0;
+    for (int kill = 0; kill < KILLS; kill++) {
+      boolean full = kill == DISK_FULL;
+      Process process = start(path, full);
+      try (BufferedReader out = process.inputReader()) {
+        String line = out.readLine();
+        Thread.sleep(0, random.nextInt(999_999));
+        Thread.sleep(random.nextInt(8));
+        kill(process);
+        for (; line != null; line = out.readLine()) {
+          if (full) {
+            assertThat(line).contains("File too large");
+          } else {
+            last = Long.parseLong(line); // a broken line would be a shorter number
+          }
+        }
+      }
+      long step = assertWhole(path);
+      assertThat(step).isBetween(last, full ? last : last + 1);
+      if (Files.exists(Checkpoint.previous(path))) {
+        assertThat(assertWhole(Checkpoint.previous(path))).isBetween(step - 1, step);
+      }
+      last = step;
+      long left = temporaries(folder);
+      assertThat(left).isBetween(0L, 1L); // the writer before deleted those before it
+      duringWrites += (int) left;
+    }
+    return duringWrites;
+  }
+
+  @Test
+  void twoProcessesCanWriteTheSameFile() throws Exception {
+    Path path = temporary.resolve("state.safetensors");
+    for (int round = 0; round < 3; round++) {
+      Process first = start(path, false);
+      Process second = start(path, false);
+      first.inputReader().readLine();
+      second.inputReader().readLine();
+      for (int i = 0; i < 20; i++) {
+        assertWhole(path);
+      }
+      kill(second);
+      long left = temporaries(temporary);
+      for (int i = 0; i < 1000 && left > 1; i++) { // until the first writes again
+        Thread.sleep(10);
+        left = temporaries(temporary);
+      }
+      assertThat(left).isLessThanOrEqualTo(1);
+      kill(first);
+      assertWhole(path);
+    }
+  }
+
+  /**
+   * Starts a process that saves checkpoints.
+   *
+   * @param full whether it can write less than one
+   */
+  private Process start(Path path, boolean full) throws IOException {
+    List<String> command = new ArrayList<>();
+    if (full) {
+      command.addAll(List.of("bash", "-c", "ulimit -f 1024; exec \"$0\" \"$@\""));
+    }
+    command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
+    command.addAll(List.of("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-XX:-UsePerfData"));
+    command.addAll(List.of("-Xshare:auto", "-Xmx32m", "-Dspd4j.backend=scalar"));
+    command.addAll(List.of("-cp", System.getProperty("java.class.path")));
+    command.addAll(List.of(SavingLoop.class.getName(), path.toString()));
+    Process process =
+        new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.INHERIT).start();
+    synchronized (processes) {
+      processes.add(process);
+    }
+    return process;
+  }
+
+  /** Sends SIGKILL. Unlike Process.destroyForcibly, it leaves the output to be read. */
+  private static void kill(Process process) throws InterruptedException {
+    process.toHandle().destroyForcibly();
+    process.waitFor();
+  }
+
+  /** Returns the number of steps of a checkpoint, after checking that all of it is of one time. */
+  private static long assertWhole(Path path) throws IOException {
+    try (Arena arena = Arena.ofConfined()) {
+      Checkpoint checkpoint = Checkpoint.read(path, arena);
+      long step = checkpoint.step("p");
+      Tensor large = checkpoint.tensor(SavingLoop.LARGE);
+      MemorySegment expected = arena.allocate(SavingLoop.BYTES).fill((byte) step);
+      assertThat(large.data().mismatch(expected)).isEqualTo(-1);
+      return step;
+    }
+  }
+
+  private static long temporaries(Path folder) throws IOException {
+    try (Stream<Path> files = Files.list(folder)) {
+      return files.filter(file -> file.toString().endsWith(".tmp")).count();
+    }
+  }
+}
