@@ -188,14 +188,15 @@ class CheckpointTest {
   void everyFlippedBitIsFound() throws IOException {
     Checkpoint.of(adam).parameters(true).metadata("job", "text").write(path);
     byte[] bytes = Files.readAllBytes(path);
+    byte[] whole = bytes.clone();
     int dataStart = 8 + (int) MemorySegment.ofArray(bytes).get(ValueLayout.JAVA_LONG_UNALIGNED, 0);
     Random random = new Random(4);
     Path damaged = folder.resolve("damaged");
     for (int at = 0; at < bytes.length; at += at < dataStart ? 1 : 1 + random.nextInt(20)) {
       bytes[at] ^= (byte) (1 << random.nextInt(8));
-      Files.write(damaged, bytes);
+      rewrite(damaged, bytes);
       assertDamaged(damaged, "byte " + at);
-      bytes[at] = Files.readAllBytes(path)[at];
+      bytes[at] = whole[at];
     }
   }
 
@@ -206,13 +207,19 @@ class CheckpointTest {
     Random random = new Random(5);
     Path damaged = folder.resolve("damaged");
     for (int length = 0; length < bytes.length; length += 1 + random.nextInt(40)) {
-      Files.write(damaged, Arrays.copyOf(bytes, length));
+      rewrite(damaged, Arrays.copyOf(bytes, length));
       assertDamaged(damaged, length + " bytes");
     }
-    Files.write(damaged, Arrays.copyOf(bytes, bytes.length - 1));
+    rewrite(damaged, Arrays.copyOf(bytes, bytes.length - 1));
     assertDamaged(damaged, "a byte less");
-    Files.write(damaged, Arrays.copyOf(bytes, bytes.length + 1));
+    rewrite(damaged, Arrays.copyOf(bytes, bytes.length + 1));
     assertDamaged(damaged, "a byte more");
+  }
+
+  /** Writes a new file: ext4 forces one that is overwritten in place to the disk. */
+  private static void rewrite(Path file, byte[] bytes) throws IOException {
+    Files.deleteIfExists(file);
+    Files.write(file, bytes);
   }
 
   private static void assertDamaged(Path file, String what) {

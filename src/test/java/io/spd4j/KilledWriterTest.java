@@ -98,8 +98,8 @@ class KilledWriterTest {
     for (int round = 0; round < 3; round++) {
       Process first = start(path, false);
       Process second = start(path, false);
-      first.inputReader().readLine();
-      second.inputReader().readLine();
+      assertThat(first.inputReader().readLine()).matches("\\d+");
+      assertThat(second.inputReader().readLine()).matches("\\d+");
       for (int i = 0; i < 20; i++) {
         assertWhole(path);
       }
@@ -111,6 +111,9 @@ class KilledWriterTest {
       }
       assertThat(left).isLessThanOrEqualTo(1);
       kill(first);
+      for (Process process : List.of(first, second)) {
+        assertThat(process.inputReader().lines()).allMatch(line -> line.matches("\\d+"));
+      }
       assertWhole(path);
     }
   }

@@ -7,6 +7,7 @@ import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException
 import static org.assertj.core.api.Assertions.assertThatIllegalStateException;
 
 import io.spd4j.ElementType;
+import io.spd4j.safetensors.SafetensorsWriter.Option;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.lang.foreign.Arena;
@@ -17,14 +18,19 @@ import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -179,6 +185,85 @@ class SafetensorsWriterTest {
     }
     assertThat(target).hasBinaryContent(old);
     assertThat(filesInFolder()).containsExactly("model.safetensors");
+  }
+
+  @Test
+  void whatAKilledProcessLeftIsDeleted() throws IOException {
+    Files.createFile(folder.resolve(".spd4j-" + UUID.randomUUID() + ".tmp"));
+    Files.createFile(folder.resolve(".spd4j-notes.txt"));
+    SafetensorsWriter.write(target, List.of(bytes("a", 1)), Map.of());
+    assertThat(filesInFolder()).containsExactlyInAnyOrder("model.safetensors", ".spd4j-notes.txt");
+  }
+
+  @Test
+  void threadsThatWriteTheSameFileDoNotMixIt() throws Exception {
+    byte[][] contents = new byte[4][300_000];
+    try (ExecutorService threads = Executors.newFixedThreadPool(contents.length)) {
+      List<Future<?>> writers = new ArrayList<>();
+      for (int i = 0; i < contents.length; i++) {
+        Arrays.fill(contents[i], (byte) i);
+        Tensor tensor =
+            new Tensor(
+                "a",
+                ElementType.UINT8,
+                List.of((long) contents[i].length),
+                MemorySegment.ofArray(contents[i]));
+        writers.add(
+            threads.submit(() -> {
+              for (int round = 0; round < 20; round++) {
+                SafetensorsWriter.write(
+                    target, List.of(tensor), Map.of(), Option.CHECKSUM, Option.KEEP_PREVIOUS);
+                assertWhole(target);
+              }
+              return null;
+            }));
+      }
+      for (Future<?> writer : writers) {
+        writer.get();
+      }
+    }
+    assertWhole(SafetensorsWriter.previous(target));
+    assertThat(filesInFolder())
+        .containsExactlyInAnyOrder("model.safetensors", "model.safetensors.previous");
+  }
+
+  private static void assertWhole(Path file) throws IOException {
+    try (Arena arena = Arena.ofConfined()) {
+      assertThat(SafetensorsFile.map(file, arena).verify()).isTrue();
+    }
+  }
+
+  @Test
+  void aChecksumIsOfOneFile() throws IOException {
+    SafetensorsWriter.write(target, List.of(bytes("a", 1)), Map.of("k", "v"), Option.CHECKSUM);
+    try (Arena arena = Arena.ofConfined()) {
+      SafetensorsFile file = SafetensorsFile.map(target, arena);
+      assertThat(file.verify()).isTrue();
+      assertThat(file.metadata()).containsKeys("k", "spd4j.crc32");
+      SafetensorsWriter.write(target, file.tensors().values(), file.metadata());
+      SafetensorsFile copy = SafetensorsFile.map(target, arena);
+      assertThat(copy.metadata()).isEqualTo(Map.of("k", "v"));
+      assertThat(copy.verify()).isFalse();
+    }
+    String header = "{\"__metadata__\":{\"spd4j.crc32\":\"1234567\"}}";
+    Files.write(target, RawFile.bytes(header, 0));
+    try (Arena arena = Arena.ofConfined()) {
+      SafetensorsFile file = SafetensorsFile.map(target, arena);
+      assertThatExceptionOfType(SafetensorsException.class)
+          .isThrownBy(file::verify)
+          .withMessage(target + ": the checksum '1234567' is malformed");
+    }
+  }
+
+  @Test
+  void dataInAClosedArenaAreNamed() {
+    Arena closed = Arena.ofConfined();
+    Tensor gone = new Tensor("gone", ElementType.UINT8, List.of(4L), closed.allocate(4));
+    closed.close();
+    assertThatIllegalStateException()
+        .isThrownBy(() -> SafetensorsWriter.write(target, List.of(gone), Map.of()))
+        .withMessage("data of tensor 'gone' lies in an arena that is closed");
+    assertThat(folder).isEmptyDirectory();
   }
 
   @Test
