@@ -2,11 +2,15 @@ package io.spd4j;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import com.fasterxml.jackson.core.JsonFactory;
 import io.spd4j.safetensors.Tensor;
 import java.io.BufferedReader;
+import java.io.File;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.net.URISyntaxException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -16,8 +20,11 @@ import java.util.concurrent.Callable;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import java.util.jar.JarOutputStream;
 import java.util.stream.Stream;
+import java.util.zip.ZipEntry;
 import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -33,8 +40,52 @@ class KilledWriterTest {
   /** The kill of a process that cannot write a whole checkpoint. */
   private static final int DISK_FULL = 30;
 
-  @TempDir Path temporary;
+  @TempDir private static Path shared;
+  private static final List<String> JAVA = new ArrayList<>();
+
+  @TempDir private Path temporary;
   private final List<Process> processes = new ArrayList<>();
+
+  /** Archives the classes of {@link SavingLoop}, because a JVM then starts in half the time. */
+  @BeforeAll
+  static void archiveClasses() throws Exception {
+    Path jar = shared.resolve("classes.jar");
+    try (JarOutputStream out = new JarOutputStream(Files.newOutputStream(jar))) {
+      addClasses(out, origin(Adam.class), "");
+      addClasses(out, origin(SavingLoop.class), "SavingLoop");
+    }
+    Path archive = shared.resolve("classes.jsa");
+    JAVA.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
+    JAVA.addAll(List.of("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-XX:-UsePerfData"));
+    JAVA.addAll(List.of("-Xshare:auto", "-Xmx32m", "-Dspd4j.backend=scalar"));
+    JAVA.addAll(List.of("-cp", jar + File.pathSeparator + origin(JsonFactory.class)));
+    List<String> command = new ArrayList<>(JAVA);
+    command.add(1, "-XX:ArchiveClassesAtExit=" + archive);
+    command.addAll(List.of(SavingLoop.class.getName(), shared.resolve("state").toString(), "2"));
+    for (int i = 0; i < 2; i++) { // the second one restores, too
+      Process process = new ProcessBuilder(command).redirectErrorStream(true).start();
+      String out = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+      assertThat(process.waitFor()).as(out).isZero();
+    }
+    JAVA.add(1, "-XX:SharedArchiveFile=" + archive);
+  }
+
+  private static Path origin(Class<?> type) throws URISyntaxException {
+    return Path.of(type.getProtectionDomain().getCodeSource().getLocation().toURI());
+  }
+
+  private static void addClasses(JarOutputStream jar, Path folder, String prefix)
+      throws IOException {
+    try (Stream<Path> files = Files.walk(folder)) {
+      for (Path file : (Iterable<Path>) files::iterator) {
+        String name = file.getFileName().toString();
+        if (name.startsWith(prefix) && name.endsWith(".class")) {
+          jar.putNextEntry(new ZipEntry(folder.relativize(file).toString()));
+          Files.copy(file, jar);
+        }
+      }
+    }
+  }
 
   @AfterEach
   void noProcessIsLeft() {
@@ -128,11 +179,9 @@ class KilledWriterTest {
     if (full) {
       command.addAll(List.of("bash", "-c", "ulimit -f 1024; exec \"$0\" \"$@\""));
     }
-    command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
-    command.addAll(List.of("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-XX:-UsePerfData"));
-    command.addAll(List.of("-Xshare:auto", "-Xmx32m", "-Dspd4j.backend=scalar"));
-    command.addAll(List.of("-cp", System.getProperty("java.class.path")));
-    command.addAll(List.of(SavingLoop.class.getName(), path.toString()));
+    command.addAll(JAVA);
+    command.addAll(
+        List.of(SavingLoop.class.getName(), path.toString(), Long.toString(Long.MAX_VALUE)));
     Process process =
         new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.INHERIT).start();
     synchronized (processes) {

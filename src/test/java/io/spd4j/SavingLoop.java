@@ -8,8 +8,8 @@ import java.nio.file.Path;
 import java.util.List;
 
 /**
- * The main class of a process to be killed: steps and saves without end. It continues from the
- * checkpoint if there is one, and prints each number of steps when its checkpoint is written.
+ * The main class of a process to be killed: steps and saves. It continues from the checkpoint if
+ * there is one, and prints each number of steps when its checkpoint is written.
  */
 final class SavingLoop {
   /** The name of a tensor of {@value #BYTES} bytes, each the lowest of the number of steps. */
@@ -19,7 +19,7 @@ final class SavingLoop {
 
   private SavingLoop() {}
 
-  /** Takes the checkpoint's path. */
+  /** Takes the checkpoint's path and the number of steps. */
   public static void main(String[] args) throws IOException {
     Path path = Path.of(args[0]);
     try (Arena arena = Arena.ofShared()) {
@@ -31,7 +31,7 @@ final class SavingLoop {
         builder.restore(path);
       }
       try (Adam adam = builder.build()) {
-        while (true) {
+        for (long steps = Long.parseLong(args[1]); steps > 0; steps--) {
           adam.step();
           large.fill((byte) p.step());
           try {
