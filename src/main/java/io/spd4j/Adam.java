@@ -126,7 +126,20 @@ public final class Adam implements AutoCloseable {
     b.groups.forEach(group -> group.adopt(this));
     arrays.addMoments();
     if (restore != null) {
+      apply(restore);
+    }
+  }
+
+  private void apply(Restore restore) {
+    try {
       restore.apply();
+    } catch (RuntimeException | Error e) { // CUDA failed
+      try {
+        close();
+      } catch (RuntimeException lost) {
+        e.addSuppressed(lost);
+      }
+      throw e;
     }
   }
 
@@ -763,10 +776,10 @@ public final class Adam implements AutoCloseable {
      *     or already belongs to an optimizer, open or closed; if two parameters share a name; if an
      *     array that steps write overlaps another; if an array lies in a closed arena or in memory
      *     that the backend or the stream's device does not step; if an AMSGrad maximum is given,
-     *     but the group is not AMSGrad; if an AMSGrad group has 8-bit moments, or steps taken but no
-     *     maximum; if a stream is given, but the backend is not CUDA; if {@code -Dspd4j.backend}
-     *     names no backend; or if a checkpoint does not fit: the message lists what does not, a seed
-     *     set before included
+     *     but the group is not AMSGrad; if an AMSGrad group has 8-bit moments, or steps taken but
+     *     no maximum; if a stream is given, but the backend is not CUDA; if {@code -Dspd4j.backend}
+     *     names no backend; or if a checkpoint does not fit: the message lists what does not, a
+     *     seed set before included
      * @throws IllegalStateException if the chosen backend is not available; the message says why
      * @throws OutOfMemoryError if there is no memory for the moments
      * @throws io.spd4j.cuda.CudaException if CUDA fails, for example for lack of device memory

@@ -20,6 +20,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.NoSuchElementException;
 import java.util.Set;
+import java.util.stream.Collectors;
 
 /**
  * The state of an optimizer in a safetensors file, from which another one continues with the same
@@ -95,9 +96,9 @@ public final class Checkpoint {
     try {
       return readWhole(path, arena);
     } catch (CheckpointException e) {
-      throw new CheckpointException(e.getMessage() + offer(path, "; ", arena), e.getCause());
+      throw new CheckpointException(e.getMessage() + offer(path, "; "), e.getCause());
     } catch (NoSuchFileException e) {
-      String offer = offer(path, "", arena);
+      String offer = offer(path, "");
       throw offer.isEmpty() ? e : new NoSuchFileException(path.toString(), null, offer);
     }
   }
@@ -121,13 +122,14 @@ public final class Checkpoint {
     }
   }
 
-  private static String offer(Path path, String separator, Arena arena) throws IOException {
+  /** Names the checkpoint before if it is whole. */
+  private static String offer(Path path, String separator) throws IOException {
     Path previous = previous(path);
     if (!Files.exists(previous)) {
       return "";
     }
-    try {
-      readWhole(previous, arena);
+    try (Arena own = Arena.ofConfined()) {
+      readWhole(previous, own);
       return separator + "the checkpoint before it is whole: " + previous;
     } catch (CheckpointException e) {
       return "";
@@ -230,16 +232,17 @@ public final class Checkpoint {
      *     the segment does not have the size that type and shape require
      */
     public Builder tensor(String name, ElementType type, List<Long> shape, MemorySegment data) {
-      tensors.add(new Tensor(name, type, shape, data));
-      for (Parameter p : adam.parameters()) {
-        for (String suffix : StateTensors.SUFFIXES) {
-          if (name.equals(p.name() + suffix)) {
-            tensors.removeLast();
-            throw new IllegalArgumentException(
-                "tensor " + name + " has a name that belongs to parameter " + p.name());
-          }
+      Tensor tensor = new Tensor(name, type, shape, data);
+      Set<String> names =
+          adam.parameters().stream().map(Parameter::name).collect(Collectors.toSet());
+      for (String suffix : StateTensors.SUFFIXES) {
+        String parameter = name.substring(0, Math.max(0, name.length() - suffix.length()));
+        if (name.endsWith(suffix) && names.contains(parameter)) {
+          throw new IllegalArgumentException(
+              "tensor " + name + " has a name that belongs to parameter " + parameter);
         }
       }
+      tensors.add(tensor);
       return this;
     }
 

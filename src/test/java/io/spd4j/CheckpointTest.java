@@ -183,6 +183,19 @@ class CheckpointTest {
     assertThat(Checkpoint.read(previous, arena).step("a")).isEqualTo(4);
   }
 
+  @Test
+  void aParameterThatHasJustJoinedIsSavedToo() throws IOException {
+    adam.addParameter(adam.groups().getFirst(), Tensors.selected(arena, "late", 9, 70));
+    adam.save(path);
+    assertThat(read().step("late")).isZero();
+    assertThat(read().tensors()).containsKey("late.max_exp_avg_sq").doesNotContainKey("late.spd");
+    adam.step();
+    adam.save(path);
+    assertThat(read().step("late")).isEqualTo(1);
+    assertThat(read().step("b")).isEqualTo(4);
+    assertThat(read().tensors()).containsKey("late.spd");
+  }
+
   /** A bit anywhere in the header, and in many places of the data. */
   @Test
   void everyFlippedBitIsFound() throws IOException {

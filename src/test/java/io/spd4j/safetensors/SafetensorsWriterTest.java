@@ -256,17 +256,6 @@ class SafetensorsWriterTest {
   }
 
   @Test
-  void dataInAClosedArenaAreNamed() {
-    Arena closed = Arena.ofConfined();
-    Tensor gone = new Tensor("gone", ElementType.UINT8, List.of(4L), closed.allocate(4));
-    closed.close();
-    assertThatIllegalStateException()
-        .isThrownBy(() -> SafetensorsWriter.write(target, List.of(gone), Map.of()))
-        .withMessage("data of tensor 'gone' lies in an arena that is closed");
-    assertThat(folder).isEmptyDirectory();
-  }
-
-  @Test
   void aTargetThatCannotBeWrittenLeavesNothingBehind() throws IOException {
     Path directory = Files.createDirectory(folder.resolve("directory"));
     Files.createFile(directory.resolve("inside"));
