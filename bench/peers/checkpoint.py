@@ -79,7 +79,8 @@ def resume(options, folder, start, inits, gradients, settings):
         inputs.update({f"{name}.grad.{step}": value for name, value in gradient.items()})
     metadata = {key: str(value) for key, value in settings.items()} | {"steps": str(len(gradients))}
     save_file(inputs, folder / "inputs", metadata)
-    command = [*shlex.split(options.java), "-cp", options.classpath, ROOT / "bench/peers/Resume.java"]
+    command = [*shlex.split(options.java), "--enable-native-access=ALL-UNNAMED", "-cp", options.classpath]
+    command.append(ROOT / "bench/peers/Resume.java")
     subprocess.run([*command, start or folder / "none", folder / "inputs", folder / "result"], check=True)
     return folder / "result"
 

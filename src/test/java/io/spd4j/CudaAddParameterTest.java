@@ -118,7 +118,8 @@ class CudaAddParameterTest {
     Parameter q = parameter("q", 2);
     try (Adam adam = Adam.builder().group(group).stream(onDevice.stream).build()) {
       String message =
-          "parameters join before a capture: call addParameter and uploadSettings before it";
+          "a capture can neither add parameters nor save: call addParameter and uploadSettings, or"
+              + " save, before it";
       onDevice
           .stream
           .capture(() -> illegalState(message, () -> adam.addParameter(group, q)))

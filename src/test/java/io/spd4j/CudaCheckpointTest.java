@@ -1,12 +1,14 @@
 package io.spd4j;
 
 import static io.spd4j.Refusals.illegalArgument;
+import static io.spd4j.Refusals.illegalState;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.spd4j.StepCase.Types;
 import io.spd4j.cuda.CudaAvailable;
 import io.spd4j.safetensors.Tensor;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
@@ -121,6 +123,31 @@ class CudaCheckpointTest {
           "the checkpoint %s does not fit: anchor of w: FLOAT32 %s, but in the checkpoint FLOAT32 %s"
               .formatted(path, actual, saved),
           () -> adam(Adam.builder().restore(path), List.of(onDevice.twin(wrong))));
+    }
+  }
+
+  @Test
+  void aCaptureCannotSave() {
+    Path path = folder.resolve("state");
+    try (OnDevice onDevice = new OnDevice();
+        Adam adam =
+            adam(
+                Adam.builder().stream(onDevice.stream),
+                List.of(onDevice.twin(Tensors.parameter(arena, "w", 1, 100))))) {
+      adam.step();
+      illegalState(
+          "a capture can neither add parameters nor save: call addParameter and uploadSettings, or"
+              + " save, before it",
+          () -> onDevice.stream.capture(() -> save(adam, path)));
+      assertThat(path).doesNotExist();
+    }
+  }
+
+  private static void save(Adam adam, Path path) {
+    try {
+      adam.save(path);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
     }
   }
 

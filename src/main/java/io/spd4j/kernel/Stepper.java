@@ -71,8 +71,8 @@ public interface Stepper extends AutoCloseable {
   List<SteppedTensor> tensors();
 
   /**
-   * Throws an {@link IllegalStateException} if tensors cannot be added now: an earlier step broke
-   * off half done, or this is in a capture.
+   * Throws an {@link IllegalStateException} if tensors cannot be added now, nor their state be
+   * saved: an earlier step broke off half done, or this is in a capture.
    */
   void checkMayGrow();
 

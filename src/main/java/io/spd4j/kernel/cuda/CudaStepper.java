@@ -219,7 +219,8 @@ final class CudaStepper implements Stepper {
   public void checkMayGrow() {
     checkSound();
     refuseInCapture(
-        "parameters join before a capture: call addParameter and uploadSettings before it");
+        "a capture can neither add parameters nor save: call addParameter and uploadSettings, or"
+            + " save, before it");
   }
 
   @Override
