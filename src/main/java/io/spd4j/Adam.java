@@ -61,8 +61,7 @@ public final class Adam implements AutoCloseable {
   /** The index of a parameter that the stepper does not know yet. */
   private static final int JOINING = -1;
 
-  private final ParameterGroup[] groups;
-  private final List<Supplier<Settings>> settings;
+  private ParameterGroup[] groups;
   private final Place place;
   private final Backend backend;
   private final int threads;
@@ -91,7 +90,6 @@ public final class Adam implements AutoCloseable {
 
   private Adam(Builder b) {
     groups = b.groups.toArray(ParameterGroup[]::new);
-    settings = b.groups.stream().<Supplier<Settings>>map(group -> group::settings).toList();
     parameters = parameters(groups);
     threads = b.threads;
     arrays = new ArrayChecks(groups);
@@ -110,7 +108,7 @@ public final class Adam implements AutoCloseable {
       if (restore != null) {
         tensors = restore.continued(tensors);
       }
-      stepper = place.stepper(tensors, settings, arrays::describe);
+      stepper = place.stepper(tensors, settings(groups), arrays::describe);
     } catch (RuntimeException | Error e) {
       try {
         momentsArena.close();
@@ -184,28 +182,26 @@ public final class Adam implements AutoCloseable {
   }
 
   /**
-   * Adds a parameter to a group, between two steps: for frameworks that name their parameters only
-   * when they first update them. From then on, all results are the same to the bit as if the
-   * optimizer had been built with the parameter in this place: last in its group. The other
-   * parameters' moments, step counts and reports stay.
+   * Adds a parameter to a group, which may be a new one, between two steps: for frameworks that
+   * name their parameters only when they first update them. From then on, all results are the same
+   * to the bit as if the optimizer had been built with the parameter in this place: last in its
+   * group. The other parameters' moments, step counts and reports stay.
    *
    * <p>The next step prepares anew what it needs, once for all parameters that have joined. On CUDA
    * it waits for the steps under way, and graphs captured before can no longer be launched: call
    * {@link #uploadSettings} and capture them again.
    *
-   * @param group one of {@link #groups()}
-   * @throws IllegalArgumentException if the group is not one of this optimizer, or if {@link
-   *     Builder#build} would refuse the parameter; nothing has changed
+   * @param group one of {@link #groups()}, or a new one without parameters, which becomes the last
+   * @throws IllegalArgumentException if the group is neither, or if {@link Builder#build} would
+   *     refuse the parameter; nothing has changed
    * @throws IllegalStateException as {@link #step()}, or in the capture of a CUDA graph; nothing
    *     has changed
    * @throws OutOfMemoryError if there is no memory for the moments; nothing has changed
    * @throws io.spd4j.cuda.CudaException if CUDA fails
    */
   public void addParameter(ParameterGroup group, Parameter parameter) {
-    int g = Arrays.asList(groups).indexOf(Checks.notNull("group", group));
-    if (g < 0) {
-      throw new IllegalArgumentException("the group is not one of this optimizer");
-    }
+    ParameterGroup[] with = withGroup(Checks.notNull("group", group));
+    int g = Arrays.asList(with).indexOf(group);
     if (Checks.notNull("parameter", parameter).owner() == this) {
       throw new IllegalArgumentException(
           parameter.name() + " is already a parameter of this optimizer");
@@ -217,6 +213,8 @@ public final class Adam implements AutoCloseable {
       adopt(
           parameter, JOINING, Moments.complete(parameter, g, group.amsgrad(), momentsArena, seed));
       arrays.add(parameter);
+      groups = with;
+      group.adopt(this);
       group.add(parameter);
       parameters = parameters(groups);
       joining = true;
@@ -226,8 +224,30 @@ public final class Adam implements AutoCloseable {
     }
   }
 
+  private static List<Supplier<Settings>> settings(ParameterGroup[] groups) {
+    return Arrays.stream(groups).<Supplier<Settings>>map(group -> group::settings).toList();
+  }
+
   private static List<Parameter> parameters(ParameterGroup[] groups) {
     return Arrays.stream(groups).flatMap(group -> group.parameters().stream()).toList();
+  }
+
+  /** Returns the groups, with a new one at the end if this is one. */
+  private ParameterGroup[] withGroup(ParameterGroup group) {
+    if (group.owner() == this) {
+      return groups;
+    }
+    if (group.owner() != null) {
+      throw new IllegalArgumentException("the group belongs to another optimizer");
+    }
+    if (!group.parameters().isEmpty()) {
+      throw new IllegalArgumentException(
+          "the group has parameters, but is not one of this optimizer; a new group joins it without"
+              + " parameters");
+    }
+    ParameterGroup[] with = Arrays.copyOf(groups, groups.length + 1);
+    with[groups.length] = group;
+    return with;
   }
 
   /** Returns the stepper of all parameters. It is made again if some have joined. */
@@ -247,7 +267,7 @@ public final class Adam implements AutoCloseable {
       }
     }
     Stepper before = stepper;
-    stepper = place.stepper(all, settings, arrays::describe);
+    stepper = place.stepper(all, settings(groups), arrays::describe);
     for (int i = 0; i < all.size(); i++) {
       adopt(parameters.get(i), i, all.get(i));
     }

@@ -173,6 +173,42 @@ class AddParameterTest {
   }
 
   @Test
+  void aParameterCanBringANewGroup() {
+    List<Parameter> all = new ArrayList<>();
+    for (int i = 0; i < 5; i++) {
+      all.add(parameter(arena, "p" + i, i, 4000 + i));
+    }
+    List<Parameter> copies = Tensors.twins(arena, all);
+    IntFunction<ParameterGroup.Builder> settings =
+        g ->
+            ParameterGroup.builder()
+                .lr(0.01 * (g + 1))
+                .decay(g % 2 == 0 ? new SelectiveProjectionDecay(1) : new WeightDecay(0.1));
+    Adam.Builder builder = Adam.builder();
+    for (int i = 0; i < all.size(); i++) {
+      builder.group(settings.apply(i).parameter(all.get(i)).build());
+    }
+    try (Adam whole = builder.build();
+        Adam grown =
+            Adam.builder().group(settings.apply(0).parameter(copies.get(0)).build()).build()) {
+      for (int i = 0; i < all.size(); i++) {
+        if (i > 0) {
+          grown.addParameter(settings.apply(i).build(), copies.get(i));
+        }
+        for (int j = 0; j < all.size(); j++) {
+          all.get(j).gradient(j > i ? null : copies.get(j).gradient());
+        }
+        whole.stepClipped(1);
+        grown.stepClipped(1);
+        grown.groups().get(i).lr(0.003);
+        whole.groups().get(i).lr(0.003);
+      }
+      assertThat(State.steps(grown)).containsExactly(5L, 4L, 3L, 2L, 1L);
+      assertThat(State.of(grown)).isEqualTo(State.of(whole));
+    }
+  }
+
+  @Test
   void theMomentsAreFreedWithTheOptimizer() {
     ParameterGroup group = ParameterGroup.builder().build();
     Parameter p = parameter(arena, "p", 1, 100);
@@ -335,14 +371,28 @@ class AddParameterTest {
       nullPointer("group is null", () -> adam.addParameter(null, p));
       nullPointer("parameter is null", () -> adam.addParameter(group, null));
       illegalArgument(
-          "the group is not one of this optimizer",
-          () -> adam.addParameter(ParameterGroup.builder().build(), p));
+          "the group has parameters, but is not one of this optimizer; a new group joins it without"
+              + " parameters",
+          () -> adam.addParameter(group(new NoDecay(), List.of(p)), p));
+      try (Adam other = Adam.builder().group(ParameterGroup.builder().build()).build()) {
+        illegalArgument(
+            "the group belongs to another optimizer",
+            () -> adam.addParameter(other.groups().getFirst(), p));
+      }
       illegalArgument(
           "a group belongs to another optimizer: build a new one",
           () -> Adam.builder().group(group).build());
       ParameterGroup twice = ParameterGroup.builder().build();
       illegalArgument(
           "a group is given twice", () -> Adam.builder().group(twice).group(twice).build());
+      ParameterGroup fresh = ParameterGroup.builder().build();
+      adam.addParameter(group, parameter(arena, "q", 1, 10));
+      illegalArgument(
+          "two parameters are named q",
+          () -> adam.addParameter(fresh, parameter(arena, "q", 1, 10)));
+      assertThat(adam.groups()).containsExactly(group);
+      adam.addParameter(fresh, p);
+      assertThat(adam.groups()).containsExactly(group, fresh);
     }
     illegalArgument(
         "the optimizer has no group: add one, which may be empty until addParameter fills it",
