@@ -1,0 +1,521 @@
+package io.spd4j.djl;
+
+import static java.util.Objects.requireNonNull;
+
+import ai.djl.Device;
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDScope;
+import ai.djl.nn.Block;
+import ai.djl.nn.Parameter;
+import ai.djl.training.optimizer.Optimizer;
+import ai.djl.training.tracker.ParameterTracker;
+import ai.djl.training.tracker.Tracker;
+import ai.djl.util.Pair;
+import io.spd4j.Adam;
+import io.spd4j.DecayRule;
+import io.spd4j.MomentType;
+import io.spd4j.NoDecay;
+import io.spd4j.ParameterGroup;
+import io.spd4j.SpdReport;
+import io.spd4j.WeightDecay;
+import io.spd4j.safetensors.SafetensorsFile;
+import java.lang.System.Logger.Level;
+import java.lang.foreign.Arena;
+import java.lang.ref.Cleaner;
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.function.Function;
+import java.util.function.UnaryOperator;
+
+/**
+ * An optimizer for DJL that steps with spd4j: Adam with a {@link DecayRule} for each parameter.
+ *
+ * <pre>{@code
+ * SpdOptimizer optimizer =
+ *     SpdOptimizer.builder()
+ *         .block(model.getBlock())                           // for names; without it, ids are the names
+ *         .rule(name -> name.startsWith("head") ? new WeightDecay(0.01) : new SelectiveProjectionDecay(1))
+ *         .optLearningRateTracker(Tracker.fixed(2e-5f))
+ *         .build();
+ * try (Trainer trainer = model.newTrainer(new DefaultTrainingConfig(loss).optOptimizer(optimizer))) {
+ *   ...
+ * }
+ * }</pre>
+ *
+ * <p>A {@link ai.djl.training.Trainer} calls {@link #update} for each parameter. In place of {@code
+ * trainer.step()}, {@link #stepClipped} steps all parameters of the block at once and clips their
+ * gradients to a global norm.
+ *
+ * <p><b>Memory.</b> With the PyTorch engine on the CPU, a weight's own memory is stepped: nothing
+ * is copied. Other weights (on a GPU, or not contiguous) are copied to be stepped and copied back;
+ * a warning is logged the first time. The optimizer keeps the memory of the weights that it has
+ * stepped until it is closed or garbage.
+ *
+ * <p><b>Types.</b> Weights and gradients are FLOAT32 or FLOAT16 (then rounded stochastically);
+ * other types are refused. Gradients can be sparse, weights not.
+ *
+ * <p><b>Counts.</b> Each parameter counts its own updates for Adam's bias correction, on each
+ * device by itself. The learning rate's tracker is told the largest count, as DJL's own optimizers
+ * tell it.
+ *
+ * <p><b>Gradients</b> are set to 0 after an update, as DJL's own optimizers do: the next backward
+ * pass adds to them.
+ *
+ * <p>The optimizer needs {@code --enable-native-access=ALL-UNNAMED}, or {@code io.spd4j} on the
+ * module path. Thread-safe: updates wait for each other. No other thread may close or move the
+ * arrays of an update while it runs.
+ */
+public final class SpdOptimizer extends Optimizer implements AutoCloseable {
+  private static final Cleaner CLEANER = Cleaner.create();
+
+  private final ParameterTracker learningRate;
+  private final int beginNumUpdate;
+  private final Function<String, DecayRule> rule;
+  private final Block block;
+  private final ParameterNames names;
+  private final Anchors anchors;
+  private final double beta1;
+  private final double beta2;
+  private final double eps;
+  private final MomentType momentType;
+  private final Resources resources;
+  private final Cleaner.Cleanable cleanable;
+  private int numUpdate;
+  private boolean warned;
+  private boolean closed;
+
+  private SpdOptimizer(Builder b) {
+    super(b);
+    learningRate = b.learningRate;
+    beginNumUpdate = b.beginNumUpdate;
+    rule = b.rule;
+    block = b.block;
+    names = new ParameterNames(b.block);
+    anchors = b.anchors;
+    beta1 = b.beta1;
+    beta2 = b.beta2;
+    eps = b.eps;
+    momentType = b.momentType;
+    resources = new Resources(b.threads, b.seed);
+    cleanable = CLEANER.register(this, resources);
+  }
+
+  /** Returns a builder. */
+  public static Builder builder() {
+    return new Builder();
+  }
+
+  /**
+   * Steps a weight and sets its gradient to 0. A {@link ai.djl.training.Trainer} calls it for each
+   * parameter.
+   *
+   * @param parameterId the id of a parameter; its first update decides on its rule and its anchor
+   * @param weight the parameter's values on a device
+   * @param grad the gradient, of the weight's shape; it need not be the weight's own
+   * @throws IllegalArgumentException if an array or the anchor cannot be used; the message names
+   *     the parameter and the fault, and nothing has changed
+   * @throws IllegalStateException if this optimizer or an array is closed; nothing has changed
+   */
+  @Override
+  public synchronized void update(String parameterId, NDArray weight, NDArray grad) {
+    requireNonNull(parameterId, "parameterId");
+    requireNonNull(weight, "weight");
+    requireNonNull(grad, "grad");
+    checkOpen();
+    try (NDScope scope = new NDScope()) {
+      scope.suppressNotUsedWarning();
+      if (weight.size() > 0) {
+        Update update = checked(parameterId, weight, grad);
+        countUpdate(List.of(update));
+        prepare(update);
+        resources.adam.stepParameter(update.array.parameter(), rescaleGrad);
+        update.array.deliver(weight);
+      }
+      zeroGradient(weight);
+    }
+  }
+
+  /**
+   * Steps all parameters of the block that require gradients, at once, and sets their gradients to
+   * 0. The gradients are clipped to a global norm as in {@link Adam#stepClipped(double)}: if any is
+   * NaN or infinite, so is the norm, and no parameter changes.
+   *
+   * <p>Use it in place of {@link ai.djl.training.Trainer#step}, if the trainer has one device and
+   * the block's parameters lie on it, or in a loop without a trainer.
+   *
+   * @param maxNorm more than 0; infinity turns off clipping, but not the skipping
+   * @return the norm before clipping; the step was taken exactly if it is finite
+   * @throws IllegalArgumentException if maxNorm is not more than 0, or as {@link #update}
+   * @throws IllegalStateException if the builder got no block, a parameter of the block is not
+   *     initialized or has no gradient attached, no parameter requires one, or as {@link #update}
+   */
+  public synchronized double stepClipped(double maxNorm) {
+    if (!(maxNorm > 0)) {
+      throw new IllegalArgumentException("maxNorm must be more than 0, not " + maxNorm);
+    }
+    if (block == null) {
+      throw new IllegalStateException("stepClipped steps a block: give one to the builder");
+    }
+    checkOpen();
+    try (NDScope scope = new NDScope()) {
+      scope.suppressNotUsedWarning();
+      List<Update> updates = updatesOfBlock();
+      countUpdate(updates);
+      resources.arrays.values().forEach(SteppedArray::leaveOut);
+      updates.forEach(this::prepare);
+      double norm = resources.adam.stepClipped(maxNorm, rescaleGrad);
+      if (Double.isFinite(norm)) {
+        updates.forEach(update -> update.array.deliver(update.weight));
+      }
+      updates.forEach(update -> zeroGradient(update.weight));
+      return norm;
+    }
+  }
+
+  private List<Update> updatesOfBlock() {
+    List<Update> updates = new ArrayList<>();
+    Set<String> ids = new HashSet<>();
+    for (Pair<String, Parameter> named : block.getParameters()) {
+      Parameter parameter = named.getValue();
+      if (!parameter.requiresGradient() || !ids.add(parameter.getId())) {
+        continue;
+      }
+      if (!parameter.isInitialized()) {
+        throw new IllegalStateException(named.getKey() + " is not initialized");
+      }
+      NDArray weight = parameter.getArray();
+      if (weight.size() > 0) {
+        updates.add(checked(parameter.getId(), weight, weight.getGradient()));
+      }
+    }
+    if (updates.isEmpty()) {
+      throw new IllegalStateException("no parameter of the block requires a gradient");
+    }
+    return updates;
+  }
+
+  /**
+   * Returns what SPD did in its last step of a parameter; empty before the first one.
+   *
+   * @param name the parameter's: its name in the block or, without a block, its id; for a second
+   *     device followed by {@code @} and the device
+   */
+  public synchronized Optional<SpdReport> spdReport(String name) {
+    requireNonNull(name, "name");
+    return spdReports().stream().filter(report -> report.name().equals(name)).findFirst();
+  }
+
+  /**
+   * Returns the reports of all parameters that SPD has stepped.
+   *
+   * @throws IllegalStateException if this optimizer is closed
+   */
+  public synchronized List<SpdReport> spdReports() {
+    checkOpen();
+    return resources.adam == null ? List.of() : resources.adam.spdReports();
+  }
+
+  /**
+   * Frees the moments and anchors, and lets go of the weights' memory. If it is not called, that
+   * happens when this optimizer is garbage. Closing twice does nothing.
+   */
+  @Override
+  public synchronized void close() {
+    closed = true;
+    cleanable.clean();
+  }
+
+  private void checkOpen() {
+    if (closed) {
+      throw new IllegalStateException("the optimizer is closed");
+    }
+  }
+
+  /** Finds what steps a weight, or makes it, and checks the arrays. */
+  private Update checked(String id, NDArray weight, NDArray grad) {
+    Place place = new Place(id, weight.getDevice());
+    SteppedArray array = resources.arrays.get(place);
+    if (array == null) {
+      array = add(place, weight, grad);
+    }
+    array.check(weight, grad);
+    return new Update(id, array, weight, grad);
+  }
+
+  private SteppedArray add(Place place, NDArray weight, NDArray grad) {
+    String tensor = names.name(place.id);
+    boolean replica = resources.arrays.keySet().stream().anyMatch(p -> p.id.equals(place.id));
+    DecayRule decay = requireNonNull(rule.apply(tensor), () -> "rule of " + tensor);
+    SteppedArray array =
+        new SteppedArray(
+            replica ? tensor + "@" + place.device : tensor,
+            tensor,
+            weight,
+            grad,
+            decay,
+            anchors,
+            momentType,
+            resources.arena);
+    resources.add(
+        place, array, ParameterGroup.builder().betas(beta1, beta2).eps(eps).decay(decay).build());
+    return array;
+  }
+
+  /** Counts one more update of these arrays, all at once. */
+  private void countUpdate(List<Update> updates) {
+    for (Update update : updates) {
+      long count = beginNumUpdate + update.array.parameter().step() + 1;
+      numUpdate = Math.max(numUpdate, Math.toIntExact(count));
+    }
+  }
+
+  private void prepare(Update update) {
+    update.array.group().lr(learningRate.getNewValue(update.id, numUpdate));
+    update.array.bring(update.weight, update.grad);
+    if (update.array.isCopy() && !warned) {
+      warned = true;
+      System.getLogger("io.spd4j")
+          .log(
+              Level.WARNING,
+              "the weight of {0} is copied to be stepped, and back, because DJL gives no lasting"
+                  + " access to its memory (device {1}, shape {2}); other weights may be, too",
+              update.array.name(),
+              update.weight.getDevice(),
+              update.weight.getShape());
+    }
+  }
+
+  private static void zeroGradient(NDArray weight) {
+    if (weight.hasGradient()) {
+      ArrayMemory.zero(weight.getGradient());
+    }
+  }
+
+  /** A parameter's id and a device that has a copy of it. */
+  private record Place(String id, Device device) {}
+
+  /** An array to step, with the weight and the gradient of this step. */
+  private record Update(String id, SteppedArray array, NDArray weight, NDArray grad) {}
+
+  /** What must be freed. It knows nothing of the optimizer, which may become garbage before. */
+  private static final class Resources implements Runnable {
+    private final Arena arena = Arena.ofShared();
+    private final Map<Place, SteppedArray> arrays = new LinkedHashMap<>();
+    private final int threads;
+    private final long seed;
+    private Adam adam;
+
+    Resources(int threads, long seed) {
+      this.threads = threads;
+      this.seed = seed;
+    }
+
+    /** Adds an array with its group, in which the learning rate is its own. */
+    void add(Place place, SteppedArray array, ParameterGroup group) {
+      // Gradients of earlier updates may be freed, and the new array may lie where they were.
+      arrays.values().forEach(SteppedArray::leaveOut);
+      try {
+        if (adam == null) {
+          adam = Adam.builder().threads(threads).seed(seed).group(group).build();
+        }
+        adam.addParameter(group, array.parameter());
+      } catch (RuntimeException | Error e) {
+        array.close();
+        throw e;
+      }
+      array.group(group);
+      arrays.put(place, array);
+    }
+
+    @Override
+    public void run() {
+      if (adam != null) {
+        adam.close();
+      }
+      arrays.values().forEach(SteppedArray::close);
+      arena.close();
+    }
+  }
+
+  /**
+   * Collects the settings of an optimizer. Not thread-safe.
+   *
+   * <p>The defaults are those of DJL's Adam: learning rate 1e-3, betas 0.9 and 0.999, eps 1e-8, no
+   * decay.
+   */
+  public static final class Builder extends OptimizerBuilder<Builder> {
+    private ParameterTracker learningRate = Tracker.fixed(1e-3f);
+    private int beginNumUpdate;
+    private Function<String, DecayRule> rule = name -> new NoDecay();
+    private Block block;
+    private Anchors anchors = Anchors.AT_START;
+    private double beta1 = 0.9;
+    private double beta2 = 0.999;
+    private double eps = 1e-8;
+    private MomentType momentType = MomentType.FLOAT32;
+    private int threads = Math.min(1024, Runtime.getRuntime().availableProcessors());
+    private long seed;
+
+    private Builder() {}
+
+    /**
+     * Sets the block whose parameters are trained. Their names, as {@link Block#getParameters}
+     * gives them, are those that rules, anchors, reports and messages use; unless a block is set,
+     * DJL's ids are, which differ in each run. The block need not be initialized yet.
+     */
+    public Builder block(Block block) {
+      this.block = requireNonNull(block, "block");
+      return this;
+    }
+
+    /** Sets the decay rule of all parameters. */
+    public Builder rule(DecayRule rule) {
+      requireNonNull(rule, "rule");
+      return rule(name -> rule);
+    }
+
+    /** Sets the decay rule by the parameter's name. It is asked once for each array. */
+    public Builder rule(Function<String, DecayRule> rule) {
+      this.rule = requireNonNull(rule, "rule");
+      return this;
+    }
+
+    /**
+     * Takes the pre-trained values, which rules decay towards, from a file. Unless it is set, they
+     * are copies of the values that the parameters have when they are first updated.
+     *
+     * @param file has a tensor of the same name and shape for each parameter whose rule reads an
+     *     anchor; its arena must be shared or global, and stay open
+     */
+    public Builder anchors(SafetensorsFile file) {
+      return anchors(file, UnaryOperator.identity());
+    }
+
+    /**
+     * Takes the pre-trained values from a file whose tensors have other names.
+     *
+     * @param tensorName returns the tensor's name in the file for a parameter's name
+     */
+    public Builder anchors(SafetensorsFile file, UnaryOperator<String> tensorName) {
+      anchors = new Anchors(requireNonNull(file, "file"), requireNonNull(tensorName, "tensorName"));
+      return this;
+    }
+
+    /** Sets the learning rate, for all parameters or by their ids. */
+    public Builder optLearningRateTracker(ParameterTracker learningRate) {
+      this.learningRate = requireNonNull(learningRate, "learningRate");
+      return this;
+    }
+
+    /**
+     * Sets β1 and β2, both in [0, 1).
+     *
+     * @throws IllegalArgumentException if one is out of range, or is 1 in float32
+     */
+    public Builder betas(double beta1, double beta2) {
+      ParameterGroup.builder().betas(beta1, beta2); // checks them
+      this.beta1 = beta1;
+      this.beta2 = beta2;
+      return this;
+    }
+
+    /**
+     * Sets ε ≥ 0, which is added to the denominator.
+     *
+     * @throws IllegalArgumentException if eps is negative, NaN, or infinite in float32
+     */
+    public Builder eps(double eps) {
+      ParameterGroup.builder().eps(eps); // checks it
+      this.eps = eps;
+      return this;
+    }
+
+    /** Sets how the moments are stored; by default float32. */
+    public Builder momentType(MomentType type) {
+      momentType = requireNonNull(type, "type");
+      return this;
+    }
+
+    /**
+     * Sets the most threads that work on a step, as {@link Adam.Builder#threads}.
+     *
+     * @throws IllegalArgumentException if threads is less than 1 or more than 1024
+     */
+    public Builder threads(int threads) {
+      Adam.builder().threads(threads); // checks it
+      this.threads = threads;
+      return this;
+    }
+
+    /** Sets the seed of stochastic rounding, as {@link Adam.Builder#seed}. */
+    public Builder seed(long seed) {
+      this.seed = seed;
+      return this;
+    }
+
+    /** Sets {@link WeightDecay} as the rule of all parameters. */
+    @Override
+    public Builder optWeightDecays(float weightDecays) {
+      return rule(new WeightDecay(weightDecays));
+    }
+
+    /**
+     * Sets the factor of all gradients.
+     *
+     * @throws IllegalArgumentException if it is not more than 0 and finite
+     */
+    @Override
+    public Builder setRescaleGrad(float rescaleGrad) {
+      if (!(rescaleGrad > 0 && rescaleGrad < Float.POSITIVE_INFINITY)) {
+        throw new IllegalArgumentException(
+            "rescaleGrad must be more than 0 and finite, not " + rescaleGrad);
+      }
+      return super.setRescaleGrad(rescaleGrad);
+    }
+
+    /**
+     * Sets where the learning rate's schedule starts. Bias correction starts at 0 all the same, as
+     * the moments do.
+     *
+     * @throws IllegalArgumentException if it is negative
+     */
+    @Override
+    public Builder optBeginNumUpdate(int beginNumUpdate) {
+      if (beginNumUpdate < 0) {
+        throw new IllegalArgumentException(
+            "beginNumUpdate must be 0 or more, not " + beginNumUpdate);
+      }
+      this.beginNumUpdate = beginNumUpdate;
+      return super.optBeginNumUpdate(beginNumUpdate);
+    }
+
+    /**
+     * Refuses to clip single elements of gradients.
+     *
+     * @throws UnsupportedOperationException if clipGrad is 0 or more
+     */
+    @Override
+    public Builder optClipGrad(float clipGrad) {
+      if (clipGrad >= 0) {
+        throw new UnsupportedOperationException(
+            "SpdOptimizer does not clip elements: stepClipped clips to a global norm");
+      }
+      return super.optClipGrad(clipGrad);
+    }
+
+    /** Builds the optimizer. */
+    public SpdOptimizer build() {
+      return new SpdOptimizer(this);
+    }
+
+    @Override
+    protected Builder self() {
+      return this;
+    }
+  }
+}
