@@ -326,12 +326,16 @@ endef
 $(foreach t,$(TIERS),$(eval $(call loops_rule,$(t))))
 
 # --- Java. ------------------------------------------------------------------------------------------------------------
+DJL = $(MVN) -f src/djl/pom.xml
+
 jar: jdk
 	$(MVN) -q install -DskipTests
+	$(DJL) -q install -DskipTests
 	$(MVN) -q -f bench/pom.xml package -DskipTests
 
 test: jdk native-test limits
 	$(MVN) install
+	$(DJL) install
 	$(MVN) -f bench/pom.xml verify
 
 TRACES := $(filter-out %/minilm_batch.safetensors,$(wildcard src/test/resources/reference/*.safetensors))
@@ -378,6 +382,7 @@ bindings:
 
 format: jdk
 	$(MVN) -q spotless:apply
+	$(DJL) -q spotless:apply
 	$(MVN) -q -f bench/pom.xml spotless:apply
 
 clean:
