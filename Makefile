@@ -72,7 +72,7 @@ SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all
 # -O1 does not vectorize, and clang warns of each loop that asks for it.
 SANITIZE_CFLAGS = $(CFLAGS) -g -O1 -Wno-pass-failed @target/c-obj/sanitize
 
-.PHONY: native cuda no-cuda native-test ptx-test bindings jar test cpu-caps replay finetune pretrain bench peers train-step release format clean jdk
+.PHONY: native cuda no-cuda native-test ptx-test bindings jar test cpu-caps replay finetune pretrain bench peers djl train-step release format clean jdk
 .DEFAULT_GOAL := help
 .SECONDARY: # keep the object files
 
@@ -84,6 +84,7 @@ help:
 	@echo "make replay    replay recorded PyTorch traces on every backend"
 	@echo "make bench     time steps side by side with plain C and other libraries (QUICK=1: under three minutes)"
 	@echo "make peers     download the Java libraries that make bench can compare with (1 GB)"
+	@echo "make djl       fine-tune MiniLM with DJL's Trainer on PyTorch (115 MB), stepped by spd4j"
 	@echo "make train-step  time whole training steps (ARGS=--profile: where the time goes)"
 	@echo "make jar       build and install without tests"
 	@echo "make native    build the native libraries  make cuda      build only the CUDA library"
@@ -373,6 +374,14 @@ bench: jar limits
 
 peers: jar
 	$(MVN) -q -f bench/pom.xml -P peers process-classes
+
+# PyTorch for DJL (115 MB) is fetched here; DJL unpacks it (430 MB) into DJL_CACHE_DIR.
+WITH_DJL = DJL_CACHE_DIR=$${DJL_CACHE_DIR:-bench/finetune/target/djl} \
+  $(JAVA) -cp bench/finetune/target/spd4j-finetune.jar:$$(cat bench/finetune/target/djl/classpath) io.spd4j.finetune.Main
+
+djl: jar
+	$(MVN) -q -f bench/finetune/pom.xml -P pytorch dependency:build-classpath
+	$(WITH_DJL) djl $(ARGS)
 
 train-step: jar
 	$(FINETUNE) train-step $(ARGS)

@@ -13,7 +13,8 @@ import picocli.CommandLine.Command;
       ClassifyCommand.class,
       ExportCommand.class,
       PretrainCommand.class,
-      TrainStepCommand.class
+      TrainStepCommand.class,
+      DjlCommand.class
     })
 final class Main extends Program {
   /** Runs a command and exits with its status. */
