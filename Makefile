@@ -72,7 +72,7 @@ SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all
 # -O1 does not vectorize, and clang warns of each loop that asks for it.
 SANITIZE_CFLAGS = $(CFLAGS) -g -O1 -Wno-pass-failed @target/c-obj/sanitize
 
-.PHONY: native cuda no-cuda native-test ptx-test bindings jar test cpu-caps replay finetune pretrain bench peers djl train-step release format clean jdk
+.PHONY: native cuda no-cuda native-test ptx-test bindings jar test cpu-caps replay finetune pretrain bench peers djl djl-step train-step release format clean jdk
 .DEFAULT_GOAL := help
 .SECONDARY: # keep the object files
 
@@ -85,6 +85,7 @@ help:
 	@echo "make bench     time steps side by side with plain C and other libraries (QUICK=1: under three minutes)"
 	@echo "make peers     download the Java libraries that make bench can compare with (1 GB)"
 	@echo "make djl       fine-tune MiniLM with DJL's Trainer on PyTorch (115 MB), stepped by spd4j"
+	@echo "make djl-step  time the optimizer in DJL: spd4j's and DJL's own"
 	@echo "make train-step  time whole training steps (ARGS=--profile: where the time goes)"
 	@echo "make jar       build and install without tests"
 	@echo "make native    build the native libraries  make cuda      build only the CUDA library"
@@ -379,9 +380,9 @@ peers: jar
 WITH_DJL = DJL_CACHE_DIR=$${DJL_CACHE_DIR:-bench/finetune/target/djl} \
   $(JAVA) -cp bench/finetune/target/spd4j-finetune.jar:$$(cat bench/finetune/target/djl/classpath) io.spd4j.finetune.Main
 
-djl: jar
+djl djl-step: jar
 	$(MVN) -q -f bench/finetune/pom.xml -P pytorch dependency:build-classpath
-	$(WITH_DJL) djl $(ARGS)
+	$(WITH_DJL) $@ $(ARGS)
 
 train-step: jar
 	$(FINETUNE) train-step $(ARGS)

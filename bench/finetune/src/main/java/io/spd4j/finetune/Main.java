@@ -14,7 +14,8 @@ import picocli.CommandLine.Command;
       ExportCommand.class,
       PretrainCommand.class,
       TrainStepCommand.class,
-      DjlCommand.class
+      DjlCommand.class,
+      DjlStepCommand.class
     })
 final class Main extends Program {
   /** Runs a command and exits with its status. */
