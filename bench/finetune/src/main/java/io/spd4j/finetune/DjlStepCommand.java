@@ -21,6 +21,8 @@ import io.spd4j.finetune.report.Statistics;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.lang.management.ManagementFactory;
+import java.lang.management.ThreadMXBean;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.SplittableRandom;
@@ -40,6 +42,8 @@ import picocli.CommandLine.Spec;
       "Times the optimizer's part of a training step in DJL, on the weights of all-MiniLM-L6-v2 and"
           + " the gradients of a batch: DJL's AdamW and spd4j's AdamW and SPD, by Trainer.step and by"
           + " SpdOptimizer.stepClipped. They take turns. Prints a line of JSON for each.",
+      "cpu_ms is the calling thread's time on a processor: with --threads 1, what other work on the"
+          + " machine leaves unchanged.",
       "PyTorch must be on the class path: `make djl-step` fetches it."
     })
 public final class DjlStepCommand implements Callable<Integer> {
@@ -164,6 +168,8 @@ public final class DjlStepCommand implements Callable<Integer> {
 
   private void time(List<Contender> contenders) throws IOException {
     double[][] millis = new double[contenders.size()][repeat];
+    double[][] cpuMillis = new double[contenders.size()][repeat];
+    ThreadMXBean thread = ManagementFactory.getThreadMXBean();
     for (int round = 0; round < WARM_UP + repeat; round++) {
       for (int i = 0; i < contenders.size(); i++) {
         Contender contender = contenders.get(i);
@@ -171,15 +177,16 @@ public final class DjlStepCommand implements Callable<Integer> {
         for (int p = 0; p < parameters.size(); p++) {
           gradient(parameters.get(p)).copyFrom(contender.gradients.get(p)); // a step sets it to 0
         }
+        long cpu = thread.getCurrentThreadCpuTime();
         long start = System.nanoTime();
         contender.step.run();
         if (round >= WARM_UP) {
           millis[i][round - WARM_UP] = (System.nanoTime() - start) / 1e6;
+          cpuMillis[i][round - WARM_UP] = (thread.getCurrentThreadCpuTime() - cpu) / 1e6;
         }
       }
     }
     for (int i = 0; i < contenders.size(); i++) {
-      double median = Statistics.median(millis[i]);
       spec.commandLine()
           .getOut()
           .println(
@@ -190,7 +197,13 @@ public final class DjlStepCommand implements Callable<Integer> {
                       "threads",
                       threads,
                       "step_ms",
-                      Math.round(median * 10) / 10.0)));
+                      rounded(Statistics.median(millis[i])),
+                      "cpu_ms",
+                      rounded(Statistics.median(cpuMillis[i])))));
     }
+  }
+
+  private static double rounded(double value) {
+    return Math.round(value * 10) / 10.0;
   }
 }
