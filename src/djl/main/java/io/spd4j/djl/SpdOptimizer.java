@@ -112,7 +112,7 @@ public final class SpdOptimizer extends Optimizer implements AutoCloseable {
 
   /**
    * Steps a weight and sets its gradient to 0. A {@link ai.djl.training.Trainer} calls it for each
-   * parameter.
+   * parameter. A gradient that is not finite is not skipped; {@link #stepClipped} does that.
    *
    * @param parameterId the id of a parameter; its first update decides on its rule and its anchor
    * @param weight the parameter's values on a device
@@ -145,8 +145,9 @@ public final class SpdOptimizer extends Optimizer implements AutoCloseable {
    * 0. The gradients are clipped to a global norm as in {@link Adam#stepClipped(double)}: if any is
    * NaN or infinite, so is the norm, and no parameter changes.
    *
-   * <p>Use it in place of {@link ai.djl.training.Trainer#step}, if the trainer has one device and
-   * the block's parameters lie on it, or in a loop without a trainer.
+   * <p>A parameter that the backward pass did not reach has a gradient of zeros, as in {@link
+   * ai.djl.training.Trainer#step}. Use it in place of that, if the trainer has one device and the
+   * block's parameters lie on it, or in a loop without a trainer.
    *
    * @param maxNorm more than 0; infinity turns off clipping, but not the skipping
    * @return the norm before clipping; the step was taken exactly if it is finite
