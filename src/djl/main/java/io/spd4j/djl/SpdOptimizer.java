@@ -10,8 +10,8 @@ import ai.djl.nn.Parameter;
 import ai.djl.training.optimizer.Optimizer;
 import ai.djl.training.tracker.ParameterTracker;
 import ai.djl.training.tracker.Tracker;
-import ai.djl.util.Pair;
 import io.spd4j.Adam;
+import io.spd4j.Checkpoint;
 import io.spd4j.DecayRule;
 import io.spd4j.MomentType;
 import io.spd4j.NoDecay;
@@ -19,16 +19,16 @@ import io.spd4j.ParameterGroup;
 import io.spd4j.SpdReport;
 import io.spd4j.WeightDecay;
 import io.spd4j.safetensors.SafetensorsFile;
+import java.io.IOException;
 import java.lang.System.Logger.Level;
 import java.lang.foreign.Arena;
 import java.lang.ref.Cleaner;
+import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.Set;
 import java.util.function.Function;
 import java.util.function.UnaryOperator;
 
@@ -114,7 +114,9 @@ public final class SpdOptimizer extends Optimizer implements AutoCloseable {
    * Steps a weight and sets its gradient to 0. A {@link ai.djl.training.Trainer} calls it for each
    * parameter. A gradient that is not finite is not skipped; {@link #stepClipped} does that.
    *
-   * @param parameterId the id of a parameter; its first update decides on its rule and its anchor
+   * @param parameterId the id of a parameter. In the first update, rules are asked and anchors
+   *     copied for all parameters of the block that can be trained; for others in their own first
+   *     update
    * @param weight the parameter's values on a device
    * @param grad the gradient, of the weight's shape; it need not be the weight's own
    * @throws IllegalArgumentException if an array or the anchor cannot be used; the message names
@@ -159,10 +161,7 @@ public final class SpdOptimizer extends Optimizer implements AutoCloseable {
     if (!(maxNorm > 0)) {
       throw new IllegalArgumentException("maxNorm must be more than 0, not " + maxNorm);
     }
-    if (block == null) {
-      throw new IllegalStateException("stepClipped steps a block: give one to the builder");
-    }
-    checkOpen();
+    checkBlock("stepClipped");
     try (NDScope scope = new NDScope()) {
       scope.suppressNotUsedWarning();
       List<Update> updates = updatesOfBlock();
@@ -180,14 +179,9 @@ public final class SpdOptimizer extends Optimizer implements AutoCloseable {
 
   private List<Update> updatesOfBlock() {
     List<Update> updates = new ArrayList<>();
-    Set<String> ids = new HashSet<>();
-    for (Pair<String, Parameter> named : block.getParameters()) {
-      Parameter parameter = named.getValue();
-      if (!parameter.requiresGradient() || !ids.add(parameter.getId())) {
-        continue;
-      }
+    for (Parameter parameter : trainable()) {
       if (!parameter.isInitialized()) {
-        throw new IllegalStateException(named.getKey() + " is not initialized");
+        throw new IllegalStateException(names.name(parameter.getId()) + " is not initialized");
       }
       NDArray weight = parameter.getArray();
       if (weight.size() > 0) {
@@ -222,6 +216,77 @@ public final class SpdOptimizer extends Optimizer implements AutoCloseable {
   }
 
   /**
+   * Writes a checkpoint with the weights: {@link Checkpoint}, under the parameters' names in the
+   * block.
+   *
+   * @throws IllegalStateException if the builder got no block, nothing has been updated yet, this
+   *     optimizer is closed, or a weight is closed or has moved
+   * @throws IOException if the file cannot be written; the old one is unchanged
+   */
+  public synchronized void save(Path path) throws IOException {
+    requireNonNull(path, "path");
+    checkBlock("save");
+    if (resources.adam == null) {
+      throw new IllegalStateException("nothing has been updated yet");
+    }
+    try (NDScope scope = new NDScope()) {
+      scope.suppressNotUsedWarning();
+      stepped().forEach((array, weight) -> array.bring(weight));
+      Checkpoint.of(resources.adam).parameters(true).write(path);
+    }
+  }
+
+  /**
+   * Continues from a checkpoint: the weights, moments, counts, reports and rules are those of the
+   * moment when it was written, and further updates give the same bits. Call it on a new optimizer
+   * with the same settings, when the block is initialized as it was before the first update
+   * (anchors that are not from a file are its values now), and before the first forward pass.
+   *
+   * @throws IllegalArgumentException if the checkpoint does not fit the block and the settings; the
+   *     message says what; nothing has changed
+   * @throws IllegalStateException if the builder got no block, no parameter of it requires a
+   *     gradient, there was an update before, or this optimizer is closed
+   * @throws IOException if the file cannot be read or is damaged
+   */
+  public synchronized void restore(Path path) throws IOException {
+    requireNonNull(path, "path");
+    checkBlock("restore");
+    if (resources.adam != null) {
+      throw new IllegalStateException("restore comes before the first update");
+    }
+    try (NDScope scope = new NDScope()) {
+      scope.suppressNotUsedWarning();
+      addBlock(null, Checkpoint.read(path, Arena.ofAuto()));
+      if (resources.adam == null) {
+        throw new IllegalStateException("no parameter of the block requires a gradient");
+      }
+      stepped().forEach(SteppedArray::deliver);
+    }
+  }
+
+  /** Returns the block's weights by what steps them. */
+  private Map<SteppedArray, NDArray> stepped() {
+    Map<SteppedArray, NDArray> stepped = new LinkedHashMap<>();
+    for (Parameter parameter : block.getParameters().values()) {
+      if (parameter.isInitialized()) {
+        NDArray weight = parameter.getArray();
+        SteppedArray array = resources.arrays.get(new Place(parameter.getId(), weight.getDevice()));
+        if (array != null) {
+          stepped.put(array, weight);
+        }
+      }
+    }
+    return stepped;
+  }
+
+  private void checkBlock(String method) {
+    checkOpen();
+    if (block == null) {
+      throw new IllegalStateException(method + " needs a block: give one to the builder");
+    }
+  }
+
+  /**
    * Frees the moments and anchors, and lets go of the weights' memory. If it is not called, that
    * happens when this optimizer is garbage. Closing twice does nothing.
    */
@@ -240,15 +305,52 @@ public final class SpdOptimizer extends Optimizer implements AutoCloseable {
   /** Finds what steps a weight, or makes it, and checks the arrays. */
   private Update checked(String id, NDArray weight, NDArray grad) {
     Place place = new Place(id, weight.getDevice());
-    SteppedArray array = resources.arrays.get(place);
-    if (array == null) {
-      array = add(place, weight, grad);
+    if (block != null && resources.arrays.isEmpty()) {
+      addBlock(weight.getDevice(), null);
     }
+    if (!resources.arrays.containsKey(place)) {
+      resources.add(List.of(added(place, weight)), null);
+    }
+    SteppedArray array = resources.arrays.get(place);
     array.check(weight, grad);
     return new Update(id, array, weight, grad);
   }
 
-  private SteppedArray add(Place place, NDArray weight, NDArray grad) {
+  /**
+   * Adds the parameters of the block that can be trained now, in the block's order. (A trainer's
+   * order differs in each run; a checkpoint needs the same order again.)
+   *
+   * @param device only parameters that lie on it; null for any
+   * @param checkpoint to continue from, or null
+   */
+  private void addBlock(Device device, Checkpoint checkpoint) {
+    List<Added> added = new ArrayList<>();
+    try {
+      for (Parameter parameter : trainable()) {
+        NDArray weight = parameter.isInitialized() ? parameter.getArray() : null;
+        if (weight != null
+            && weight.size() > 0
+            && (device == null || weight.getDevice().equals(device))) {
+          added.add(added(new Place(parameter.getId(), weight.getDevice()), weight));
+        }
+      }
+    } catch (RuntimeException | Error e) {
+      added.forEach(a -> a.array.close());
+      throw e;
+    }
+    resources.add(added, checkpoint);
+  }
+
+  /** Returns the block's parameters that require gradients, each once. */
+  private List<Parameter> trainable() {
+    Map<String, Parameter> trainable = new LinkedHashMap<>();
+    block.getParameters().values().stream()
+        .filter(Parameter::requiresGradient)
+        .forEach(parameter -> trainable.putIfAbsent(parameter.getId(), parameter));
+    return List.copyOf(trainable.values());
+  }
+
+  private Added added(Place place, NDArray weight) {
     String tensor = names.name(place.id);
     boolean replica = resources.arrays.keySet().stream().anyMatch(p -> p.id.equals(place.id));
     DecayRule decay = requireNonNull(rule.apply(tensor), () -> "rule of " + tensor);
@@ -257,14 +359,12 @@ public final class SpdOptimizer extends Optimizer implements AutoCloseable {
             replica ? tensor + "@" + place.device : tensor,
             tensor,
             weight,
-            grad,
             decay,
             anchors,
             momentType,
             resources.arena);
-    resources.add(
-        place, array, ParameterGroup.builder().betas(beta1, beta2).eps(eps).decay(decay).build());
-    return array;
+    return new Added(
+        place, array, ParameterGroup.builder().betas(beta1, beta2).eps(eps).decay(decay));
   }
 
   /** Counts one more update of these arrays, all at once. */
@@ -300,6 +400,9 @@ public final class SpdOptimizer extends Optimizer implements AutoCloseable {
   /** A parameter's id and a device that has a copy of it. */
   private record Place(String id, Device device) {}
 
+  /** An array that is new to the optimizer, and the settings of its group. */
+  private record Added(Place place, SteppedArray array, ParameterGroup.Builder group) {}
+
   /** An array to step, with the weight and the gradient of this step. */
   private record Update(String id, SteppedArray array, NDArray weight, NDArray grad) {}
 
@@ -316,21 +419,35 @@ public final class SpdOptimizer extends Optimizer implements AutoCloseable {
       this.seed = seed;
     }
 
-    /** Adds an array with its group, in which the learning rate is its own. */
-    void add(Place place, SteppedArray array, ParameterGroup group) {
-      // Gradients of earlier updates may be freed, and the new array may lie where they were.
+    /**
+     * Adds arrays, each with a group of its own, because each has its own learning rate.
+     *
+     * @param checkpoint to continue from if these are the first arrays, or null
+     */
+    void add(List<Added> added, Checkpoint checkpoint) {
+      // Gradients of earlier updates may be freed, and the new arrays may lie where they were.
       arrays.values().forEach(SteppedArray::leaveOut);
+      List<ParameterGroup> groups = new ArrayList<>();
       try {
-        if (adam == null) {
-          adam = Adam.builder().threads(threads).seed(seed).group(group).build();
+        if (adam != null) {
+          for (Added a : added) {
+            groups.add(a.group.build());
+            adam.addParameter(groups.getLast(), a.array.parameter());
+          }
+        } else if (!added.isEmpty()) {
+          Adam.Builder builder = Adam.builder().threads(threads).seed(seed);
+          added.forEach(a -> groups.add(a.group.parameter(a.array.parameter()).build()));
+          groups.forEach(builder::group);
+          adam = (checkpoint == null ? builder : builder.restore(checkpoint)).build();
         }
-        adam.addParameter(group, array.parameter());
       } catch (RuntimeException | Error e) {
-        array.close();
+        added.forEach(a -> a.array.close());
         throw e;
       }
-      array.group(group);
-      arrays.put(place, array);
+      for (int i = 0; i < added.size(); i++) {
+        added.get(i).array.group(groups.get(i));
+        arrays.put(added.get(i).place, added.get(i).array);
+      }
     }
 
     @Override
@@ -388,7 +505,7 @@ public final class SpdOptimizer extends Optimizer implements AutoCloseable {
 
     /**
      * Takes the pre-trained values, which rules decay towards, from a file. Unless it is set, they
-     * are copies of the values that the parameters have when they are first updated.
+     * are copies of the values that the block's parameters have before the first update.
      *
      * @param file has a tensor of the same name and shape for each parameter whose rule reads an
      *     anchor; its arena must be shared or global, and stay open

@@ -22,7 +22,6 @@ final class SteppedArray implements AutoCloseable {
   private final String name;
   private final Shape shape;
   private final ElementType type;
-  private final ElementType gradientType;
   private final Arena arena;
 
   /**
@@ -45,13 +44,12 @@ final class SteppedArray implements AutoCloseable {
    * @param name the parameter's, unique in the optimizer
    * @param tensor the name by which anchors are found
    * @param arena for the anchor and copies
-   * @throws IllegalArgumentException if the weight, the gradient or the anchor cannot be used
+   * @throws IllegalArgumentException if the weight or the anchor cannot be used
    */
   SteppedArray(
       String name,
       String tensor,
       NDArray weight,
-      NDArray grad,
       DecayRule rule,
       Anchors anchors,
       MomentType moments,
@@ -60,7 +58,6 @@ final class SteppedArray implements AutoCloseable {
     this.arena = arena;
     shape = weight.getShape();
     type = ArrayMemory.type("weight of " + name, weight);
-    gradientType = ArrayMemory.type("gradient of " + name, grad);
     if (weight.isSparse()) {
       throw new IllegalArgumentException("weight of " + name + " is sparse");
     }
@@ -78,7 +75,7 @@ final class SteppedArray implements AutoCloseable {
       if (!(rule instanceof NoDecay || rule instanceof WeightDecay)) {
         anchors.give(builder, tensor, shape, values, type, arena);
       }
-      parameter = builder.gradient(null, gradientType).momentType(moments).build();
+      parameter = builder.gradient(null, type).momentType(moments).build();
     } catch (RuntimeException | Error e) {
       close();
       throw e;
@@ -122,8 +119,8 @@ final class SteppedArray implements AutoCloseable {
   void check(NDArray weight, NDArray grad) {
     checkShape("weight", weight);
     checkShape("gradient", grad);
-    checkType("weight", weight, type);
-    checkType("gradient", grad, gradientType);
+    checkType("weight", weight);
+    checkType("gradient", grad);
   }
 
   private void checkShape(String array, NDArray actual) {
@@ -133,21 +130,34 @@ final class SteppedArray implements AutoCloseable {
     }
   }
 
-  private void checkType(String array, NDArray actual, ElementType expected) {
+  private void checkType(String array, NDArray actual) {
     String what = array + " of " + name;
     ElementType actualType = ArrayMemory.type(what, actual);
-    if (actualType != expected) {
-      throw new IllegalArgumentException(
-          what + " is " + actualType + " now, but was " + expected + " in its first update");
+    if (actualType != type) {
+      throw new IllegalArgumentException(what + " is " + actualType + ", not " + type);
+    }
+  }
+
+  /** Makes the arrays those that the next step reads and writes; throws as {@link #bring}. */
+  void bring(NDArray weight, NDArray grad) {
+    bring(weight);
+    gradient = ArrayMemory.elements(grad.isSparse() ? grad.toDense() : grad);
+    if (gradient.isDirect()) {
+      parameter.gradient(ArrayMemory.address(gradient));
+    } else {
+      if (gradientCopy == null) {
+        gradientCopy = arena.allocate(gradient.remaining(), Anchors.ALIGNMENT);
+      }
+      parameter.gradient(gradientCopy.copyFrom(MemorySegment.ofBuffer(gradient)));
     }
   }
 
   /**
-   * Makes the arrays those that the next step reads and writes.
+   * Copies the weight if a copy is stepped.
    *
    * @throws IllegalStateException if the weight is closed or no longer lies where it was stepped
    */
-  void bring(NDArray weight, NDArray grad) {
+  void bring(NDArray weight) {
     ByteBuffer elements = ArrayMemory.elements(weight);
     if (holder == null) {
       data.copyFrom(MemorySegment.ofBuffer(elements));
@@ -158,15 +168,6 @@ final class SteppedArray implements AutoCloseable {
               + name
               + " was moved to other memory after its first update, as NDArray.set and copyTo do:"
               + " build a new optimizer");
-    }
-    gradient = ArrayMemory.elements(grad.isSparse() ? grad.toDense() : grad);
-    if (gradient.isDirect()) {
-      parameter.gradient(ArrayMemory.address(gradient));
-    } else {
-      if (gradientCopy == null) {
-        gradientCopy = arena.allocate(gradient.remaining(), Anchors.ALIGNMENT);
-      }
-      parameter.gradient(gradientCopy.copyFrom(MemorySegment.ofBuffer(gradient)));
     }
   }
 

@@ -42,9 +42,8 @@ class RefusalsTest {
     }
     optimizer.update("w", floats, floats.duplicate());
     NDArray halves = floats.toType(DataType.FLOAT16, true);
-    refused("weight of w is FLOAT16 now, but was FLOAT32 in its first update", "w", halves, floats);
-    refused(
-        "gradient of w is FLOAT16 now, but was FLOAT32 in its first update", "w", floats, halves);
+    refused("weight of w is FLOAT16, not FLOAT32", "w", halves, floats);
+    refused("gradient of w is FLOAT16, not FLOAT32", "w", floats, halves);
     refused(
         "weight of w is FLOAT64, not FLOAT32 or FLOAT16",
         "w",
@@ -152,6 +151,6 @@ class RefusalsTest {
     assertThatThrownBy(() -> optimizer.stepClipped(Double.NaN)).hasMessageContaining("maxNorm");
     assertThatThrownBy(() -> optimizer.stepClipped(1))
         .isInstanceOf(IllegalStateException.class)
-        .hasMessage("stepClipped steps a block: give one to the builder");
+        .hasMessage("stepClipped needs a block: give one to the builder");
   }
 }
