@@ -18,6 +18,19 @@ final class Examples<T> {
     next = examples.size();
   }
 
+  /** Goes on as if this many examples had been returned. */
+  void skip(long count) {
+    for (long left = count; left > 0; ) {
+      if (next == examples.size()) {
+        Collections.shuffle(examples, random);
+        next = 0;
+      }
+      int step = (int) Math.min(left, examples.size() - next);
+      next += step;
+      left -= step;
+    }
+  }
+
   /** Returns the next examples, across the end of an epoch if necessary. */
   List<T> next(int count) {
     List<T> batch = new ArrayList<>();

@@ -4,15 +4,15 @@ import io.spd4j.finetune.cli.Failure;
 import io.spd4j.finetune.data.Mail;
 import io.spd4j.finetune.data.MailTokenizer;
 import io.spd4j.finetune.data.SpamAssassin;
+import io.spd4j.finetune.minilm.Config;
 import io.spd4j.finetune.minilm.OnnxWeights;
 import java.io.IOException;
-import java.io.PrintWriter;
 import java.lang.foreign.Arena;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.concurrent.Callable;
+import picocli.CommandLine;
 import picocli.CommandLine.Command;
-import picocli.CommandLine.ExitCode;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
@@ -24,6 +24,19 @@ import picocli.CommandLine.Spec;
     description = {
       "Fine-tunes all-MiniLM-L6-v2 as a spam classifier, once with each rule, and compares how well "
           + "each result classifies mail like the training mail and other mail."
+    },
+    exitCodeListHeading = "%nExit status:%n",
+    exitCodeList = {
+      "0:success: all runs are complete and their results are written",
+      "1:an error in the program",
+      "2:bad usage, an input that cannot be used, or --resume with other options",
+      "3:the report, weights or metrics could not be written (all that could be are)",
+      "4:a run diverged: no finite loss and gradients in its last "
+          + Divergence.STEPS
+          + " steps, which ends the run, or in all steps of a shorter one; the other runs are done",
+      "5:the checkpoint cannot be used: it is damaged, as is the one before, or not a job's",
+      "6:not enough memory",
+      "130:interrupted by Ctrl-C (143: by SIGTERM); the report has what was done until then"
     },
     footer = {
       "",
@@ -49,15 +62,22 @@ public final class FinetuneCommand implements Callable<Integer> {
     if (job.export() != null) {
       job.export().check(training.length);
     }
-    PrintWriter out = spec.commandLine().getOut();
+    CommandLine line = spec.commandLine();
+    Log log = new Log(line.getOut(), line.getErr(), job.quiet);
     try (Interruption interruption = new Interruption();
         Arena arena = Arena.ofShared();
         MailTokenizer tokenizer = new MailTokenizer()) {
       List<Mail> mails = SpamAssassin.load(cache);
-      out.println(mails.size() + " mails");
-      new Job(job, training, OnnxWeights.minilm(arena), tokenizer, interruption::requested, out)
-          .run(mails);
+      log.detail(mails.size() + " mails");
+      return new Job(
+              job,
+              training,
+              Config.MINILM_L6,
+              OnnxWeights.minilm(arena),
+              MailCorpus.of(mails, job, training, tokenizer),
+              interruption::requested,
+              log)
+          .run();
     }
-    return ExitCode.OK;
   }
 }

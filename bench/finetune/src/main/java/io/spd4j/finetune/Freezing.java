@@ -1,10 +1,10 @@
 package io.spd4j.finetune;
 
-import java.util.HashMap;
-import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.TreeMap;
+import java.util.TreeSet;
 
 /**
  * Decides which layers are frozen in which step: gradual unfreezing (Howard, Ruder 2018) at a given
@@ -17,24 +17,45 @@ final class Freezing {
   private final List<LayerGroup> layers;
   private final Map<String, Integer> unfreeze;
 
-  /** Null if layers are never stopped. */
   private final Integer patience;
 
-  private final Set<LayerGroup> stopped = new HashSet<>();
-  private final Map<LayerGroup, Double> largest = new HashMap<>();
-  private final Map<LayerGroup, Integer> idle = new HashMap<>();
+  private final State state;
 
-  Freezing(List<LayerGroup> layers, Map<String, Integer> unfreeze, Integer patience) {
+  /**
+   * What the records so far say about the layers, by their names. Copies the collections.
+   *
+   * @param stopped the layers that were stopped early
+   * @param largest the largest deviation
+   * @param idle the number of records in a row without growth
+   */
+  record State(Set<String> stopped, Map<String, Double> largest, Map<String, Integer> idle) {
+    State {
+      stopped = new TreeSet<>(stopped);
+      largest = new TreeMap<>(largest);
+      idle = new TreeMap<>(idle);
+    }
+
+    State() {
+      this(Set.of(), Map.of(), Map.of());
+    }
+  }
+
+  /**
+   * @param patience the number of records after which a layer stops; null for never
+   * @param state before the first step, an empty one; changed by the records that follow
+   */
+  Freezing(List<LayerGroup> layers, Map<String, Integer> unfreeze, Integer patience, State state) {
     this.layers = layers;
     this.unfreeze = unfreeze;
     this.patience = patience;
+    this.state = state;
   }
 
   /** Freezes and unfreezes layers for a step, counted from 1. */
   void apply(int step) {
     for (LayerGroup layer : layers) {
       boolean early = step < unfreeze.getOrDefault(layer.name(), 1);
-      layer.group().frozen(early || stopped.contains(layer));
+      layer.group().frozen(early || state.stopped.contains(layer.name()));
     }
   }
 
@@ -59,17 +80,18 @@ final class Freezing {
     if (patience == null || layer.isHead() || layer.group().frozen()) {
       return false;
     }
-    if (deviation > largest.getOrDefault(layer, 0.0) * GROWTH) {
-      largest.put(layer, deviation);
-      idle.put(layer, 0);
-    } else if (idle.merge(layer, 1, Integer::sum) >= patience) {
-      return stopped.add(layer);
+    String name = layer.name();
+    if (deviation > state.largest.getOrDefault(name, 0.0) * GROWTH) {
+      state.largest.put(name, deviation);
+      state.idle.put(name, 0);
+    } else if (state.idle.merge(name, 1, Integer::sum) >= patience) {
+      return state.stopped.add(name);
     }
     return false;
   }
 
-  /** Returns the layers that were stopped early. */
-  Set<LayerGroup> stopped() {
-    return stopped;
+  /** Returns what the records so far say, which later ones change. */
+  State state() {
+    return state;
   }
 }

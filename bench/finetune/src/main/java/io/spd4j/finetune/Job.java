@@ -2,50 +2,51 @@ package io.spd4j.finetune;
 
 import static java.util.stream.Collectors.joining;
 
+import io.spd4j.finetune.cli.ExitStatus;
 import io.spd4j.finetune.cli.Failure;
 import io.spd4j.finetune.cli.State;
-import io.spd4j.finetune.data.Mail;
-import io.spd4j.finetune.data.MailTokenizer;
-import io.spd4j.finetune.data.Splits;
 import io.spd4j.finetune.minilm.Config;
 import io.spd4j.finetune.minilm.Weights;
 import io.spd4j.finetune.report.FinetuneReport;
 import io.spd4j.finetune.report.History;
 import io.spd4j.finetune.report.Machine;
+import io.spd4j.finetune.report.Metrics;
 import io.spd4j.finetune.report.Progress;
 import io.spd4j.finetune.report.ReportFiles;
 import io.spd4j.finetune.report.ResultTable;
 import io.spd4j.finetune.report.Run;
 import io.spd4j.finetune.report.Score;
 import java.io.IOException;
-import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.HashMap;
-import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
-import java.util.SequencedMap;
+import java.util.Optional;
 import java.util.SplittableRandom;
 import java.util.function.BooleanSupplier;
-import java.util.stream.IntStream;
 
-/** Trains and tests all-MiniLM-L6-v2 for every rule, λ, state and seed, and writes the results. */
+/** Trains and tests an encoder for every rule, λ, state and seed, and writes the results. */
 final class Job {
-  private static final String IN_DISTRIBUTION = "in-distribution";
-  private static final String OUT_OF_DISTRIBUTION = "easy-ham-2 + spam-2";
-  private static final String HARD_HAM = "hard-ham-1";
-
   private final JobOptions options;
   private final TrainingOptions training;
+  private final Config config;
   private final Weights pretrained;
-  private final MailTokenizer tokenizer;
+  private final Corpus corpus;
   private final BooleanSupplier stop;
-  private final PrintWriter out;
+  private final Log log;
+
+  /** Null if the job writes no checkpoints. */
+  private final JobCheckpoint checkpoint;
+
+  /** The runs so far; the last one may have been interrupted. */
+  private final List<Run> runs = new ArrayList<>();
+
+  private Metrics metrics;
 
   /**
    * @param pretrained the model's weights
@@ -54,106 +55,185 @@ final class Job {
   Job(
       JobOptions options,
       TrainingOptions training,
+      Config config,
       Weights pretrained,
-      MailTokenizer tokenizer,
+      Corpus corpus,
       BooleanSupplier stop,
-      PrintWriter out) {
+      Log log) {
     this.options = options;
     this.training = training;
+    this.config = config;
     this.pretrained = pretrained;
-    this.tokenizer = tokenizer;
+    this.corpus = corpus;
     this.stop = stop;
-    this.out = out;
+    this.log = log;
+    if (options.checkpointEvery() == null) {
+      checkpoint = null;
+    } else {
+      Path file = options.results.resolve(options.name + "-checkpoint.safetensors");
+      Map<String, String> identity = options.identity(training);
+      identity.put("--cache", corpus.fingerprint());
+      checkpoint = new JobCheckpoint(file, identity, log);
+    }
   }
 
   /**
    * Runs to the end, or until it must stop; the report covers what was done by then.
    *
-   * @throws Failure if a report or the exported model cannot be written
+   * @return an {@link ExitStatus}; a problem has been said
+   * @throws Failure if a report or the exported model cannot be written, or the checkpoint cannot
+   *     be used
    */
-  void run(List<Mail> mails) throws Failure, IOException {
-    List<Run> runs = new ArrayList<>();
-    ReportFiles.Written written = null;
-    for (long seed : new LinkedHashSet<>(options.seeds)) {
-      if (stop.getAsBoolean()) {
-        break; // splitting and tokenizing take a while
+  int run() throws Failure, IOException {
+    JobCheckpoint.Saved saved = resume();
+    if (saved != null) {
+      runs.addAll(saved.state().finished());
+    }
+    Path file = options.results.resolve(options.name + "-metrics.jsonl");
+    try (Metrics opened = new Metrics(file, runs, log::problem)) {
+      metrics = opened;
+      runAll(saved);
+    }
+    return end();
+  }
+
+  /** Returns what the job goes on from; null if it begins. */
+  private JobCheckpoint.Saved resume() throws Failure, IOException {
+    if (checkpoint == null) {
+      return null;
+    }
+    if (options.resume) {
+      Optional<JobCheckpoint.Saved> saved = checkpoint.read();
+      log.detail(saved.map(Job::progress).orElse("there is no checkpoint: the job begins"));
+      if (saved.isPresent()) {
+        return saved.get();
       }
-      Data data = data(mails, seed);
-      for (RunSpec run : options.specs(seed)) {
-        if (!stop.getAsBoolean()) {
-          runs.add(run(run, data));
-          written = write(report(runs)); // in case the next run fails
+    }
+    checkpoint.write(runs); // replaces that of an earlier job
+    return null;
+  }
+
+  private static String progress(JobCheckpoint.Saved saved) {
+    Trainer.State current = saved.state().current();
+    return "resumed after %d runs%s"
+        .formatted(
+            saved.state().finished().size(),
+            current == null ? "" : " and " + current.history().steps().size() + " steps");
+  }
+
+  /** Does the runs that are left, until the job must stop. */
+  private void runAll(JobCheckpoint.Saved saved) throws Failure {
+    int left = runs.size(); // to skip
+    JobCheckpoint.Saved current = saved == null || saved.state().current() == null ? null : saved;
+    for (long seed : new LinkedHashSet<>(options.seeds)) {
+      List<RunSpec> specs = options.specs(seed);
+      int done = Math.min(left, specs.size());
+      left -= done;
+      if (done == specs.size()) {
+        continue;
+      }
+      if (stop.getAsBoolean()) {
+        return; // splitting and tokenizing take a while
+      }
+      Data data = corpus.data(seed);
+      for (RunSpec spec : specs.subList(done, specs.size())) {
+        if (stop.getAsBoolean()) {
+          return;
+        }
+        Run run = run(spec, data, current);
+        current = null;
+        runs.add(run);
+        try {
+          write(); // in case the next run fails
+        } catch (Failure e) {
+          log.problem(e.getMessage());
+        }
+        boolean interrupted = stop.getAsBoolean() && !run.complete();
+        if (interrupted || checkpoint != null && run.weights() == null) {
+          return; // a resumed job tests it again and writes its weights
+        }
+        metrics.finish(run);
+        if (checkpoint != null) {
+          checkpoint.write(runs);
         }
       }
     }
-    if (written == null) {
-      written = write(report(runs));
+    if (checkpoint != null) {
+      checkpoint.forgetPrevious();
     }
-    out.println();
-    out.println(new ResultTable(report(runs)).markdown());
-    written.warning().ifPresent(out::println);
-    out.println("report: " + written.html() + ", numbers: " + written.json());
+  }
+
+  /** Says how the job ended. */
+  private int end() throws Failure, IOException {
+    log.result("\n" + new ResultTable(report()).markdown());
+    ReportFiles.Written written = write();
+    written.warning().ifPresent(log::problem);
+    log.result("report: " + written.html() + ", numbers: " + written.json());
     runs.stream()
         .map(Run::weights)
         .filter(Objects::nonNull)
-        .forEach(file -> out.println("weights, for classify: " + options.results.resolve(file)));
+        .forEach(file -> log.result("weights, for classify: " + options.results.resolve(file)));
     if (options.export() != null) {
-      export(runs);
+      export();
     }
-    out.flush();
+    String resume = checkpoint == null ? "" : "; --resume goes on from there";
+    if (runs.stream().anyMatch(run -> run.weights() == null)) {
+      log.problem("not all weights could be written to " + options.results + resume);
+      return ExitStatus.OUTPUT;
+    }
+    int all = new LinkedHashSet<>(options.seeds).size() * options.specs(0).size();
+    if (runs.size() < all || stop.getAsBoolean() && !runs.getLast().complete()) {
+      log.problem("interrupted: the report has what was done until then" + resume);
+      return ExitStatus.INTERRUPTED;
+    }
+    if (!metrics.complete()) {
+      log.problem("not all metrics could be written to " + options.results);
+      return ExitStatus.OUTPUT;
+    }
+    List<Run> diverged =
+        runs.stream().filter(run -> Divergence.of(run.history(), training.steps)).toList();
+    if (!diverged.isEmpty()) {
+      log.problem("diverged runs: %d of %d; try a lower --lr".formatted(diverged.size(), all));
+      return ExitStatus.DIVERGED;
+    }
+    return ExitStatus.OK;
   }
 
-  private void export(List<Run> runs) throws Failure, IOException {
+  private void export() throws Failure, IOException {
     if (runs.isEmpty() || !runs.getFirst().complete()) {
-      out.println("not exported, because the run is not complete");
-    } else if (runs.getFirst().weights() == null) {
-      throw Failure.ofInput("not exported, because the weights could not be written");
-    } else {
+      log.problem("not exported, because the run is not complete");
+    } else if (runs.getFirst().weights() != null) {
       Path weights = options.results.resolve(runs.getFirst().weights());
-      options.export().write(weights, training.length, out);
+      options.export().write(weights, training.length, log.out());
     }
   }
 
-  private Data data(List<Mail> mails, long seed) {
-    Splits splits = Splits.of(mails, options.testFraction, seed);
-    SequencedMap<String, List<Mail>> tests = new LinkedHashMap<>();
-    tests.put(IN_DISTRIBUTION, splits.idTest());
-    tests.put(OUT_OF_DISTRIBUTION, splits.oodTest());
-    tests.put(HARD_HAM, splits.hardHam());
-    Data data = new Data(tokenizer.encode(splits.train(), training.length), new LinkedHashMap<>());
-    int limit = options.testLimit == null ? Integer.MAX_VALUE : options.testLimit;
-    tests.forEach((title, test) ->
-        data.tests().put(title, tokenizer.encode(evenly(test, limit), training.length)));
-    return data;
-  }
-
-  /** Returns elements at even distances, because a test set can have its ham before its spam. */
-  static <T> List<T> evenly(List<T> all, int limit) {
-    int count = Math.min(limit, all.size());
-    return IntStream.range(0, count)
-        .mapToObj(i -> all.get((int) ((long) i * all.size() / count)))
-        .toList();
-  }
-
-  private Run run(RunSpec run, Data data) {
+  /**
+   * Does a run.
+   *
+   * @param saved where the run goes on; null to begin it
+   * @throws Failure if it cannot go on there
+   */
+  private Run run(RunSpec run, Data data, JobCheckpoint.Saved saved) throws Failure {
     SplittableRandom random = new SplittableRandom(run.seed());
-    try (Model model = new Model(training, Config.MINILM_L6, pretrained, run, random.split())) {
-      Trainer trainer = new Trainer(training, model, data.train(), random.split());
-      History history;
-      try (Progress progress = Progress.start(run.title(), training.steps, out)) {
-        history =
-            trainer.train(stop, s -> progress.step(s.loss(), s.stepMillis(), s.optimizerMillis()));
-      }
+    try (Model model = model(run, random.split(), saved)) {
+      Trainer.State resumed = saved == null ? null : saved.state().current();
+      Trainer trainer = new Trainer(training, model, data.train(), random.split(), resumed);
+      History history = train(run, model, trainer);
       history
           .stopped()
-          .forEach((layer, step) -> out.println("stopped early: " + layer + " after step " + step));
+          .forEach((layer, step) -> log.detail("stopped early: " + layer + " after step " + step));
       long skipped =
           history.steps().stream().filter(s -> !Double.isFinite(s.gradientNorm())).count();
       if (skipped > 0) {
-        out.println("steps skipped because gradients were not finite: " + skipped);
+        log.problem("steps skipped because gradients were not finite: " + skipped);
       }
-      out.println("testing …");
-      out.flush();
+      if (Divergence.of(history, training.steps)) {
+        log.problem(
+            "diverged: %s, in step %d: its last losses or gradients were not finite"
+                .formatted(run.title(), history.steps().size()));
+      }
+      log.detail("testing …");
       String file = save(run, model);
       Map<String, Score> scores = new HashMap<>();
       data.tests()
@@ -161,7 +241,8 @@ final class Job {
               Evaluation.score(model.classifier(), test, training.batch, stop)
                   .ifPresent(score -> {
                     scores.put(title, score);
-                    out.printf(Locale.ROOT, "%s: %.2f%%%n", title, 100 * score.accuracy());
+                    log.detail(
+                        String.format(Locale.ROOT, "%s: %.2f%%", title, 100 * score.accuracy()));
                   }));
       double squares =
           model.layers().stream()
@@ -180,6 +261,48 @@ final class Job {
           history,
           file);
     }
+  }
+
+  private Model model(RunSpec run, SplittableRandom random, JobCheckpoint.Saved saved)
+      throws Failure {
+    try {
+      return new Model(
+          training, config, pretrained, run, random, saved == null ? null : saved.file());
+    } catch (IllegalArgumentException e) {
+      if (saved == null) {
+        throw e;
+      }
+      throw Failure.ofCheckpoint(e.getMessage());
+    }
+  }
+
+  private History train(RunSpec run, Model model, Trainer trainer) {
+    History history = trainer.state().history();
+    int before = history.steps().size();
+    try (Progress progress = log.progress(run.title(), before, training.steps)) {
+      append(run, history);
+      trainer.train(
+          stop,
+          step -> {
+            if (progress != null) {
+              progress.step(step.loss(), step.stepMillis(), step.optimizerMillis());
+            }
+            append(run, history);
+            if (checkpoint != null && history.steps().size() % options.checkpointEvery() == 0) {
+              checkpoint.write(runs, trainer.state(), model.adam());
+            }
+          });
+    }
+    if (checkpoint != null
+        && history.steps().size() > before
+        && history.steps().size() % options.checkpointEvery() != 0) {
+      checkpoint.write(runs, trainer.state(), model.adam()); // tests and Ctrl-C come next
+    }
+    return history;
+  }
+
+  private void append(RunSpec run, History history) {
+    metrics.append(run.rule().title(), run.lambda(), run.state().toString(), run.seed(), history);
   }
 
   /**
@@ -202,12 +325,14 @@ final class Job {
       SavedModel.write(options.results.resolve(file), model.weights(), metadata);
       return file;
     } catch (IOException e) {
-      out.println("the weights could not be written to " + options.results + ": " + e);
+      log.problem(
+          "the weights could not be written to %s: %s"
+              .formatted(options.results.resolve(file), ReportFiles.reason(e)));
       return null;
     }
   }
 
-  private FinetuneReport report(List<Run> runs) {
+  private FinetuneReport report() {
     Map<String, Object> settings = training.settings();
     settings.put("state", options.states.stream().map(State::toString).collect(joining(", ")));
     settings.put("held back", options.testFraction);
@@ -219,11 +344,11 @@ final class Job {
         settings,
         Machine.here(),
         Instant.now(),
-        List.of(IN_DISTRIBUTION, OUT_OF_DISTRIBUTION, HARD_HAM),
+        corpus.testSets(),
         runs);
   }
 
-  private ReportFiles.Written write(FinetuneReport report) throws Failure {
-    return ReportFiles.write(options.results, options.name, report);
+  private ReportFiles.Written write() throws Failure {
+    return ReportFiles.write(options.results, options.name, report());
   }
 }

@@ -7,11 +7,14 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
 import picocli.CommandLine.Option;
 
 /** What a job compares, on which data, and how its results are named. */
 final class JobOptions extends RunOptions {
+  private static final int RESUMED_EVERY = 50;
+
   @Option(
       names = "--rules",
       split = ",",
@@ -60,10 +63,27 @@ final class JobOptions extends RunOptions {
   @Option(names = Export.WITH_HEAD, description = Export.WITH_HEAD_DESCRIPTION)
   boolean withHead;
 
-  /** Returns what to export; null if nothing. */
-  Export export() {
-    return export == null ? null : new Export(export, withHead);
-  }
+  @Option(
+      names = "--checkpoint-every",
+      paramLabel = "STEPS",
+      converter = Count.class,
+      description =
+          "Write a checkpoint at every so many steps of a run, at its end and on Ctrl-C, from which "
+              + "--resume goes on after a kill: NAME-checkpoint.safetensors, three times the size of "
+              + "the weights, and the one before; default: never, with --resume "
+              + RESUMED_EVERY
+              + ".")
+  private Integer checkpointEvery;
+
+  @Option(
+      names = "--resume",
+      description =
+          "Go on from the checkpoint of a job with the same options, to the same results, or begin "
+              + "if there is none.")
+  boolean resume;
+
+  @Option(names = "--quiet", description = "Print only results and problems.")
+  boolean quiet;
 
   @Override
   void check() throws Failure {
@@ -90,6 +110,32 @@ final class JobOptions extends RunOptions {
       }
     }
     super.check();
+  }
+
+  /** Returns what to export; null if nothing. */
+  Export export() {
+    return export == null ? null : new Export(export, withHead);
+  }
+
+  /** Returns the number of steps between two checkpoints; null for no checkpoints. */
+  Integer checkpointEvery() {
+    return checkpointEvery == null && resume ? Integer.valueOf(RESUMED_EVERY) : checkpointEvery;
+  }
+
+  /** Returns the options that determine what the reports say, with their values. */
+  Map<String, String> identity(TrainingOptions training) {
+    Map<String, String> values = OptionValues.of(this, training);
+    values
+        .keySet()
+        .removeAll(
+            List.of(
+                "--results",
+                "--export",
+                Export.WITH_HEAD,
+                "--checkpoint-every",
+                "--resume",
+                "--quiet"));
+    return values;
   }
 
   /** Returns the runs with one seed. */

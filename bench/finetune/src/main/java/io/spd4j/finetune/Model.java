@@ -1,6 +1,7 @@
 package io.spd4j.finetune;
 
 import io.spd4j.Adam;
+import io.spd4j.Checkpoint;
 import io.spd4j.DecayRule;
 import io.spd4j.Parameter;
 import io.spd4j.ParameterGroup;
@@ -42,6 +43,21 @@ final class Model implements AutoCloseable {
       Weights pretrained,
       RunSpec spec,
       SplittableRandom random) {
+    this(options, config, pretrained, spec, random, null);
+  }
+
+  /**
+   * @param pretrained the anchor, which is not changed
+   * @param checkpoint the parameters and the optimizer's state to go on with; null to begin
+   * @throws IllegalArgumentException if the checkpoint is of another model
+   */
+  Model(
+      TrainingOptions options,
+      Config config,
+      Weights pretrained,
+      RunSpec spec,
+      SplittableRandom random,
+      Checkpoint checkpoint) {
     boolean whole = options.lora == null;
     dnn = OneDnn.open(options.threads);
     boolean ready = false;
@@ -66,6 +82,9 @@ final class Model implements AutoCloseable {
         builder.backend(options.backend);
       }
       layers.forEach(layer -> builder.group(layer.group()));
+      if (checkpoint != null) {
+        builder.restore(checkpoint);
+      }
       adam = builder.build();
       arrays.toNetwork();
       ready = true;

@@ -109,7 +109,7 @@ public final class PretrainCommand implements Callable<Integer> {
         if (!stop.getAsBoolean()) {
           try (Pretraining training =
                   new Pretraining(options, config, corpus.hidden(), state, seed);
-              Progress progress = Progress.start(state + ", seed " + seed, options.steps, out)) {
+              Progress progress = Progress.start(state + ", seed " + seed, 0, options.steps, out)) {
             List<Curve.Step> steps =
                 training.train(
                     corpus,

@@ -45,10 +45,10 @@ class RunOptions {
     try {
       Files.createDirectories(results);
     } catch (IOException e) {
-      throw Failure.ofInput(results + " cannot be created: choose another folder with --results");
+      throw Failure.ofOutput(results + " cannot be created: choose another folder with --results");
     }
     if (!Files.isWritable(results)) {
-      throw Failure.ofInput(results + " cannot be written to: choose another with --results");
+      throw Failure.ofOutput(results + " cannot be written to: choose another with --results");
     }
   }
 }

@@ -26,17 +26,43 @@ final class Trainer {
 
   private final History history;
 
+  /** What a trainer needs to go on after some steps, besides the model as it was then. */
+  record State(History history, Freezing.State freezing) {}
+
   Trainer(TrainingOptions options, Model model, List<Example> train, SplittableRandom random) {
+    this(options, model, train, random, null);
+  }
+
+  /**
+   * @param random as it was before the first step
+   * @param resumed where to go on, with the model of that moment; null before the first step
+   */
+  Trainer(
+      TrainingOptions options,
+      Model model,
+      List<Example> train,
+      SplittableRandom random,
+      State resumed) {
     this.options = options;
     this.model = model;
     examples = new Examples<>(train, random);
     learningRate = LearningRate.of(options);
-    freezing = new Freezing(model.layers(), options.unfreeze, options.earlyStop);
+    freezing =
+        new Freezing(
+            model.layers(),
+            options.unfreeze,
+            options.earlyStop,
+            resumed == null ? new Freezing.State() : resumed.freezing);
     backbone = model.layers().stream().filter(layer -> !layer.isHead()).toList();
     selecting =
         backbone.stream()
             .filter(layer -> layer.group().decay() instanceof SelectiveProjectionDecay)
             .toList();
+    if (resumed != null) {
+      history = resumed.history;
+      examples.skip((long) history.steps().size() * options.batch);
+      return;
+    }
     history =
         new History(
             backbone.stream().map(LayerGroup::title).toList(),
@@ -50,20 +76,29 @@ final class Trainer {
    * Trains.
    *
    * @param stop asked before each step
-   * @param each called with each step
-   * @return the history; it has fewer steps than requested if training was stopped
+   * @param each called with each step, after the records that follow it
+   * @return the history; it has fewer steps than requested if training was stopped or diverged
    */
   History train(BooleanSupplier stop, Consumer<History.Step> each) {
-    history.deviation(deviations()); // before the first step
-    for (int step = 1; step <= options.steps && !stop.getAsBoolean(); step++) {
+    if (history.deviations().isEmpty()) {
+      history.deviation(deviations()); // before the first step
+    }
+    for (int step = history.steps().size() + 1;
+        step <= options.steps && !Divergence.of(history, options.steps) && !stop.getAsBoolean();
+        step++) {
       History.Step taken = step(step);
       history.add(taken);
-      each.accept(taken);
       if (step % options.record == 0 || step == options.steps) {
         record();
       }
+      each.accept(taken);
     }
     return history;
+  }
+
+  /** Returns what a trainer needs to go on from here; later steps change it. */
+  State state() {
+    return new State(history, freezing.state());
   }
 
   private History.Step step(int step) {

@@ -177,7 +177,16 @@ class ExportTest {
     TrainingOptions training =
         Fixtures.training("--steps 1 --batch 2 --length 8 --lora 2 --threads 2".split(" "));
     StringWriter out = new StringWriter();
-    new Job(job, training, pretrained, tokenizer, stop, new PrintWriter(out)).run(mails);
+    PrintWriter writer = new PrintWriter(out);
+    new Job(
+            job,
+            training,
+            Config.MINILM_L6,
+            pretrained,
+            MailCorpus.of(mails, job, training, tokenizer),
+            stop,
+            new Log(writer, writer, false))
+        .run();
     return out.toString();
   }
 

@@ -35,7 +35,9 @@ class FreezingTest {
 
   @Test
   void layersThawAtTheirStep() {
-    Freezing freezing = new Freezing(layers, Map.of("embeddings", 4, "layer0", 3, "head", 2), null);
+    Freezing freezing =
+        new Freezing(
+            layers, Map.of("embeddings", 4, "layer0", 3, "head", 2), null, new Freezing.State());
 
     freezing.apply(1);
     assertThat(frozen()).containsExactly(true, true, true);
@@ -53,13 +55,13 @@ class FreezingTest {
 
   @Test
   void aLayerStopsAfterSoManyRecordsInARowWithoutGrowth() {
-    Freezing freezing = new Freezing(layers, Map.of(), 2);
+    Freezing freezing = new Freezing(layers, Map.of(), 2, new Freezing.State());
     freezing.apply(1);
 
     record(freezing, 1.0, 1.004, 1.006, 1.007); // idle, grown, idle
-    assertThat(freezing.stopped()).isEmpty();
+    assertThat(freezing.state().stopped()).isEmpty();
     freezing.record(layer0, 0.5);
-    assertThat(freezing.stopped()).containsExactly(layer0);
+    assertThat(freezing.state().stopped()).containsExactly("layer0");
 
     freezing.apply(2);
     assertThat(frozen()).containsExactly(false, true, false);
@@ -77,30 +79,30 @@ class FreezingTest {
 
   @Test
   void theHeadIsNeverStopped() {
-    Freezing freezing = new Freezing(layers, Map.of(), 1);
+    Freezing freezing = new Freezing(layers, Map.of(), 1, new Freezing.State());
     freezing.apply(1);
     layers.forEach(layer -> freezing.record(layer, 0));
 
-    assertThat(freezing.stopped()).containsExactlyInAnyOrder(embeddings, layer0);
+    assertThat(freezing.state().stopped()).containsExactly("embeddings", "layer0");
     freezing.apply(2);
     assertThat(freezing.lowest()).isEqualTo(1);
   }
 
   @Test
   void aLayerThatIsNotYetThawedIsNotStopped() {
-    Freezing freezing = new Freezing(layers, Map.of("layer0", 3), 1);
+    Freezing freezing = new Freezing(layers, Map.of("layer0", 3), 1, new Freezing.State());
     freezing.apply(1);
     record(freezing, 0, 0, 0);
 
-    assertThat(freezing.stopped()).isEmpty();
+    assertThat(freezing.state().stopped()).isEmpty();
   }
 
   @Test
   void withoutPatienceNothingIsStopped() {
-    Freezing freezing = new Freezing(layers, Map.of(), null);
+    Freezing freezing = new Freezing(layers, Map.of(), null, new Freezing.State());
     freezing.apply(1);
     record(freezing, 0, 0, 0, 0);
 
-    assertThat(freezing.stopped()).isEmpty();
+    assertThat(freezing.state().stopped()).isEmpty();
   }
 }

@@ -43,6 +43,7 @@ class JobTest {
   @TempDir private Path results;
   private String seeds = "1";
   private String states = "float32";
+  private int status = -1;
 
   @BeforeAll
   static void load() throws Exception {
@@ -90,7 +91,17 @@ class JobTest {
             "--state",
             states);
     StringWriter out = new StringWriter();
-    new Job(job, options, pretrained, tokenizer, stop, new PrintWriter(out)).run(mails());
+    PrintWriter writer = new PrintWriter(out);
+    status =
+        new Job(
+                job,
+                options,
+                Config.MINILM_L6,
+                pretrained,
+                MailCorpus.of(mails(), job, options, tokenizer),
+                stop,
+                new Log(writer, writer, false))
+            .run();
     return out.toString();
   }
 
@@ -107,9 +118,11 @@ class JobTest {
             "test-adamw-0.01-seed1.safetensors",
             "test-l2sp-10-seed1.safetensors",
             "test-l2sp_coupled-0.01-seed1.safetensors",
+            "test-metrics.jsonl",
             "test-spd-1-seed1.safetensors",
             "test.html",
             "test.json");
+    assertThat(status).isZero();
     assertThat(values("complete")).containsExactly("true", "true", "true", "true");
     assertThat(values("steps")).startsWith("2").containsOnly("2");
     // The in-distribution test gets 2 mails of each class's 8; the others are limited to 4.
@@ -222,7 +235,10 @@ class JobTest {
     Path folder = results.resolve("test-adamw-0.01-seed1.safetensors");
     Files.createDirectories(folder.resolve("not-empty"));
     String out = run(() -> false, "adamw", "--lora", "2");
-    assertThat(out).contains("the weights could not be written to " + results);
+    assertThat(out)
+        .contains("the weights could not be written to " + folder + ": ")
+        .contains("not all weights could be written to " + results);
+    assertThat(status).isEqualTo(3);
     assertThat(values("weights")).containsExactly("null");
     assertThat(values("complete")).containsExactly("true");
   }
@@ -234,7 +250,10 @@ class JobTest {
     String out = run(() -> asked.incrementAndGet() >= 4, "spd,adamw", "--lora", "2");
 
     assertThat(out).contains("SPD").doesNotContain("AdamW");
-    assertThat(files()).containsExactly("test-spd-1-seed1.safetensors", "test.html", "test.json");
+    assertThat(files())
+        .containsExactly(
+            "test-metrics.jsonl", "test-spd-1-seed1.safetensors", "test.html", "test.json");
+    assertThat(status).isEqualTo(130);
     assertThat(values("complete")).containsExactly("false");
     assertThat(values("planned_steps")).containsExactly("2");
     assertThat(values("steps")).as("of the settings, of the run").containsExactly("2", "1");
@@ -245,17 +264,18 @@ class JobTest {
   void anInterruptionBeforeTheFirstRunLeavesAnEmptyReport() throws Exception {
     run(() -> true, "spd");
 
-    assertThat(files()).containsExactly("test.html", "test.json");
+    assertThat(files()).containsExactly("test-metrics.jsonl", "test.html", "test.json");
+    assertThat(status).isEqualTo(130);
     assertThat(values("complete")).isEmpty();
   }
 
   @Test
   void aLimitTakesFromTheWholeTestSet() {
     List<Integer> all = List.of(0, 1, 2, 3, 4, 5, 6, 7, 8, 9);
-    assertThat(Job.evenly(all, 4)).containsExactly(0, 2, 5, 7);
-    assertThat(Job.evenly(all, 9)).doesNotHaveDuplicates().hasSize(9);
-    assertThat(Job.evenly(all, 11)).isEqualTo(all);
-    assertThat(Job.evenly(List.of(), 4)).isEmpty();
+    assertThat(MailCorpus.evenly(all, 4)).containsExactly(0, 2, 5, 7);
+    assertThat(MailCorpus.evenly(all, 9)).doesNotHaveDuplicates().hasSize(9);
+    assertThat(MailCorpus.evenly(all, 11)).isEqualTo(all);
+    assertThat(MailCorpus.evenly(List.of(), 4)).isEmpty();
   }
 
   private List<String> files() throws IOException {

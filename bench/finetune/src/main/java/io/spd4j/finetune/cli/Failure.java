@@ -1,7 +1,5 @@
 package io.spd4j.finetune.cli;
 
-import picocli.CommandLine.ExitCode;
-
 /** Ends a command with a one-sentence message for the user. */
 public final class Failure extends Exception {
   private static final long serialVersionUID = 1L;
@@ -14,15 +12,26 @@ public final class Failure extends Exception {
 
   /** Reports that the input cannot be used. */
   public static Failure ofInput(String sentence) {
-    return new Failure(ExitCode.USAGE, sentence);
+    return new Failure(ExitStatus.INPUT, sentence);
   }
 
   /** Reports that a check failed. */
   public static Failure ofCheck(String sentence) {
-    return new Failure(ExitCode.SOFTWARE, sentence);
+    return new Failure(ExitStatus.CHECK, sentence);
   }
 
-  int status() {
+  /** Reports that results cannot be written. */
+  public static Failure ofOutput(String sentence) {
+    return new Failure(ExitStatus.OUTPUT, sentence);
+  }
+
+  /** Reports that a checkpoint cannot be used. */
+  public static Failure ofCheckpoint(String sentence) {
+    return new Failure(ExitStatus.CHECKPOINT, sentence);
+  }
+
+  /** Returns the status that the program exits with. */
+  public int status() {
     return status;
   }
 }

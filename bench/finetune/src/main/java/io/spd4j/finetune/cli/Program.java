@@ -17,7 +17,12 @@ import picocli.CommandLine.Spec;
     exitCodeList = {
       "0:success",
       "1:a check failed",
-      "2:bad usage, or an input that cannot be used"
+      "2:bad usage, or an input that cannot be used",
+      "3:results could not be written",
+      "4:training diverged",
+      "5:a checkpoint cannot be used",
+      "6:not enough memory",
+      "130:interrupted by Ctrl-C (143: by SIGTERM)"
     })
 public abstract class Program implements Runnable {
   @Spec private CommandSpec spec;
@@ -42,12 +47,19 @@ public abstract class Program implements Runnable {
 
   /** Runs a command and returns the exit status. */
   public final int run(PrintWriter out, PrintWriter err, String... args) {
-    return new CommandLine(this)
-        .setOut(out)
-        .setErr(err)
-        .setCaseInsensitiveEnumValuesAllowed(true)
-        .setExecutionExceptionHandler(Program::sentence)
-        .execute(args);
+    try {
+      return new CommandLine(this)
+          .setOut(out)
+          .setErr(err)
+          .setCaseInsensitiveEnumValuesAllowed(true)
+          .setExecutionExceptionHandler(Program::sentence)
+          .execute(args);
+    } catch (OutOfMemoryError e) {
+      err.println(
+          "not enough memory (%s): give the JVM more with -Xmx, or take less at a time"
+              .formatted(e.getMessage()));
+      return ExitStatus.MEMORY;
+    }
   }
 
   /**
@@ -58,7 +70,7 @@ public abstract class Program implements Runnable {
     int status =
         switch (e) {
           case Failure failure -> failure.status();
-          case IOException unreadable -> CommandLine.ExitCode.USAGE;
+          case IOException unreadable -> ExitStatus.INPUT;
           default -> throw e;
         };
     command.getErr().println(e.getMessage());

@@ -1,5 +1,7 @@
 package io.spd4j.finetune.report;
 
+import com.fasterxml.jackson.annotation.JsonCreator;
+import com.fasterxml.jackson.annotation.JsonProperty;
 import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.Collections;
@@ -7,7 +9,10 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.SequencedMap;
 
-/** What happened in a training run, step by step. The trainer appends to it. Not thread-safe. */
+/**
+ * What happened in a training run, step by step. The trainer appends to it. A checkpoint has it as
+ * JSON. Not thread-safe.
+ */
 public final class History {
   private final List<String> layers;
   private final List<String> tensors;
@@ -65,6 +70,26 @@ public final class History {
   }
 
   /**
+   * Creates a history with what it has so far.
+   *
+   * @throws IllegalArgumentException if the parts do not belong together
+   */
+  @JsonCreator
+  static History of(
+      @JsonProperty("layers") List<String> layers,
+      @JsonProperty("tensors") List<String> tensors,
+      @JsonProperty("steps") List<Step> steps,
+      @JsonProperty("deviations") List<Deviation> deviations,
+      @JsonProperty("stopped") SequencedMap<String, Integer> stopped) {
+    History history = new History(layers, tensors);
+    steps.forEach(history::add);
+    deviations.forEach(d -> history.check(d.layers()));
+    history.deviations.addAll(deviations);
+    history.stopped.putAll(stopped);
+    return history;
+  }
+
+  /**
    * Appends a step.
    *
    * @throws IllegalArgumentException if it selects a tensor without a name in the history
@@ -85,11 +110,15 @@ public final class History {
    * @throws IllegalArgumentException if their number differs from the number of layers
    */
   public void deviation(List<Double> norms) {
+    check(norms);
+    deviations.add(new Deviation(steps.size(), norms));
+  }
+
+  private void check(List<Double> norms) {
     if (norms.size() != layers.size()) {
       throw new IllegalArgumentException(
           "%d deviations for %d layers".formatted(norms.size(), layers.size()));
     }
-    deviations.add(new Deviation(steps.size(), norms));
   }
 
   /** Records that a layer is no longer trained after the last step that was added. */
@@ -98,11 +127,13 @@ public final class History {
   }
 
   /** Returns the layers that were stopped early, each with the last step it was trained in. */
+  @JsonProperty
   public SequencedMap<String, Integer> stopped() {
     return Collections.unmodifiableSequencedMap(stopped);
   }
 
   /** Returns the names of the layers. */
+  @JsonProperty
   public List<String> layers() {
     return layers;
   }
@@ -111,16 +142,19 @@ public final class History {
    * Returns the names of the tensors that the rule selects from; empty for a rule that does not
    * select.
    */
+  @JsonProperty
   public List<String> tensors() {
     return tensors;
   }
 
   /** Returns the steps so far, step 1 first. */
+  @JsonProperty
   public List<Step> steps() {
     return Collections.unmodifiableList(steps);
   }
 
   /** Returns the deviations so far. */
+  @JsonProperty
   public List<Deviation> deviations() {
     return Collections.unmodifiableList(deviations);
   }

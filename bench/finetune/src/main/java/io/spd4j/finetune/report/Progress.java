@@ -2,6 +2,7 @@ package io.spd4j.finetune.report;
 
 import java.io.Console;
 import java.io.PrintWriter;
+import java.time.Duration;
 import java.util.Locale;
 import me.tongfei.progressbar.ConsoleProgressBarConsumer;
 import me.tongfei.progressbar.ProgressBar;
@@ -24,14 +25,18 @@ public final class Progress implements AutoCloseable {
   private final int steps;
   private final PrintWriter out;
   private final ProgressBar bar;
+  private final int before;
   private int step;
   private double millis;
 
   /**
+   * @param before steps taken earlier
    * @param terminal where the bar is drawn; null if there is no terminal and lines go to out
    */
-  Progress(String task, int steps, PrintWriter out, ProgressBarConsumer terminal) {
+  Progress(String task, int before, int steps, PrintWriter out, ProgressBarConsumer terminal) {
     this.task = task;
+    this.before = before;
+    step = before;
     this.steps = steps;
     this.out = out;
     bar =
@@ -40,6 +45,7 @@ public final class Progress implements AutoCloseable {
             : new ProgressBarBuilder()
                 .setTaskName(task)
                 .setInitialMax(steps)
+                .startsFrom(before, Duration.ZERO)
                 .setUpdateIntervalMillis(MILLIS_BETWEEN_UPDATES)
                 .setRenderer(Progress::render)
                 .setConsumer(terminal)
@@ -50,13 +56,14 @@ public final class Progress implements AutoCloseable {
    * Begins a run. Nothing else should be printed until it is closed.
    *
    * @param task names the run by rule and seed
+   * @param before the number of steps that were taken earlier, before a resume
    * @param steps the run's number of steps
    * @param out where the lines go; a bar always goes to standard output
    */
-  public static Progress start(String task, int steps, PrintWriter out) {
+  public static Progress start(String task, int before, int steps, PrintWriter out) {
     Console console = System.console();
     boolean terminal = console != null && console.isTerminal();
-    return new Progress(task, steps, out, terminal ? onTerminal() : null);
+    return new Progress(task, before, steps, out, terminal ? onTerminal() : null);
   }
 
   static ProgressBarConsumer onTerminal() {
@@ -85,7 +92,7 @@ public final class Progress implements AutoCloseable {
   public void step(double loss, double stepMillis, double optimizerMillis) {
     step++;
     millis += stepMillis;
-    long left = Math.round(millis / step * (steps - step) / 1000);
+    long left = Math.round(millis / (step - before) * (steps - step) / 1000);
     String message =
         String.format(
             Locale.ROOT,
@@ -100,7 +107,7 @@ public final class Progress implements AutoCloseable {
     if (bar != null) {
       bar.setExtraMessage(message);
       bar.step();
-    } else if (step == 1 || tenths(step) > tenths(step - 1)) {
+    } else if (step == before + 1 || tenths(step) > tenths(step - 1)) {
       out.println(task + ": step " + message);
       out.flush();
     }

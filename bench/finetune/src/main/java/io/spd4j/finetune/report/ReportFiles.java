@@ -9,9 +9,7 @@ import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
-import java.nio.file.StandardOpenOption;
 import java.util.Optional;
-import java.util.UUID;
 
 /** Writes a report's files. */
 public final class ReportFiles {
@@ -55,18 +53,19 @@ public final class ReportFiles {
    * @throws Failure if it cannot be written
    */
   public static void write(Path target, Content content) throws Failure {
-    Path temporary = target.resolveSibling(".spd4j-" + UUID.randomUUID() + ".tmp");
+    // The same name each time, so that what a killed process left is replaced.
+    Path temporary = target.resolveSibling("." + target.getFileName() + ".tmp");
     Closeable removal = () -> Files.deleteIfExists(temporary);
     try {
       Files.createDirectories(target.toAbsolutePath().getParent());
       try (removal) {
-        try (OutputStream out = Files.newOutputStream(temporary, StandardOpenOption.CREATE_NEW)) {
+        try (OutputStream out = Files.newOutputStream(temporary)) {
           content.write(out);
         }
         Files.move(temporary, target, StandardCopyOption.ATOMIC_MOVE);
       }
     } catch (IOException e) {
-      throw Failure.ofInput(
+      throw Failure.ofOutput(
           ("%s cannot be written (%s): check the folder's permissions and the space left, or "
                   + "choose another folder")
               .formatted(target, reason(e)));
@@ -74,7 +73,7 @@ public final class ReportFiles {
   }
 
   /** Prefers the file system's reason, if there is one, to a message with only the file's name. */
-  private static String reason(IOException e) {
+  public static String reason(IOException e) {
     return e instanceof FileSystemException file && file.getReason() != null
         ? file.getReason()
         : e.toString();

@@ -17,7 +17,7 @@ class ProgressTest {
 
   @Test
   void printsALineAtEveryTenthWithoutATerminal() {
-    try (Progress progress = new Progress("SPD, seed 2", 400, out, null)) {
+    try (Progress progress = new Progress("SPD, seed 2", 0, 400, out, null)) {
       for (int step = 1; step <= 400; step++) {
         progress.step(0.2126, 412.4, 12.4);
       }
@@ -34,7 +34,7 @@ class ProgressTest {
 
   @Test
   void printsEveryStepOfAFew() {
-    try (Progress progress = new Progress("SPD", 3, out, null)) {
+    try (Progress progress = new Progress("SPD", 0, 3, out, null)) {
       for (int step = 1; step <= 3; step++) {
         progress.step(Double.NaN, 1, 1);
       }
@@ -43,6 +43,20 @@ class ProgressTest {
     assertThat(printed.toString().lines())
         .hasSize(3)
         .allMatch(line -> line.contains("loss NaN, 1 ms, optimizer 100%"));
+  }
+
+  @Test
+  void aResumedRunGoesOn() {
+    try (Progress progress = new Progress("SPD", 297, 400, out, null)) {
+      for (int step = 298; step <= 400; step++) {
+        progress.step(0.5, 1000, 100);
+      }
+    }
+
+    assertThat(printed.toString().lines())
+        .hasSize(4)
+        .first()
+        .isEqualTo("SPD: step 298/400, loss 0.500, 1000 ms, optimizer 10%, 1:42 left");
   }
 
   /** JLine would take Ctrl-C away from the job. */
@@ -68,7 +82,7 @@ class ProgressTest {
   static final class OnTerminal {
     public static void main(String[] args) {
       PrintWriter out = new PrintWriter(System.out);
-      try (Progress progress = new Progress("SPD", 2, out, Progress.onTerminal())) {
+      try (Progress progress = new Progress("SPD", 0, 2, out, Progress.onTerminal())) {
         progress.step(0.5, 1000, 30);
         progress.step(0.25, 1000, 30);
       }
@@ -79,7 +93,7 @@ class ProgressTest {
   void drawsABarOnATerminal() {
     List<String> drawn = new CopyOnWriteArrayList<>();
     try (Progress progress =
-        new Progress("SPD", 4, out, new DelegatingProgressBarConsumer(drawn::add, 60))) {
+        new Progress("SPD", 0, 4, out, new DelegatingProgressBarConsumer(drawn::add, 60))) {
       progress.step(0.5, 1000, 30);
       progress.step(0.25, 1000, 30);
     }

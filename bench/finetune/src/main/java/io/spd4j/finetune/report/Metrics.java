@@ -1,0 +1,155 @@
+package io.spd4j.finetune.report;
+
+import java.io.BufferedWriter;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.function.Consumer;
+
+/**
+ * A file of what happens in a job's runs, as it happens: one line of JSON for each step, record of
+ * the deviations, layer that stops and result. Every line names its run. A job that dies leaves all
+ * but the line that it was writing. If the file cannot be written, says so once and then writes no
+ * more. Not thread-safe.
+ */
+public final class Metrics implements AutoCloseable {
+  private final Consumer<String> problem;
+
+  /** Null once the file cannot be written. */
+  private BufferedWriter out;
+
+  /** The fields that name the run that is written. */
+  private Map<String, Object> run = Map.of();
+
+  private int steps;
+  private int deviations;
+  private int stopped;
+
+  /**
+   * Opens a file; replaces an existing one.
+   *
+   * @param finished runs of before a resume
+   * @param problem told if the file cannot be written
+   */
+  public Metrics(Path file, List<Run> finished, Consumer<String> problem) {
+    this.problem = problem;
+    Path temporary = file.resolveSibling("." + file.getFileName() + ".tmp");
+    attempt(() -> out = Files.newBufferedWriter(temporary));
+    for (Run r : finished) {
+      append(r.rule(), r.lambda(), r.state(), r.seed(), r.history());
+      finish(r);
+    }
+    if (out != null) {
+      attempt(() -> Files.move(temporary, file, StandardCopyOption.ATOMIC_MOVE));
+    }
+  }
+
+  private interface Writing {
+    void run() throws IOException;
+  }
+
+  private void attempt(Writing writing) {
+    try {
+      writing.run();
+    } catch (IOException e) {
+      close();
+      out = null;
+      problem.accept("no more metrics are written: " + ReportFiles.reason(e));
+    }
+  }
+
+  /**
+   * Writes what a run's history has gained since the last call for this run.
+   *
+   * @param rule as in {@link Run}, like the next three
+   */
+  public void append(String rule, double lambda, String state, long seed, History history) {
+    Map<String, Object> of =
+        Json.object("rule", rule, "lambda", lambda, "state", state, "seed", seed);
+    if (!of.equals(run)) {
+      run = of;
+      steps = 0;
+      deviations = 0;
+      stopped = 0;
+    }
+    if (out != null) {
+      attempt(() -> append(history));
+    }
+  }
+
+  private void append(History history) throws IOException {
+    records(history, steps);
+    while (steps < history.steps().size()) {
+      History.Step step = history.steps().get(steps++);
+      line(
+          "step", steps,
+          "loss", step.loss(),
+          "gradient_norm", step.gradientNorm(),
+          "learning_rate", step.learningRate(),
+          "step_ms", step.stepMillis(),
+          "optimizer_ms", step.optimizerMillis(),
+          "selected", step.selected().cardinality());
+      records(history, steps);
+    }
+    out.flush();
+  }
+
+  /** Writes the records of the state after a step. */
+  private void records(History history, int step) throws IOException {
+    while (deviations < history.deviations().size()
+        && history.deviations().get(deviations).step() <= step) {
+      History.Deviation deviation = history.deviations().get(deviations++);
+      Map<String, Object> layers = Json.object();
+      for (int i = 0; i < history.layers().size(); i++) {
+        layers.put(history.layers().get(i), deviation.layers().get(i));
+      }
+      line("step", deviation.step(), "deviations", layers);
+    }
+    List<Map.Entry<String, Integer>> stops = List.copyOf(history.stopped().sequencedEntrySet());
+    while (stopped < stops.size() && stops.get(stopped).getValue() <= step) {
+      line("step", step, "stopped_early", stops.get(stopped++).getKey());
+    }
+  }
+
+  /** Writes the result of a run. */
+  public void finish(Run result) {
+    if (out != null) {
+      attempt(() -> {
+        line(
+            "step", result.history().steps().size(),
+            "complete", result.complete(),
+            "deviation", result.deviation(),
+            "scores", new TreeMap<>(result.scores()));
+        out.flush();
+      });
+    }
+  }
+
+  private void line(Object... fields) throws IOException {
+    Map<String, Object> line = Json.object();
+    line.putAll(run);
+    line.putAll(Json.object(fields));
+    out.write(Json.line(line));
+    out.newLine();
+  }
+
+  /** Returns whether everything could be written so far. */
+  public boolean complete() {
+    return out != null;
+  }
+
+  @Override
+  public void close() {
+    if (out != null) {
+      try {
+        out.close();
+      } catch (IOException e) {
+        // everything was flushed before, or that has failed
+      }
+    }
+  }
+}

@@ -1,0 +1,107 @@
+package io.spd4j.finetune;
+
+import static java.nio.charset.StandardCharsets.UTF_8;
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.io.BufferedReader;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.SplittableRandom;
+import java.util.concurrent.TimeUnit;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** Kills a job again and again. */
+class KillTest {
+  private static final int KILLS = 20;
+  private static final String[] JOB =
+      ("--rules spd,adamw --state 8bit,param=bf16+grad=bf16+moments=bf16 "
+              + "--checkpoint-every 7 --resume --steps 90 --record 3 --early-stop 1 "
+              + "--unfreeze layer0=9 --unfreeze embeddings=12")
+          .split(" ");
+
+  @TempDir private Path folder;
+
+  private final SplittableRandom random = new SplittableRandom(1);
+
+  /** Milliseconds until the job has begun, and from there to its end. */
+  private long start;
+
+  private long rest;
+
+  /** The moments differ from machine to machine: a process is killed after a random time. */
+  @Test
+  void aKilledJobEndsWithTheResultsOfAnother() throws Exception {
+    Path whole = Files.createDirectory(folder.resolve("whole"));
+    String table = table(whole);
+    TinyResults expected = TinyResults.of(whole);
+    assertThat(expected.weights()).hasSize(4);
+    assertThat(expected.report().findValues("stopped_early")).anyMatch(stops -> stops.size() > 0);
+
+    int jobs = 0;
+    Path results = Files.createDirectory(folder.resolve("killed" + jobs));
+    for (int kills = 0; kills < KILLS; ) {
+      if (kill(TinyJob.start(results, JOB))) {
+        kills++;
+      } else {
+        assertThat(TinyResults.of(results)).isEqualTo(expected);
+        results = Files.createDirectory(folder.resolve("killed" + ++jobs));
+      }
+    }
+    assertThat(table(results)).isEqualTo(table);
+    assertThat(TinyResults.of(results)).isEqualTo(expected);
+    assertThat(files(results)).isEqualTo(files(whole));
+  }
+
+  /** Kills a process at a random moment; returns false if it has ended before. */
+  private boolean kill(Process process) throws IOException, InterruptedException {
+    boolean early = random.nextInt(5) == 0; // while the JVM starts, or before the first step
+    if (!early) {
+      awaitReady(process.inputReader(UTF_8));
+    }
+    process.waitFor(random.nextLong(early ? start : rest / 2), TimeUnit.MILLISECONDS);
+    process.toHandle().destroyForcibly(); // SIGKILL; the streams stay open
+    int status = process.waitFor();
+    assertThat(new String(process.getErrorStream().readAllBytes(), UTF_8)).isEmpty();
+    assertThat(status).isIn(0, 128 + 9);
+    return status != 0;
+  }
+
+  /** Runs a job to its end; returns its table without times. */
+  private String table(Path results) throws IOException, InterruptedException {
+    long begin = System.nanoTime();
+    Process process = TinyJob.start(results, JOB);
+    StringBuilder table = new StringBuilder();
+    try (BufferedReader out = process.inputReader(UTF_8)) {
+      awaitReady(out);
+      long ready = System.nanoTime();
+      for (String line : out.lines().filter(l -> l.startsWith("|")).toList()) {
+        List<String> cells = Stream.of(line.split("\\|")).map(String::strip).toList();
+        table.append(cells.subList(0, cells.size() - 2)).append('\n');
+      }
+      start = (ready - begin) / 1_000_000;
+      rest = (System.nanoTime() - ready) / 1_000_000;
+    }
+    assertThat(new String(process.getErrorStream().readAllBytes(), UTF_8)).isEmpty();
+    assertThat(process.waitFor()).isZero();
+    assertThat(table.toString()).contains("near", "far");
+    return table.toString();
+  }
+
+  private static void awaitReady(BufferedReader out) throws IOException {
+    String line;
+    do {
+      line = out.readLine();
+      assertThat(line).as("output before the end").isNotNull();
+    } while (!line.equals(TinyJob.READY));
+  }
+
+  private static List<String> files(Path folder) throws IOException {
+    try (Stream<Path> files = Files.list(folder)) {
+      return files.map(file -> file.getFileName().toString()).sorted().toList();
+    }
+  }
+}
