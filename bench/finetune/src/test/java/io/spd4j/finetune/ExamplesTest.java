@@ -28,4 +28,16 @@ class ExamplesTest {
     assertThat(new Examples<>(all, new SplittableRandom(3)).next(30)).isEqualTo(drawn);
     assertThat(new Examples<>(all, new SplittableRandom(4)).next(30)).isNotEqualTo(drawn);
   }
+
+  @Test
+  void skippingIsLikeDrawing() {
+    List<Example> all = Fixtures.examples(10, 1);
+    for (int skipped : new int[] {0, 1, 9, 10, 11, 20, 35}) {
+      Examples<Example> drawn = new Examples<>(all, new SplittableRandom(3));
+      drawn.next(skipped);
+      Examples<Example> examples = new Examples<>(all, new SplittableRandom(3));
+      examples.skip(skipped);
+      assertThat(examples.next(25)).as("after %d", skipped).isEqualTo(drawn.next(25));
+    }
+  }
 }

@@ -164,6 +164,12 @@ class JobEndTest {
     assertThat(job.err())
         .startsWith("no more metrics are written: ")
         .contains("No space left on device");
+
+    Files.createSymbolicLink(results.resolve(".tiny.json.tmp"), Path.of("/dev/full"));
+    assertThatThrownBy(() -> run(() -> true, "--rules spd")) // writes only the last report
+        .isInstanceOfSatisfying(
+            Failure.class, e -> assertThat(e.status()).isEqualTo(ExitStatus.OUTPUT))
+        .hasMessageContaining("No space left on device");
   }
 
   @Test
