@@ -1,15 +1,10 @@
 package io.spd4j.finetune;
 
-import static java.util.stream.Collectors.joining;
-
 import io.spd4j.finetune.cli.ExitStatus;
 import io.spd4j.finetune.cli.Failure;
-import io.spd4j.finetune.cli.State;
 import io.spd4j.finetune.minilm.Config;
 import io.spd4j.finetune.minilm.Weights;
-import io.spd4j.finetune.report.FinetuneReport;
 import io.spd4j.finetune.report.History;
-import io.spd4j.finetune.report.Machine;
 import io.spd4j.finetune.report.Metrics;
 import io.spd4j.finetune.report.Progress;
 import io.spd4j.finetune.report.ReportFiles;
@@ -18,7 +13,6 @@ import io.spd4j.finetune.report.Run;
 import io.spd4j.finetune.report.Score;
 import java.io.IOException;
 import java.nio.file.Path;
-import java.time.Instant;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.LinkedHashSet;
@@ -39,6 +33,7 @@ final class Job {
   private final Corpus corpus;
   private final BooleanSupplier stop;
   private final Log log;
+  private final JobResults results;
 
   /** Null if the job writes no checkpoints. */
   private final JobCheckpoint checkpoint;
@@ -67,10 +62,11 @@ final class Job {
     this.corpus = corpus;
     this.stop = stop;
     this.log = log;
+    results = new JobResults(options, training, corpus.testSets(), log);
     if (options.checkpointEvery() == null) {
       checkpoint = null;
     } else {
-      Path file = options.results.resolve(options.name + "-checkpoint.safetensors");
+      Path file = results.file("-checkpoint.safetensors");
       Map<String, String> identity = options.identity(training);
       identity.put("--cache", corpus.fingerprint());
       checkpoint = new JobCheckpoint(file, identity, log);
@@ -89,7 +85,7 @@ final class Job {
     if (saved != null) {
       runs.addAll(saved.state().finished());
     }
-    Path file = options.results.resolve(options.name + "-metrics.jsonl");
+    Path file = results.file("-metrics.jsonl");
     try (Metrics opened = new Metrics(file, runs, log::problem)) {
       metrics = opened;
       runAll(saved);
@@ -144,7 +140,7 @@ final class Job {
         current = null;
         runs.add(run);
         try {
-          write(); // in case the next run fails
+          results.write(runs); // in case the next run fails
         } catch (Failure e) {
           log.problem(e.getMessage());
         }
@@ -165,8 +161,8 @@ final class Job {
 
   /** Says how the job ended. */
   private int end() throws Failure, IOException {
-    log.result("\n" + new ResultTable(report()).markdown());
-    ReportFiles.Written written = write();
+    log.result("\n" + new ResultTable(results.report(runs)).markdown());
+    ReportFiles.Written written = results.write(runs);
     written.warning().ifPresent(log::problem);
     log.result("report: " + written.html() + ", numbers: " + written.json());
     runs.stream()
@@ -234,7 +230,7 @@ final class Job {
                 .formatted(run.title(), history.steps().size()));
       }
       log.detail("testing …");
-      String file = save(run, model);
+      String file = results.save(run, model.weights());
       Map<String, Score> scores = new HashMap<>();
       data.tests()
           .forEach((title, test) ->
@@ -303,52 +299,5 @@ final class Job {
 
   private void append(RunSpec run, History history) {
     metrics.append(run.rule().title(), run.lambda(), run.state().toString(), run.seed(), history);
-  }
-
-  /**
-   * Returns the file's name. If the file cannot be written, prints why and returns null, so that
-   * the run is not lost.
-   */
-  private String save(RunSpec run, Model model) {
-    String file = options.name + "-" + run.fileName() + ".safetensors";
-    Map<String, String> metadata =
-        Map.of(
-            "format",
-            "pt",
-            "base",
-            "all-MiniLM-L6-v2",
-            "run",
-            run.title(),
-            SavedModel.LENGTH,
-            Integer.toString(training.length));
-    try {
-      SavedModel.write(options.results.resolve(file), model.weights(), metadata);
-      return file;
-    } catch (IOException e) {
-      log.problem(
-          "the weights could not be written to %s: %s"
-              .formatted(options.results.resolve(file), ReportFiles.reason(e)));
-      return null;
-    }
-  }
-
-  private FinetuneReport report() {
-    Map<String, Object> settings = training.settings();
-    settings.put("state", options.states.stream().map(State::toString).collect(joining(", ")));
-    settings.put("held back", options.testFraction);
-    if (options.testLimit != null) {
-      settings.put("largest number of mails per test set", options.testLimit);
-    }
-    return new FinetuneReport(
-        "all-MiniLM-L6-v2 as a spam classifier",
-        settings,
-        Machine.here(),
-        Instant.now(),
-        corpus.testSets(),
-        runs);
-  }
-
-  private ReportFiles.Written write() throws Failure {
-    return ReportFiles.write(options.results, options.name, report());
   }
 }

@@ -1,0 +1,81 @@
+package io.spd4j.finetune;
+
+import static java.util.stream.Collectors.joining;
+
+import io.spd4j.finetune.cli.Failure;
+import io.spd4j.finetune.cli.State;
+import io.spd4j.finetune.minilm.Weights;
+import io.spd4j.finetune.report.FinetuneReport;
+import io.spd4j.finetune.report.Machine;
+import io.spd4j.finetune.report.ReportFiles;
+import io.spd4j.finetune.report.Run;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.time.Instant;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * The files of a job's results.
+ *
+ * @param testSets the titles of the test sets
+ */
+record JobResults(JobOptions options, TrainingOptions training, List<String> testSets, Log log) {
+  /** Returns the path of a file whose name begins with that of the job. */
+  Path file(String rest) {
+    return options.results.resolve(options.name + rest);
+  }
+
+  /** Returns what the runs resulted in. */
+  FinetuneReport report(List<Run> runs) {
+    Map<String, Object> settings = training.settings();
+    settings.put("state", options.states.stream().map(State::toString).collect(joining(", ")));
+    settings.put("held back", options.testFraction);
+    if (options.testLimit != null) {
+      settings.put("largest number of mails per test set", options.testLimit);
+    }
+    return new FinetuneReport(
+        "all-MiniLM-L6-v2 as a spam classifier",
+        settings,
+        Machine.here(),
+        Instant.now(),
+        testSets,
+        runs);
+  }
+
+  /**
+   * Writes the report.
+   *
+   * @throws Failure if it cannot be written
+   */
+  ReportFiles.Written write(List<Run> runs) throws Failure {
+    return ReportFiles.write(options.results, options.name, report(runs));
+  }
+
+  /**
+   * Returns the file's name. If the file cannot be written, prints why and returns null, so that
+   * the run is not lost.
+   */
+  String save(RunSpec run, Weights weights) {
+    String file = options.name + "-" + run.fileName() + ".safetensors";
+    Map<String, String> metadata =
+        Map.of(
+            "format",
+            "pt",
+            "base",
+            "all-MiniLM-L6-v2",
+            "run",
+            run.title(),
+            SavedModel.LENGTH,
+            Integer.toString(training.length));
+    try {
+      SavedModel.write(options.results.resolve(file), weights, metadata);
+      return file;
+    } catch (IOException e) {
+      log.problem(
+          "the weights could not be written to %s: %s"
+              .formatted(options.results.resolve(file), ReportFiles.reason(e)));
+      return null;
+    }
+  }
+}
