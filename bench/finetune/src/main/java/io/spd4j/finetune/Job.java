@@ -139,11 +139,6 @@ final class Job {
         Run run = run(spec, data, current);
         current = null;
         runs.add(run);
-        try {
-          results.write(runs); // in case the next run fails
-        } catch (Failure e) {
-          log.problem(e.getMessage());
-        }
         boolean interrupted = stop.getAsBoolean() && !run.complete();
         if (interrupted || checkpoint != null && run.weights() == null) {
           return; // a resumed job tests it again and writes its weights
@@ -151,6 +146,11 @@ final class Job {
         metrics.finish(run);
         if (checkpoint != null) {
           checkpoint.write(runs);
+        }
+        try {
+          results.write(runs); // in case the next run fails
+        } catch (Failure e) {
+          log.problem(e.getMessage());
         }
       }
     }

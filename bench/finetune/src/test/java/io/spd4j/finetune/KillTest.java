@@ -58,11 +58,14 @@ class KillTest {
 
   /** Kills a process at a random moment; returns false if it has ended before. */
   private boolean kill(Process process) throws IOException, InterruptedException {
-    boolean early = random.nextInt(5) == 0; // while the JVM starts, or before the first step
-    if (!early) {
-      awaitReady(process.inputReader(UTF_8));
-    }
-    process.waitFor(random.nextLong(early ? start : rest / 2), TimeUnit.MILLISECONDS);
+    BufferedReader out = process.inputReader(UTF_8);
+    long within =
+        switch (random.nextInt(6)) {
+          case 0 -> start; // while the JVM starts
+          case 1, 2 -> await(TinyJob.READY, out) ? rest / 2 : 1; // maybe at the end of a run
+          default -> await(TinyJob.WARM, out) ? rest / 10 : 1; // mostly in a step or a checkpoint
+        };
+    process.waitFor(random.nextLong(within), TimeUnit.MILLISECONDS);
     process.toHandle().destroyForcibly(); // SIGKILL; the streams stay open
     int status = process.waitFor();
     assertThat(new String(process.getErrorStream().readAllBytes(), UTF_8)).isEmpty();
@@ -76,7 +79,7 @@ class KillTest {
     Process process = TinyJob.start(results, JOB);
     StringBuilder table = new StringBuilder();
     try (BufferedReader out = process.inputReader(UTF_8)) {
-      awaitReady(out);
+      assertThat(await(TinyJob.READY, out)).isTrue();
       long ready = System.nanoTime();
       for (String line : out.lines().filter(l -> l.startsWith("|")).toList()) {
         List<String> cells = Stream.of(line.split("\\|")).map(String::strip).toList();
@@ -91,12 +94,13 @@ class KillTest {
     return table.toString();
   }
 
-  private static void awaitReady(BufferedReader out) throws IOException {
+  /** Waits for a line; returns false if the process ends without it. */
+  private static boolean await(String wanted, BufferedReader out) throws IOException {
     String line;
     do {
       line = out.readLine();
-      assertThat(line).as("output before the end").isNotNull();
-    } while (!line.equals(TinyJob.READY));
+    } while (line != null && !line.equals(wanted));
+    return line != null;
   }
 
   private static List<String> files(Path folder) throws IOException {

@@ -14,7 +14,7 @@ import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.SplittableRandom;
-import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.BooleanSupplier;
 import java.util.stream.Stream;
 
@@ -22,6 +22,9 @@ import java.util.stream.Stream;
 record TinyJob(int status, String out, String err) {
   /** What {@link #main} prints when the job has read its checkpoint, if there is one. */
   static final String READY = "ready";
+
+  /** What it prints after its first step, or its first batch of a test. */
+  static final String WARM = "warm";
 
   /** Texts, split anew with each seed. */
   record Texts(int count) implements Corpus {
@@ -114,17 +117,18 @@ record TinyJob(int status, String out, String err) {
   /** Takes the folder for the results and the arguments of the job and of the training. */
   public static void main(String[] args) throws Failure, IOException {
     int status;
-    AtomicBoolean ready = new AtomicBoolean();
+    AtomicInteger asked = new AtomicInteger();
     try (Interruption interruption = new Interruption()) {
       status =
           run(
               Path.of(args[0]),
               new Texts(300),
               () -> {
-                if (!ready.getAndSet(true)) {
-                  System.out.println(READY);
+                switch (asked.incrementAndGet()) { // before the data, the run and each step
+                  case 1 -> System.out.println(READY);
+                  case 4 -> System.out.println(WARM);
+                  default -> pause();
                 }
-                pause();
                 return interruption.requested();
               },
               new PrintWriter(System.out),
