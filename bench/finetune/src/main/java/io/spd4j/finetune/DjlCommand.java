@@ -150,7 +150,7 @@ public final class DjlCommand implements Callable<Integer> {
         new DjlTraining(Config.MINILM_L6, weights, block -> made[0] = optimizer(block))) {
       SpdOptimizer optimizer = made[0];
       Examples<Example> examples = new Examples<>(train, random);
-      try (Progress progress = Progress.start("DJL, " + rule.title(), steps, out)) {
+      try (Progress progress = Progress.start("DJL, " + rule.title(), 0, steps, out)) {
         for (int step = 1; step <= steps; step++) {
           long start = System.nanoTime();
           float loss = training.backward(examples.next(batch));
@@ -177,7 +177,7 @@ public final class DjlCommand implements Callable<Integer> {
             .ifPresent(most -> out.println("most often: " + most));
       }
       tests.forEach((title, mails) -> {
-        List<Example> test = tokenizer.encode(Job.evenly(mails, testLimit), length);
+        List<Example> test = tokenizer.encode(MailCorpus.evenly(mails, testLimit), length);
         int correct = 0;
         for (int from = 0; from < test.size(); from += batch) {
           correct += training.correct(test.subList(from, Math.min(test.size(), from + batch)));
