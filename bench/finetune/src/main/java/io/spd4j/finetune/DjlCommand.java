@@ -1,6 +1,5 @@
 package io.spd4j.finetune;
 
-import ai.djl.engine.EngineException;
 import ai.djl.nn.Block;
 import ai.djl.nn.Parameter;
 import ai.djl.util.Pair;
@@ -11,10 +10,8 @@ import io.spd4j.finetune.cli.Count;
 import io.spd4j.finetune.cli.Failure;
 import io.spd4j.finetune.cli.Rule;
 import io.spd4j.finetune.data.Example;
-import io.spd4j.finetune.data.Mail;
 import io.spd4j.finetune.data.MailTokenizer;
 import io.spd4j.finetune.data.SpamAssassin;
-import io.spd4j.finetune.data.Splits;
 import io.spd4j.finetune.minilm.Classifier;
 import io.spd4j.finetune.minilm.Config;
 import io.spd4j.finetune.minilm.OnnxWeights;
@@ -46,6 +43,8 @@ import picocli.CommandLine.Spec;
       "PyTorch must be on the class path: `make djl` fetches it."
     })
 public final class DjlCommand implements Callable<Integer> {
+  private static final double TEST_FRACTION = 0.2;
+
   @Spec private CommandSpec spec;
 
   @Option(
@@ -120,36 +119,28 @@ public final class DjlCommand implements Callable<Integer> {
   public Integer call() throws Failure, IOException, InterruptedException {
     NetworkOptions.require(length >= 2 && length <= 512, "--length must be 2 to 512");
     NetworkOptions.require(clip == null || clip > 0, "--clip must be more than 0");
+    DjlTraining.checkEngine();
     SplittableRandom random = new SplittableRandom(seed);
     try (Arena arena = Arena.ofShared();
         MailTokenizer tokenizer = new MailTokenizer()) {
       Weights weights =
           OnnxWeights.minilm(arena)
               .with(Classifier.head(arena, Config.MINILM_L6, Model.CLASSES, random.split()));
-      Splits splits = Splits.of(SpamAssassin.load(cache), 0.2, seed);
-      Map<String, List<Mail>> tests = new LinkedHashMap<>();
-      tests.put("in-distribution", splits.idTest());
-      tests.put("easy-ham-2 + spam-2", splits.oodTest());
-      tests.put("hard-ham-1", splits.hardHam());
-      train(weights, tokenizer.encode(splits.train(), length), random.split(), tokenizer, tests);
-    } catch (EngineException e) {
-      throw Failure.ofInput("DJL cannot use PyTorch (`make djl` fetches it): " + e.getMessage());
+      Data data =
+          new MailCorpus(SpamAssassin.load(cache), TEST_FRACTION, testLimit, length, tokenizer)
+              .data(seed);
+      train(weights, data, random.split());
     }
     return ExitCode.OK;
   }
 
-  private void train(
-      Weights weights,
-      List<Example> train,
-      SplittableRandom random,
-      MailTokenizer tokenizer,
-      Map<String, List<Mail>> tests) {
+  private void train(Weights weights, Data data, SplittableRandom random) {
     PrintWriter out = spec.commandLine().getOut();
     SpdOptimizer[] made = new SpdOptimizer[1];
     try (DjlTraining training =
         new DjlTraining(Config.MINILM_L6, weights, block -> made[0] = optimizer(block))) {
       SpdOptimizer optimizer = made[0];
-      Examples<Example> examples = new Examples<>(train, random);
+      Examples<Example> examples = new Examples<>(data.train(), random);
       try (Progress progress = Progress.start("DJL, " + rule.title(), 0, steps, out)) {
         for (int step = 1; step <= steps; step++) {
           long start = System.nanoTime();
@@ -176,14 +167,14 @@ public final class DjlCommand implements Callable<Integer> {
             .max(Comparator.comparingLong(SpdReport::selections))
             .ifPresent(most -> out.println("most often: " + most));
       }
-      tests.forEach((title, mails) -> {
-        List<Example> test = tokenizer.encode(MailCorpus.evenly(mails, testLimit), length);
-        int correct = 0;
-        for (int from = 0; from < test.size(); from += batch) {
-          correct += training.correct(test.subList(from, Math.min(test.size(), from + batch)));
-        }
-        out.printf(Locale.ROOT, "%s: %.2f%%%n", title, 100.0 * correct / test.size());
-      });
+      data.tests()
+          .forEach((title, test) -> {
+            int correct = 0;
+            for (int from = 0; from < test.size(); from += batch) {
+              correct += training.correct(test.subList(from, Math.min(test.size(), from + batch)));
+            }
+            out.printf(Locale.ROOT, "%s: %.2f%%%n", title, 100.0 * correct / test.size());
+          });
       optimizer.close();
     }
     out.flush();

@@ -1,6 +1,5 @@
 package io.spd4j.finetune;
 
-import ai.djl.engine.EngineException;
 import ai.djl.ndarray.NDArray;
 import ai.djl.nn.Block;
 import ai.djl.nn.Parameter;
@@ -73,8 +72,8 @@ public final class DjlStepCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws Failure, IOException {
-    System.setProperty("ai.djl.offline", "true");
     System.setProperty("ai.djl.pytorch.num_threads", Integer.toString(threads));
+    DjlTraining.checkEngine();
     List<Contender> contenders = new ArrayList<>();
     try (Arena arena = Arena.ofShared()) {
       Weights weights =
@@ -110,9 +109,6 @@ public final class DjlStepCommand implements Callable<Integer> {
                 arena));
       }
       time(contenders);
-    } catch (EngineException e) {
-      throw Failure.ofInput(
-          "DJL cannot use PyTorch (`make djl-step` fetches it): " + e.getMessage());
     } finally {
       contenders.forEach(contender -> contender.training.close());
     }

@@ -2,6 +2,8 @@ package io.spd4j.finetune;
 
 import ai.djl.Device;
 import ai.djl.Model;
+import ai.djl.engine.Engine;
+import ai.djl.engine.EngineException;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
@@ -13,6 +15,7 @@ import ai.djl.training.GradientCollector;
 import ai.djl.training.Trainer;
 import ai.djl.training.loss.Loss;
 import ai.djl.training.optimizer.Optimizer;
+import io.spd4j.finetune.cli.Failure;
 import io.spd4j.finetune.data.Example;
 import io.spd4j.finetune.minilm.Batch;
 import io.spd4j.finetune.minilm.Config;
@@ -23,6 +26,8 @@ import java.util.function.Function;
 
 /** A DJL trainer of {@link MiniLmBlock}. */
 final class DjlTraining implements AutoCloseable {
+  private static final String ENGINE = "PyTorch";
+
   private final Model model;
   private final Trainer trainer;
 
@@ -31,7 +36,7 @@ final class DjlTraining implements AutoCloseable {
    * @param optimizer makes the optimizer for the block
    */
   DjlTraining(Config config, Weights weights, Function<Block, Optimizer> optimizer) {
-    model = Model.newInstance("MiniLM", Device.cpu(), "PyTorch");
+    model = Model.newInstance("MiniLM", Device.cpu(), ENGINE);
     model.setBlock(new MiniLmBlock(config, weights, model.getNDManager()));
     trainer =
         model.newTrainer(
@@ -39,6 +44,21 @@ final class DjlTraining implements AutoCloseable {
                 .optDevices(new Device[] {Device.cpu()})
                 .optOptimizer(optimizer.apply(model.getBlock())));
     trainer.initialize(new Shape(1, config.positions()), new Shape(1, config.positions()));
+  }
+
+  /**
+   * Loads PyTorch.
+   *
+   * @throws Failure if it is not on the class path or cannot be loaded
+   */
+  static void checkEngine() throws Failure {
+    System.setProperty("ai.djl.offline", "true"); // nothing is fetched or reported
+    try {
+      Engine.getEngine(ENGINE);
+    } catch (IllegalArgumentException | EngineException | LinkageError e) {
+      throw Failure.ofInput(
+          "DJL cannot use PyTorch, which `make djl` puts on the class path: " + e.getMessage());
+    }
   }
 
   Block block() {
