@@ -352,12 +352,15 @@ cpu-caps: native-test jar
 	  $(MVN) -f bench/finetune/pom.xml surefire:test -Dtest='io.spd4j.finetune.minilm.*Test,TrainerTest' || exit 1; done
 
 # Removes all earlier output but native objects: Maven would take old jars and Javadoc to be up to date.
+# spd4j-djl is compiled against the library that `make jar` installs.
 release: jdk
 	@$(MVN) -q -P release validate $(if $(URL),-Dspd4j.url='$(URL)')
-	@rm -rf target/classes target/reports target/maven-* target/*.jar
+	@$(MAKE) --no-print-directory jar
+	@rm -rf target/djl target/classes target/reports target/maven-* target/*.jar
 	$(MVN) -P release package -DskipTests $(if $(URL),-Dspd4j.url='$(URL)')
 	$(MVN) -P release surefire:test@packaged-jar $(if $(URL),-Dspd4j.url='$(URL)')
-	@ls target/*.jar
+	$(DJL) -P release package -DskipTests $(if $(URL),-Dspd4j.url='$(URL)')
+	@ls target/*.jar target/djl/*.jar
 
 replay: jar
 	$(BENCH) replay $(TRACES)
