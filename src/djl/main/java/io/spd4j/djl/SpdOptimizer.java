@@ -260,6 +260,7 @@ public final class SpdOptimizer extends Optimizer implements AutoCloseable {
       if (resources.adam == null) {
         throw new IllegalStateException("no parameter of the block requires a gradient");
       }
+      resources.arrays.values().forEach(array -> count(array.parameter().step()));
       stepped().forEach(SteppedArray::deliver);
     }
   }
@@ -369,10 +370,11 @@ public final class SpdOptimizer extends Optimizer implements AutoCloseable {
 
   /** Counts one more update of these arrays, all at once. */
   private void countUpdate(List<Update> updates) {
-    for (Update update : updates) {
-      long count = beginNumUpdate + update.array.parameter().step() + 1;
-      numUpdate = Math.max(numUpdate, Math.toIntExact(count));
-    }
+    updates.forEach(update -> count(update.array.parameter().step() + 1));
+  }
+
+  private void count(long updates) {
+    numUpdate = Math.max(numUpdate, Math.toIntExact(beginNumUpdate + updates));
   }
 
   private void prepare(Update update) {

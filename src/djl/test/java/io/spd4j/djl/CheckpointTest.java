@@ -110,6 +110,42 @@ class CheckpointTest {
     }
   }
 
+  /** Even if the parameter that was updated most is not the first to be updated again. */
+  @Test
+  void theScheduleGoesOnAtTheLargestCount() throws IOException {
+    Path file = folder.resolve("checkpoint.safetensors");
+    List<Integer> counts = new ArrayList<>();
+    for (boolean resumed : new boolean[] {false, true}) {
+      try (Model model = Networks.model(1);
+          SpdOptimizer optimizer =
+              SpdOptimizer.builder()
+                  .block(model.getBlock())
+                  .optBeginNumUpdate(10)
+                  .optLearningRateTracker((id, count) -> {
+                    counts.add(count);
+                    return 0.01f;
+                  })
+                  .build()) {
+        Parameter often = model.getBlock().getParameters().get("01Linear_weight");
+        Parameter rare = model.getBlock().getParameters().get("01Linear_bias");
+        if (resumed) {
+          optimizer.restore(file);
+        } else {
+          for (int i = 0; i < 3; i++) {
+            update(optimizer, often);
+          }
+          optimizer.save(file);
+        }
+        update(optimizer, rare);
+      }
+    }
+    assertThat(counts).containsExactly(11, 12, 13, 13, 13);
+  }
+
+  private static void update(SpdOptimizer optimizer, Parameter parameter) {
+    optimizer.update(parameter.getId(), parameter.getArray(), parameter.getArray().onesLike());
+  }
+
   @Test
   void whatDoesNotFitIsRefused() throws IOException {
     Path file = folder.resolve("checkpoint.safetensors");
