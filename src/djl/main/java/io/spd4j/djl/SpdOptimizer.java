@@ -25,6 +25,7 @@ import java.lang.foreign.Arena;
 import java.lang.ref.Cleaner;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -338,6 +339,10 @@ public final class SpdOptimizer extends Optimizer implements AutoCloseable {
     } catch (RuntimeException | Error e) {
       added.forEach(a -> a.array.close());
       throw e;
+    }
+    if (checkpoint != null) { // which has them in the order in which they joined
+      List<String> order = List.copyOf(checkpoint.tensors().keySet());
+      added.sort(Comparator.comparingInt(a -> order.indexOf(a.array.name() + ".step")));
     }
     resources.add(added, checkpoint);
   }

@@ -142,6 +142,31 @@ class CheckpointTest {
     assertThat(counts).containsExactly(11, 12, 13, 13, 13);
   }
 
+  /** They join in the order of their first updates, which need not be the block's. */
+  @Test
+  void parametersMayHaveBeenUnfrozenLater() throws IOException {
+    Path file = folder.resolve("checkpoint.safetensors");
+    Map<String, List<Float>> saved;
+    try (Model model = Networks.model(1);
+        SpdOptimizer optimizer = optimizer(model)) {
+      List<Parameter> parameters = model.getBlock().getParameters().values();
+      parameters.forEach(parameter -> parameter.freeze(true));
+      for (Parameter parameter : parameters.reversed()) {
+        parameter.freeze(false);
+        update(optimizer, parameter);
+      }
+      optimizer.save(file);
+      saved = weights(model);
+    }
+    try (Model model = Networks.model(1);
+        SpdOptimizer optimizer = optimizer(model)) {
+      optimizer.restore(file);
+      assertThat(weights(model)).isEqualTo(saved);
+      model.getBlock().getParameters().values().forEach(p -> update(optimizer, p));
+      assertThat(optimizer.spdReports()).hasSize(4).allMatch(report -> report.step() == 2);
+    }
+  }
+
   private static void update(SpdOptimizer optimizer, Parameter parameter) {
     optimizer.update(parameter.getId(), parameter.getArray(), parameter.getArray().onesLike());
   }
