@@ -232,7 +232,14 @@ public final class SpdOptimizer extends Optimizer implements AutoCloseable {
     }
     try (NDScope scope = new NDScope()) {
       scope.suppressNotUsedWarning();
-      stepped().forEach((array, weight) -> array.bring(weight));
+      Map<SteppedArray, NDArray> stepped = stepped();
+      for (SteppedArray array : resources.arrays.values()) {
+        if (stepped.containsKey(array)) {
+          array.bring(stepped.get(array));
+        } else if (!array.isCopy()) { // its memory may be freed
+          throw new IllegalStateException("the weight of " + array.name() + " is closed");
+        }
+      }
       Checkpoint.of(resources.adam).parameters(true).write(path);
     }
   }

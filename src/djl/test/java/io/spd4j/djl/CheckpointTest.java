@@ -167,6 +167,22 @@ class CheckpointTest {
     }
   }
 
+  /** Its memory may have been a Java buffer's, which nothing keeps then. */
+  @Test
+  void aClosedWeightIsNotSaved() {
+    Path file = folder.resolve("checkpoint.safetensors");
+    try (Model model = Networks.model(1);
+        SpdOptimizer optimizer = optimizer(model)) {
+      Parameter closed = model.getBlock().getParameters().get("04Linear_weight");
+      update(optimizer, closed);
+      closed.close();
+      assertThatThrownBy(() -> optimizer.save(file))
+          .isInstanceOf(IllegalStateException.class)
+          .hasMessage("the weight of 04Linear_weight is closed");
+      assertThat(file).doesNotExist();
+    }
+  }
+
   private static void update(SpdOptimizer optimizer, Parameter parameter) {
     optimizer.update(parameter.getId(), parameter.getArray(), parameter.getArray().onesLike());
   }
