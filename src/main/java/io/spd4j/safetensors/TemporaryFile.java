@@ -119,7 +119,8 @@ final class TemporaryFile implements Closeable {
 
   /** Gives the old target a second name, so that the target exists at any moment. */
   private void keep(Path previous) throws IOException {
-    if (!Files.exists(target, LinkOption.NOFOLLOW_LINKS)) {
+    if (!Files.exists(target, LinkOption.NOFOLLOW_LINKS)
+        || Files.isDirectory(target, LinkOption.NOFOLLOW_LINKS)) { // which cannot be replaced
       return;
     }
     try {

@@ -259,9 +259,12 @@ class SafetensorsWriterTest {
   void aTargetThatCannotBeWrittenLeavesNothingBehind() throws IOException {
     Path directory = Files.createDirectory(folder.resolve("directory"));
     Files.createFile(directory.resolve("inside"));
-    assertThatExceptionOfType(FileSystemException.class)
-        .isThrownBy(() -> SafetensorsWriter.write(directory, List.of(bytes("a", 1)), Map.of()));
-    assertThat(filesInFolder()).containsExactly("directory");
+    for (Option[] options : new Option[][] {{}, {Option.KEEP_PREVIOUS}}) {
+      assertThatExceptionOfType(FileSystemException.class)
+          .isThrownBy(
+              () -> SafetensorsWriter.write(directory, List.of(bytes("a", 1)), Map.of(), options));
+      assertThat(filesInFolder()).containsExactly("directory");
+    }
     assertThat(directory.resolve("inside")).exists();
     assertThatExceptionOfType(NoSuchFileException.class)
         .isThrownBy(() -> SafetensorsWriter.write(folder.resolve("no/where"), List.of(), Map.of()));
