@@ -8,7 +8,6 @@ import io.spd4j.safetensors.Tensor;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -123,15 +122,12 @@ public final class Checkpoint {
   }
 
   /** Names the checkpoint before if it is whole. */
-  private static String offer(Path path, String separator) throws IOException {
+  private static String offer(Path path, String separator) {
     Path previous = previous(path);
-    if (!Files.exists(previous)) {
-      return "";
-    }
     try (Arena own = Arena.ofConfined()) {
       readWhole(previous, own);
       return separator + "the checkpoint before it is whole: " + previous;
-    } catch (CheckpointException e) {
+    } catch (IOException e) {
       return "";
     }
   }

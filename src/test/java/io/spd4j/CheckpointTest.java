@@ -269,6 +269,16 @@ class CheckpointTest {
   }
 
   @Test
+  void theFaultIsNamedEvenIfTheOneBeforeCannotBeRead() throws IOException {
+    Files.createDirectory(Checkpoint.previous(path));
+    assertThatExceptionOfType(NoSuchFileException.class)
+        .isThrownBy(this::read)
+        .withMessage(path.toString());
+    Files.write(path, new byte[3]);
+    assertDamaged(path, "three bytes");
+  }
+
+  @Test
   void aCheckpointNeedsItsChecksumAndAVersionThatIsKnown() throws IOException {
     adam.save(path);
     SafetensorsFile file = SafetensorsFile.map(path, arena);
