@@ -181,9 +181,7 @@ public final class SpdOptimizer extends Optimizer implements AutoCloseable {
   private List<Update> updatesOfBlock() {
     List<Update> updates = new ArrayList<>();
     for (Parameter parameter : trainable()) {
-      if (!parameter.isInitialized()) {
-        throw new IllegalStateException(names.name(parameter.getId()) + " is not initialized");
-      }
+      checkInitialized(parameter);
       NDArray weight = parameter.getArray();
       if (weight.size() > 0) {
         updates.add(checked(parameter.getId(), weight, weight.getGradient()));
@@ -193,6 +191,12 @@ public final class SpdOptimizer extends Optimizer implements AutoCloseable {
       throw new IllegalStateException("no parameter of the block requires a gradient");
     }
     return updates;
+  }
+
+  private void checkInitialized(Parameter parameter) {
+    if (!parameter.isInitialized()) {
+      throw new IllegalStateException(names.name(parameter.getId()) + " is not initialized");
+    }
   }
 
   /**
@@ -252,8 +256,9 @@ public final class SpdOptimizer extends Optimizer implements AutoCloseable {
    *
    * @throws IllegalArgumentException if the checkpoint does not fit the block and the settings; the
    *     message says what; nothing has changed
-   * @throws IllegalStateException if the builder got no block, no parameter of it requires a
-   *     gradient, there was an update before, or this optimizer is closed
+   * @throws IllegalStateException if the builder got no block, one of its parameters is not
+   *     initialized, none requires a gradient, there was an update before, or this optimizer is
+   *     closed
    * @throws IOException if the file cannot be read or is damaged
    */
   public synchronized void restore(Path path) throws IOException {
@@ -264,6 +269,7 @@ public final class SpdOptimizer extends Optimizer implements AutoCloseable {
     }
     try (NDScope scope = new NDScope()) {
       scope.suppressNotUsedWarning();
+      trainable().forEach(this::checkInitialized);
       addBlock(null, Checkpoint.read(path, Arena.ofAuto()));
       if (resources.adam == null) {
         throw new IllegalStateException("no parameter of the block requires a gradient");

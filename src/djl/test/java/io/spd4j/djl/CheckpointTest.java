@@ -212,6 +212,14 @@ class CheckpointTest {
       train(trainer, optimizer, 0, 1); // as if nothing had been tried
       assertThat(optimizer.spdReports()).hasSize(4);
     }
+    try (Model model = Model.newInstance("late", "PyTorch")) {
+      model.setBlock(Networks.block());
+      try (SpdOptimizer early = optimizer(model)) {
+        assertThatThrownBy(() -> early.restore(file))
+            .isInstanceOf(IllegalStateException.class)
+            .hasMessage("01Linear_weight is not initialized");
+      }
+    }
     try (SpdOptimizer nameless = SpdOptimizer.builder().build()) {
       assertThatThrownBy(() -> nameless.save(file))
           .hasMessage("save needs a block: give one to the builder");
