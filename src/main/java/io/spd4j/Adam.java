@@ -532,7 +532,7 @@ public final class Adam implements AutoCloseable {
     try {
       stepper.checkMayGrow();
       arrays.checkAccess();
-    } catch (RuntimeException e) {
+    } catch (RuntimeException | Error e) {
       busy.set(false);
       throw e;
     }

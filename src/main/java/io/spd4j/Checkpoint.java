@@ -222,7 +222,8 @@ public final class Checkpoint {
     }
 
     /**
-     * Adds a tensor of your own, in any memory. Its data are read when the checkpoint is written.
+     * Adds a tensor of your own, in host memory or, if the optimizer steps device memory, on a
+     * device. Its data are read when the checkpoint is written.
      *
      * @throws IllegalArgumentException if the name is one that the parameters' state may have, or
      *     the segment does not have the size that type and shape require

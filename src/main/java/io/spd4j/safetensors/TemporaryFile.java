@@ -109,28 +109,38 @@ final class TemporaryFile implements Closeable {
   void publish(Path previous) throws IOException {
     channel.force(true);
     synchronized (TemporaryFile.class) {
-      if (previous != null) {
-        keep(previous);
+      boolean moved = previous != null && keep(previous);
+      try {
+        Files.move(path, target, StandardCopyOption.ATOMIC_MOVE);
+      } catch (IOException e) {
+        if (moved) {
+          Files.move(previous, target, StandardCopyOption.ATOMIC_MOVE);
+        }
+        throw e;
       }
-      Files.move(path, target, StandardCopyOption.ATOMIC_MOVE);
     }
     forceFolder(target.getParent());
   }
 
-  /** Gives the old target a second name, so that the target exists at any moment. */
-  private void keep(Path previous) throws IOException {
+  /**
+   * Gives the old target a second name, so that the target exists at any moment. Returns true if it
+   * has only the new name, because the disk has no links.
+   */
+  private boolean keep(Path previous) throws IOException {
     if (!Files.exists(target, LinkOption.NOFOLLOW_LINKS)
         || Files.isDirectory(target, LinkOption.NOFOLLOW_LINKS)) { // which cannot be replaced
-      return;
+      return false;
     }
     try {
       Files.deleteIfExists(previous);
       Files.createLink(previous, target);
     } catch (NoSuchFileException | FileAlreadyExistsException e) {
       // Another process has just done the same.
-    } catch (UnsupportedOperationException | FileSystemException e) { // no links on this disk
+    } catch (UnsupportedOperationException | FileSystemException e) {
       Files.move(target, previous, StandardCopyOption.ATOMIC_MOVE);
+      return true;
     }
+    return false;
   }
 
   private static void forceFolder(Path folder) throws IOException {

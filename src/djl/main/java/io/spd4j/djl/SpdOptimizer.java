@@ -222,7 +222,7 @@ public final class SpdOptimizer extends Optimizer implements AutoCloseable {
 
   /**
    * Writes a checkpoint with the weights: {@link Checkpoint}, under the parameters' names in the
-   * block.
+   * block. One of a training on several devices cannot be restored here.
    *
    * @throws IllegalStateException if the builder got no block, nothing has been updated yet, this
    *     optimizer is closed, or a weight is closed or has moved

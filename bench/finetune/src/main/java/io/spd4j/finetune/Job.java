@@ -105,7 +105,11 @@ final class Job {
         return saved.get();
       }
     }
-    checkpoint.write(runs); // replaces that of an earlier job
+    if (checkpoint.exists()) {
+      log.detail(
+          "the checkpoint of an earlier job is replaced; --resume would have gone on from it");
+    }
+    checkpoint.write(runs);
     return null;
   }
 

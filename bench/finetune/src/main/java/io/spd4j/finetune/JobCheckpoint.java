@@ -71,6 +71,7 @@ final class JobCheckpoint {
         throw Failure.ofCheckpoint(
             damaged.getMessage() + "; nor can the one before be used: " + both.getMessage());
       }
+      compare(saved.state.options());
       log.problem(damaged.getMessage() + "; the job goes on from there");
       Files.move(previous, file, StandardCopyOption.ATOMIC_MOVE); // the damaged one is never kept
     }
@@ -142,6 +143,11 @@ final class JobCheckpoint {
           "no checkpoint could be written to %s (%s); the one before remains"
               .formatted(file, ReportFiles.reason(e)));
     }
+  }
+
+  /** Returns whether an earlier job left a checkpoint. */
+  boolean exists() {
+    return Files.exists(file);
   }
 
   /** Deletes the checkpoint before, because the job has ended. */

@@ -220,6 +220,21 @@ class ResumeTest {
   }
 
   @Test
+  void aRefusalLeavesADamagedCheckpointWhereItIs() throws Exception {
+    folder("damaged and refused");
+    run(after(15), "--rules spd --steps 23 --checkpoint-every 5");
+    damage(checkpoint());
+    byte[] damaged = Files.readAllBytes(checkpoint());
+
+    assertRefused(
+        () -> run(() -> false, "--rules spd --steps 24 --resume"),
+        ExitStatus.INPUT,
+        "--steps is 24");
+    assertThat(Files.readAllBytes(checkpoint())).isEqualTo(damaged);
+    assertThat(previous()).exists();
+  }
+
+  @Test
   void aMissingCheckpointGivesWayToTheOneBefore() throws Exception {
     folder("missing");
     run(after(15), "--rules spd --steps 23 --checkpoint-every 5");
@@ -258,7 +273,8 @@ class ResumeTest {
   void aNewJobReplacesTheCheckpoint() throws Exception {
     folder("new");
     run(after(9), "--rules spd --steps 23 --checkpoint-every 5");
-    run(after(0), "--rules adamw --steps 7 --checkpoint-every 5");
+    assertThat(run(after(0), "--rules adamw --steps 7 --checkpoint-every 5").out())
+        .startsWith("the checkpoint of an earlier job is replaced; ");
 
     TinyJob resumed = run(() -> false, "--rules adamw --steps 7 --resume");
     assertThat(resumed.status()).isZero();
