@@ -670,6 +670,15 @@ public class dnnl_h {
     public static int dnnl_query_scratchpad_md() {
         return dnnl_query_scratchpad_md;
     }
+    private static final int dnnl_cpu_isa_avx512_core_bf16 = (int)231L;
+    /**
+     * {@snippet lang=c :
+     * enum <anonymous>.dnnl_cpu_isa_avx512_core_bf16 = 231
+     * }
+     */
+    public static int dnnl_cpu_isa_avx512_core_bf16() {
+        return dnnl_cpu_isa_avx512_core_bf16;
+    }
 
     private static class dnnl_primitive_desc_next_impl {
         public static final FunctionDescriptor DESC = FunctionDescriptor.of(
@@ -2494,6 +2503,62 @@ public class dnnl_h {
                 traceDowncall("dnnl_matmul_primitive_desc_create", primitive_desc, engine, src_desc, weights_desc, bias_desc, dst_desc, attr);
             }
             return (int)mh$.invokeExact(primitive_desc, engine, src_desc, weights_desc, bias_desc, dst_desc, attr);
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
+
+    private static class dnnl_get_effective_cpu_isa {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            dnnl_h.C_INT    );
+
+        public static final MemorySegment ADDR = dnnl_h.findOrThrow("dnnl_get_effective_cpu_isa");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * dnnl_cpu_isa_t dnnl_get_effective_cpu_isa()
+     * }
+     */
+    public static FunctionDescriptor dnnl_get_effective_cpu_isa$descriptor() {
+        return dnnl_get_effective_cpu_isa.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * dnnl_cpu_isa_t dnnl_get_effective_cpu_isa()
+     * }
+     */
+    public static MethodHandle dnnl_get_effective_cpu_isa$handle() {
+        return dnnl_get_effective_cpu_isa.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * dnnl_cpu_isa_t dnnl_get_effective_cpu_isa()
+     * }
+     */
+    public static MemorySegment dnnl_get_effective_cpu_isa$address() {
+        return dnnl_get_effective_cpu_isa.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * dnnl_cpu_isa_t dnnl_get_effective_cpu_isa()
+     * }
+     */
+    public static int dnnl_get_effective_cpu_isa() {
+        var mh$ = dnnl_get_effective_cpu_isa.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("dnnl_get_effective_cpu_isa");
+            }
+            return (int)mh$.invokeExact();
         } catch (Throwable ex$) {
            throw new AssertionError("should not reach here", ex$);
         }
