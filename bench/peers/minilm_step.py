@@ -1,5 +1,6 @@
 """Times the fine-tuning step of `make finetune` in eager PyTorch: forward, backward, clipping and AdamW of HuggingFace's
-BertModel with MiniLM's sizes and a two-class head on the mean of the hidden states. Prints one line of JSON.
+BertModel with MiniLM's sizes and a two-class head on the mean of the hidden states; with --autocast in PyTorch's mixed
+precision, bfloat16 with float32 weights. Prints one line of JSON.
 
 Needs torch and transformers: python bench/peers/minilm_step.py --batch 16 --length 64 --threads 2
 """
@@ -18,6 +19,7 @@ parser.add_argument("--length", type=int, default=64)
 parser.add_argument("--threads", type=int, default=2)
 parser.add_argument("--steps", type=int, default=15)
 parser.add_argument("--attention", default="sdpa", choices=["sdpa", "eager"])
+parser.add_argument("--autocast", action="store_true")
 options = parser.parse_args()
 
 torch.set_num_threads(options.threads)
@@ -43,10 +45,11 @@ labels = torch.randint(0, 2, (options.batch,))
 steps, optimizers, processor = [], [], []
 for _ in range(options.steps + 3):
     start = time.perf_counter()
-    hidden = model(input_ids=ids, attention_mask=mask).last_hidden_state
-    weight = mask.unsqueeze(-1).float()
-    pooled = (hidden * weight).sum(1) / weight.sum(1)
-    loss = torch.nn.functional.cross_entropy(head(pooled), labels)
+    with torch.autocast("cpu", torch.bfloat16, enabled=options.autocast):
+        hidden = model(input_ids=ids, attention_mask=mask).last_hidden_state
+        weight = mask.unsqueeze(-1).float()
+        pooled = (hidden * weight).sum(1) / weight.sum(1)
+        loss = torch.nn.functional.cross_entropy(head(pooled), labels)
     optimizer.zero_grad()
     loss.backward()
     backward = time.perf_counter()
@@ -70,6 +73,7 @@ print(
         {
             "torch": torch.__version__,
             "attention": options.attention,
+            "autocast": options.autocast,
             "threads": options.threads,
             "step_ms": round(statistics.median(steps[3:]), 1),
             "optimizer_ms": round(statistics.median(optimizers[3:]), 1),

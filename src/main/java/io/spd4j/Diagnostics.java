@@ -55,6 +55,11 @@ public final class Diagnostics {
     }
     OneDnn.Availability oneDnn = OneDnn.availability();
     report.append(line("onednn", oneDnn.available() ? "yes" : "no", oneDnn.reason()));
+    if (oneDnn.available()) {
+      OneDnn.MathChoice math = OneDnn.autoMath();
+      report.append(
+          "  its AUTO multiplies matrices in %s: %s%n".formatted(math.mode(), math.reason()));
+    }
     if (!flags.isEmpty()) {
       report.append("missing JDK flags: %s%n".formatted(flags));
     }

@@ -12,21 +12,21 @@ import java.util.Deque;
  * destroy at the end. Confined to the thread that made it.
  */
 final class Engine implements AutoCloseable {
-  /** The size in bytes of a cache line and of the widest vector. */
-  private static final long ALIGNMENT = 64;
-
   private final Arena arena = Arena.ofConfined();
   private final Deque<Runnable> destroyers = new ArrayDeque<>();
   private final MemorySegment out = arena.allocate(ValueLayout.ADDRESS);
   private final Thread owner = Thread.currentThread();
   private final int threads;
+  private final MathMode math;
   private final MemorySegment engine;
   private final MemorySegment stream;
-  private Arena scratchArena = Arena.ofConfined();
-  private MemorySegment scratch = MemorySegment.NULL;
+  private final Scratch scratch = new Scratch();
+  private final Scratch left = new Scratch();
+  private final Scratch right = new Scratch();
 
-  Engine(int threads) {
+  Engine(int threads, MathMode math) {
     this.threads = threads;
+    this.math = math;
     boolean ready = false;
     try {
       useThreads();
@@ -64,6 +64,11 @@ final class Engine implements AutoCloseable {
     return out.get(ValueLayout.ADDRESS, 0);
   }
 
+  /** Returns how matrix products are computed, FLOAT32 or BF16. */
+  MathMode math() {
+    return math;
+  }
+
   Arena arena() {
     return arena;
   }
@@ -96,19 +101,19 @@ final class Engine implements AutoCloseable {
     dnnl_h.omp_set_num_threads(threads);
   }
 
-  /** Makes the scratch memory at least this large, replacing it if it is smaller. */
-  void reserveScratch(long bytes) {
-    if (bytes > scratch.byteSize()) {
-      Arena larger = Arena.ofConfined();
-      MemorySegment segment = larger.allocate(bytes, ALIGNMENT);
-      scratchArena.close();
-      scratchArena = larger;
-      scratch = segment;
-    }
+  /** Returns the memory in which primitives keep what they need while they run. */
+  Scratch scratch() {
+    return scratch;
   }
 
-  MemorySegment scratch() {
-    return scratch;
+  /** Returns the memory for a product's left matrix in bfloat16. */
+  Scratch left() {
+    return left;
+  }
+
+  /** Returns the memory for a product's right matrix in bfloat16. */
+  Scratch right() {
+    return right;
   }
 
   static void check(String what, int status) {
@@ -131,7 +136,9 @@ final class Engine implements AutoCloseable {
     while (!destroyers.isEmpty()) {
       destroyers.pop().run();
     }
-    scratchArena.close();
+    scratch.close();
+    left.close();
+    right.close();
     arena.close();
   }
 }

@@ -58,7 +58,28 @@ public final class OneDnn implements AutoCloseable {
   }
 
   /**
-   * Opens oneDNN for the calling thread.
+   * What {@link MathMode#AUTO} takes on this machine.
+   *
+   * @param mode FLOAT32 or BF16
+   * @param reason why, a part of a sentence
+   */
+  public record MathChoice(MathMode mode, String reason) {}
+
+  /**
+   * Returns what {@link MathMode#AUTO} takes here. Thread-safe.
+   *
+   * @throws IllegalStateException if oneDNN is not available; the message says why
+   */
+  public static MathChoice autoMath() {
+    checkAvailable();
+    int bfloat16 = dnnl_h.dnnl_cpu_isa_avx512_core_bf16(); // with the bits of all that it includes
+    return (dnnl_h.dnnl_get_effective_cpu_isa() & bfloat16) == bfloat16
+        ? new MathChoice(MathMode.BF16, "the processor has instructions for bfloat16 products")
+        : new MathChoice(MathMode.FLOAT32, "oneDNN finds no instructions for bfloat16 products");
+  }
+
+  /**
+   * Opens oneDNN for the calling thread, with {@link MathMode#FLOAT32}.
    *
    * @param threads how many threads work on an operation, 1 to 1024, including the caller's
    * @throws IllegalArgumentException if threads is out of range
@@ -66,15 +87,70 @@ public final class OneDnn implements AutoCloseable {
    * @throws OneDnnException if oneDNN fails
    */
   public static OneDnn open(int threads) {
-    if (threads < 1 || threads > MAX_THREADS) {
-      throw new IllegalArgumentException(
-          "threads must be 1 to " + MAX_THREADS + ", not " + threads);
+    return builder().threads(threads).open();
+  }
+
+  /** Returns a builder with one thread and {@link MathMode#FLOAT32}. */
+  public static Builder builder() {
+    return new Builder();
+  }
+
+  /** Settings with which oneDNN is opened. Not thread-safe. */
+  public static final class Builder {
+    private int threads = 1;
+    private MathMode math = MathMode.FLOAT32;
+
+    private Builder() {}
+
+    /**
+     * Sets how many threads work on an operation, including the caller's.
+     *
+     * @param threads 1 to 1024
+     * @throws IllegalArgumentException if threads is out of range
+     */
+    public Builder threads(int threads) {
+      if (threads < 1 || threads > MAX_THREADS) {
+        throw new IllegalArgumentException(
+            "threads must be 1 to " + MAX_THREADS + ", not " + threads);
+      }
+      this.threads = threads;
+      return this;
     }
+
+    /**
+     * Sets how matrix products are computed.
+     *
+     * @throws NullPointerException if math is null
+     */
+    public Builder math(MathMode math) {
+      this.math = Check.notNull("math", math);
+      return this;
+    }
+
+    /**
+     * Opens oneDNN for the calling thread.
+     *
+     * @throws IllegalStateException if oneDNN is not available; the message says why
+     * @throws OneDnnException if oneDNN fails
+     */
+    public OneDnn open() {
+      checkAvailable();
+      return new OneDnn(new Engine(threads, math == MathMode.AUTO ? autoMath().mode() : math));
+    }
+  }
+
+  private static void checkAvailable() {
     Availability availability = availability();
     if (!availability.available()) {
       throw new IllegalStateException("oneDNN is not available: " + availability.reason());
     }
-    return new OneDnn(new Engine(threads));
+  }
+
+  /**
+   * Returns how matrix products are computed: FLOAT32 or BF16, what AUTO took if it was asked for.
+   */
+  public MathMode math() {
+    return engine.math();
   }
 
   /**

@@ -68,7 +68,7 @@ final class Primitive {
         dnnl_h.dnnl_primitive_desc_query_md(descriptor, dnnl_h.dnnl_query_scratchpad_md(), 0);
     add(count, dnnl_h.DNNL_ARG_SCRATCHPAD(), scratch);
     scratchBytes = dnnl_h.dnnl_memory_desc_get_size(scratch);
-    engine.reserveScratch(scratchBytes);
+    engine.scratch().reserve(scratchBytes);
     Arrays.fill(bound, MemorySegment.NULL);
   }
 
@@ -136,10 +136,11 @@ final class Primitive {
       checkOverlap();
       engine.useThreads();
       for (int i = 0; i < arguments.length; i++) {
-        point(i, bound[i].address());
+        Recipe.Rounding rounding = arguments[i].rounding();
+        point(i, rounding == null ? bound[i].address() : rounding.round(bound[i]));
       }
       if (scratchBytes > 0) {
-        point(arguments.length, engine.scratch().address());
+        point(arguments.length, engine.scratch().segment().address());
       }
       if (event != null) {
         event.begin();

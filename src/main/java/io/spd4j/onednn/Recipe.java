@@ -14,15 +14,32 @@ import java.util.List;
  * them, and what is done to the result before it is stored. Closing frees the descriptors.
  */
 final class Recipe implements AutoCloseable {
-  /** An argument; over names another argument that may be the same segment, or is null. */
+  /**
+   * An argument.
+   *
+   * @param descriptor what oneDNN is told about it, or about its copy in bfloat16
+   * @param over another argument that may be the same segment, or null
+   * @param rounding makes a copy in bfloat16, which oneDNN reads instead; null if it reads this
+   */
   record Argument(
       String name,
       int id,
+      Layout layout,
       MemorySegment descriptor,
       long bytes,
       int elementSize,
       boolean written,
-      String over) {}
+      String over,
+      Rounding rounding) {}
+
+  /** Makes a copy of a matrix in bfloat16, in memory that all products share. */
+  record Rounding(Conversion conversion, Scratch copy) {
+    /** Returns the address of the copy. */
+    long round(MemorySegment matrix) {
+      conversion.forward(matrix, copy.segment());
+      return copy.segment().address();
+    }
+  }
 
   /** Writes a new oneDNN primitive descriptor to out; returns a status. */
   interface Creator {
@@ -46,6 +63,7 @@ final class Recipe implements AutoCloseable {
   private final Engine engine;
   private final String what;
   private final List<Argument> arguments = new ArrayList<>();
+  private final List<MemorySegment> descriptors = new ArrayList<>();
   private final MemorySegment postOps;
   private int postOpCount;
   private long flops;
@@ -79,6 +97,14 @@ final class Recipe implements AutoCloseable {
 
   MemorySegment argument(
       String name, int id, Layout layout, ElementType type, boolean written, String over) {
+    MemorySegment descriptor = descriptor(name, layout, type);
+    long bytes = layout.numel() * type.byteSize();
+    arguments.add(
+        new Argument(name, id, layout, descriptor, bytes, type.byteSize(), written, over, null));
+    return descriptor;
+  }
+
+  private MemorySegment descriptor(String name, Layout layout, ElementType type) {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment descriptor =
           made(
@@ -88,8 +114,7 @@ final class Recipe implements AutoCloseable {
                   longs(arena, layout.sizes()),
                   code(name, type),
                   longs(arena, layout.strides())));
-      long bytes = layout.numel() * type.byteSize();
-      arguments.add(new Argument(name, id, descriptor, bytes, type.byteSize(), written, over));
+      descriptors.add(descriptor);
       return descriptor;
     }
   }
@@ -155,12 +180,92 @@ final class Recipe implements AutoCloseable {
     return buildBackward(null, (out, hint, attributes) -> creator.create(out, attributes));
   }
 
-  /** Makes the matrix product of two arguments plus a bias ({@link MemorySegment#NULL}: none). */
-  Primitive buildProduct(
+  /**
+   * Makes the matrix product of two arguments plus a bias ({@link MemorySegment#NULL}: none), in
+   * float32.
+   */
+  Primitive buildFloat32Product(
       MemorySegment left, MemorySegment right, MemorySegment bias, MemorySegment result) {
     return build((out, attributes) ->
         dnnl_h.dnnl_matmul_primitive_desc_create(
             out, engine.handle(), left, right, bias, result, attributes));
+  }
+
+  /** As {@link #buildFloat32Product}, but as the engine's {@link MathMode} says. */
+  Primitive buildProduct(
+      MemorySegment left, MemorySegment right, MemorySegment bias, MemorySegment result) {
+    int l = indexOf(left);
+    int r = indexOf(right);
+    if (engine.math() == MathMode.BF16 && canRound(l) && canRound(r)) {
+      MemorySegment roundedLeft = rounded(l);
+      MemorySegment roundedRight = rounded(r);
+      if (isFast(roundedLeft, roundedRight, bias, result)) {
+        round(l, roundedLeft, engine.left());
+        round(r, roundedRight, engine.right());
+        return buildFloat32Product(roundedLeft, roundedRight, bias, result);
+      }
+    }
+    return buildFloat32Product(left, right, bias, result);
+  }
+
+  private int indexOf(MemorySegment descriptor) {
+    return arguments.stream().map(Argument::descriptor).toList().indexOf(descriptor);
+  }
+
+  /** Whether it is a matrix that a conversion can hold, not a vector. */
+  private boolean canRound(int argument) {
+    Layout layout = arguments.get(argument).layout();
+    int rank = layout.rank();
+    return layout.size(rank - 1) > 1
+        && layout.size(rank - 2) > 1
+        && layout.numel() <= Integer.MAX_VALUE;
+  }
+
+  private MemorySegment rounded(int argument) {
+    Argument float32 = arguments.get(argument);
+    return descriptor(float32.name(), float32.layout(), ElementType.BFLOAT16);
+  }
+
+  /** Whether oneDNN has more than a plain loop for a product. */
+  private boolean isFast(
+      MemorySegment left, MemorySegment right, MemorySegment bias, MemorySegment result) {
+    MemorySegment attributes = MemorySegment.NULL;
+    MemorySegment descriptor = MemorySegment.NULL;
+    try {
+      attributes = attributes();
+      int status =
+          dnnl_h.dnnl_matmul_primitive_desc_create(
+              engine.out(), engine.handle(), left, right, bias, result, attributes);
+      if (status != dnnl_h.dnnl_success()) {
+        return false;
+      }
+      descriptor = engine.result();
+      return !isPlainLoop(descriptor);
+    } finally {
+      destroy(descriptor, dnnl_h::dnnl_primitive_desc_destroy);
+      destroy(attributes, dnnl_h::dnnl_primitive_attr_destroy);
+    }
+  }
+
+  /** Has the primitive read a copy of a float32 argument that is rounded to bfloat16. */
+  private void round(int argument, MemorySegment descriptor, Scratch copy) {
+    Argument a = arguments.get(argument);
+    long numel = a.layout().numel();
+    copy.reserve(numel * ElementType.BFLOAT16.byteSize());
+    Conversion conversion =
+        new Conversion(engine, numel, ElementType.FLOAT32, ElementType.BFLOAT16);
+    arguments.set(
+        argument,
+        new Argument(
+            a.name(),
+            a.id(),
+            a.layout(),
+            descriptor,
+            a.bytes(),
+            a.elementSize(),
+            a.written(),
+            a.over(),
+            new Rounding(conversion, copy)));
   }
 
   /**
@@ -173,11 +278,7 @@ final class Recipe implements AutoCloseable {
     MemorySegment hint = MemorySegment.NULL;
     MemorySegment descriptor = MemorySegment.NULL;
     try {
-      attributes = made(dnnl_h.dnnl_primitive_attr_create(engine.out()));
-      check(dnnl_h.dnnl_primitive_attr_set_post_ops(attributes, postOps));
-      check(
-          dnnl_h.dnnl_primitive_attr_set_scratchpad_mode(
-              attributes, dnnl_h.dnnl_scratchpad_mode_user()));
+      attributes = attributes();
       if (forward != null) {
         hint = made(forward.create(engine.out(), attributes));
       }
@@ -199,6 +300,20 @@ final class Recipe implements AutoCloseable {
     }
   }
 
+  private MemorySegment attributes() {
+    MemorySegment attributes = made(dnnl_h.dnnl_primitive_attr_create(engine.out()));
+    try {
+      check(dnnl_h.dnnl_primitive_attr_set_post_ops(attributes, postOps));
+      check(
+          dnnl_h.dnnl_primitive_attr_set_scratchpad_mode(
+              attributes, dnnl_h.dnnl_scratchpad_mode_user()));
+    } catch (OneDnnException e) {
+      destroy(attributes, dnnl_h::dnnl_primitive_attr_destroy);
+      throw e;
+    }
+    return attributes;
+  }
+
   /** Advances in oneDNN's list of implementations; returns false if it has nothing better. */
   private boolean passOver(MemorySegment descriptor) {
     while (passedOver.contains(implementation(descriptor))) {
@@ -206,7 +321,11 @@ final class Recipe implements AutoCloseable {
         return false;
       }
     }
-    return passedOver.isEmpty() || !implementation(descriptor).startsWith("ref");
+    return passedOver.isEmpty() || !isPlainLoop(descriptor);
+  }
+
+  private boolean isPlainLoop(MemorySegment descriptor) {
+    return implementation(descriptor).startsWith("ref");
   }
 
   private String implementation(MemorySegment descriptor) {
@@ -230,6 +349,6 @@ final class Recipe implements AutoCloseable {
   @Override
   public void close() {
     dnnl_h.dnnl_post_ops_destroy(postOps);
-    arguments.forEach(a -> dnnl_h.dnnl_memory_desc_destroy(a.descriptor()));
+    descriptors.forEach(dnnl_h::dnnl_memory_desc_destroy);
   }
 }

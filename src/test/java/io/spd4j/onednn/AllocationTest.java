@@ -10,8 +10,9 @@ import java.lang.management.ManagementFactory;
 import java.nio.file.Path;
 import java.util.List;
 import org.junit.jupiter.api.BeforeAll;
-import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** Once compiled, a call allocates nothing on the Java heap. */
 class AllocationTest {
@@ -22,7 +23,8 @@ class AllocationTest {
     private static final ThreadMXBean THREADS = (ThreadMXBean) ManagementFactory.getThreadMXBean();
 
     public static void main(String[] args) {
-      try (OneDnn oneDnn = OneDnn.open(1);
+      MathMode math = MathMode.valueOf(System.getProperty("math", "FLOAT32"));
+      try (OneDnn oneDnn = OneDnn.builder().math(math).open();
           Arena arena = Arena.ofShared()) {
         for (Case test : Cases.ofEveryMethod()) {
           Case.Call call = test.of(oneDnn);
@@ -51,9 +53,11 @@ class AllocationTest {
     Cases.assumeOneDnn();
   }
 
-  @Test
-  void aCallAllocatesNothing(@TempDir Path folder) throws Exception {
-    String out = FreshJvm.run(folder, List.of("-XX:-BackgroundCompilation"), Measured.class);
+  @ParameterizedTest
+  @ValueSource(strings = {"FLOAT32", "BF16"})
+  void aCallAllocatesNothing(String math, @TempDir Path folder) throws Exception {
+    List<String> options = List.of("-XX:-BackgroundCompilation", "-Dmath=" + math);
+    String out = FreshJvm.run(folder, options, Measured.class);
     List<String> lines = out.lines().filter(line -> line.endsWith(" bytes")).toList();
     assertThat(lines).hasSameSizeAs(Cases.ofEveryMethod());
     assertThat(lines).allMatch(line -> line.endsWith(": 0 bytes"));

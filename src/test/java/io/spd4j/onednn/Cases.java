@@ -25,12 +25,28 @@ final class Cases {
   /** GELU's error as a share of its argument: the error of erf, which is a polynomial. */
   private static final double GELU = 8 * ROUNDING;
 
+  /** Half the distance from 1 to the next bfloat16. */
+  private static final double BFLOAT16_ROUNDING = 0x1p-8;
+
   private static final float EPSILON = 1e-5f;
 
   private final SplittableRandom random = new SplittableRandom(1);
   private final List<Case> cases = new ArrayList<>();
 
-  private Cases() {}
+  /** Whether all values can be held in bfloat16. */
+  private final boolean bfloat16Values;
+
+  /** The error of a product of two elements, relative to it, before anything is added up. */
+  private final double productError;
+
+  private Cases() {
+    this(false, 0);
+  }
+
+  private Cases(boolean bfloat16Values, double productError) {
+    this.bfloat16Values = bfloat16Values;
+    this.productError = productError;
+  }
 
   /** Skips a test if the jar has no library for this platform; if it has one, it must work. */
   static void assumeOneDnn() {
@@ -101,6 +117,28 @@ final class Cases {
     return c.cases;
   }
 
+  /** Returns matrix products, with tolerances for {@link MathMode#BF16}. */
+  static List<Case> productsOfRoundedMatrices() {
+    return products(new Cases(false, Math.pow(1 + BFLOAT16_ROUNDING, 2) - 1));
+  }
+
+  /** Returns matrix products of values in bfloat16, whose rounding changes nothing. */
+  static List<Case> productsOfBfloat16() {
+    return products(new Cases(true, 0));
+  }
+
+  private static List<Case> products(Cases c) {
+    for (int[] m : new int[][] {{1, 17}, {3, 1}, {3, 2}, {17, 33}, {65, 129}}) {
+      for (int out : new int[] {1, 2, 65}) {
+        c.linear(m[0], m[1], out);
+      }
+      c.products(m[0], 17, m[1]);
+    }
+    c.attention(3, 2, 33, 32);
+    c.linear(128, 384, 1536);
+    return c.cases;
+  }
+
   /** Returns cases with the shapes of a MiniLM feed-forward layer. */
   static List<Case> large() {
     Cases c = new Cases();
@@ -110,8 +148,13 @@ final class Cases {
 
   private double[] random(int n) {
     double[] values = new double[n];
-    Arrays.setAll(values, i -> (float) random.nextGaussian());
+    Arrays.setAll(values, i -> value());
     return values;
+  }
+
+  private float value() {
+    float value = (float) random.nextGaussian();
+    return bfloat16Values ? Float.intBitsToFloat(Float.floatToIntBits(value) & 0xffff0000) : value;
   }
 
   private static double[] map(double[] values, DoubleUnaryOperator f) {
@@ -124,6 +167,11 @@ final class Cases {
    */
   private static double ofProducts(long k) {
     return ROUNDING * (4 + Math.sqrt(k));
+  }
+
+  /** Returns the tolerance of a product of matrices [m, k] and [k, n]; that of vectors is less. */
+  private double ofProduct(long m, long k, long n) {
+    return ofProducts(k) + (m > 1 && k > 1 && n > 1 ? productError : 0);
   }
 
   private <T> Case add(
@@ -158,11 +206,11 @@ final class Cases {
     add(what, "", linear, (l, a) -> l.backwardSource(a[0], a[1], a[2]))
         .reads("dstGrad", d)
         .reads("weight", w)
-        .writes("srcGrad", srcGrad, magnitude, ofProducts(out));
+        .writes("srcGrad", srcGrad, magnitude, ofProduct(rows, out, in));
     add(what, "adding", linear, (l, a) -> l.backwardSourceAdd(a[0], a[1], a[2]))
         .reads("dstGrad", d)
         .reads("weight", w)
-        .addsTo("srcGrad", g, plus(g, srcGrad), plus(abs(g), magnitude), ofProducts(out));
+        .addsTo("srcGrad", g, plus(g, srcGrad), plus(abs(g), magnitude), ofProduct(rows, out, in));
     what = "linear backward (weights)" + shape;
     double[] weightGrad = Reference.matMul(dst.transpose(), d, src, s, weight, 1);
     magnitude = Reference.matMul(dst.transpose(), abs(d), src, abs(s), weight, 1);
@@ -175,7 +223,7 @@ final class Cases {
                   (l, a) -> l.backwardWeights(a[0], a[1], a[2], orNull(a, 3)))
               .reads("src", s)
               .reads("dstGrad", d)
-              .writes("weightGrad", weightGrad, magnitude, ofProducts(rows));
+              .writes("weightGrad", weightGrad, magnitude, ofProduct(out, rows, in));
       if (biased) {
         test.writes(
             "biasGrad",
@@ -201,7 +249,7 @@ final class Cases {
       d = plus(d, Reference.broadcast(bias, b, dst));
       magnitude = plus(magnitude, Reference.broadcast(bias, abs(b), dst));
     }
-    double factor = ofProducts(in);
+    double factor = ofProduct(rows, in, out);
     double[] gelu = map(d, Reference::gelu);
     // GELU's slope is at most 1.13, and GELU adds its own error.
     double[] geluMagnitude =
@@ -291,13 +339,15 @@ final class Cases {
     String variant =
         "strides %s, %s, %s, scale %s".formatted(a.strides(), b.strides(), c.strides(), scale);
     Function<OneDnn, MatMul> made = dnn -> dnn.matMul(a, b, c, scale, addend);
+    long m = a.size(a.rank() - 2);
     long k = a.size(a.rank() - 1);
+    long n = b.size(b.rank() - 1);
     String what = "matmul forward " + a + " by " + b;
     if (addend == null) {
       add(what, variant, made, (x, s) -> x.forward(s[0], s[1], s[2]))
           .reads("a", aValues)
           .reads("b", bValues)
-          .writes("c", product, magnitude, ofProducts(k));
+          .writes("c", product, magnitude, ofProduct(m, k, n));
     } else {
       double[] addendValues = random((int) addend.numel());
       double[] added = Reference.broadcast(addend, addendValues, c);
@@ -305,7 +355,7 @@ final class Cases {
           .reads("a", aValues)
           .reads("b", bValues)
           .reads("addend", addendValues)
-          .writes("c", plus(product, added), plus(magnitude, abs(added)), ofProducts(k));
+          .writes("c", plus(product, added), plus(magnitude, abs(added)), ofProduct(m, k, n));
     }
     add(
             "matmul backward (a) " + c + " by " + b.transpose(),
@@ -318,7 +368,7 @@ final class Cases {
             "aGrad",
             Reference.matMul(c, cGrad, b.transpose(), bValues, a, scale),
             Reference.matMul(c, abs(cGrad), b.transpose(), abs(bValues), a, scale),
-            ofProducts(c.size(c.rank() - 1)));
+            ofProduct(m, n, k));
     add(
             "matmul backward (b) " + a.transpose() + " by " + c,
             variant,
@@ -330,7 +380,7 @@ final class Cases {
             "bGrad",
             Reference.matMul(a.transpose(), aValues, c, cGrad, b, scale),
             Reference.matMul(a.transpose(), abs(aValues), c, abs(cGrad), b, scale),
-            ofProducts(c.size(c.rank() - 2)));
+            ofProduct(k, m, n));
   }
 
   private void layerNorm(int rows, int features) {

@@ -32,7 +32,7 @@ class MisuseTest {
   private static final String OF_EVERY_METHOD = "io.spd4j.onednn.Cases#ofEveryMethod";
 
   @AutoClose private final Arena arena = Arena.ofShared();
-  private final Engine engine = new Engine(2);
+  private final Engine engine = new Engine(2, MathMode.FLOAT32);
   @AutoClose private final OneDnn oneDnn = new OneDnn(engine);
 
   @BeforeAll

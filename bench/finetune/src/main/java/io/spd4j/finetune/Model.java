@@ -59,7 +59,7 @@ final class Model implements AutoCloseable {
       SplittableRandom random,
       Checkpoint checkpoint) {
     boolean whole = options.lora == null;
-    dnn = OneDnn.open(options.threads);
+    dnn = options.openOneDnn();
     boolean ready = false;
     try {
       List<Weight> added = new ArrayList<>(Classifier.head(arena, config, CLASSES, random.split()));

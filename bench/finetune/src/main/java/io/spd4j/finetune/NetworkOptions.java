@@ -3,7 +3,9 @@ package io.spd4j.finetune;
 import io.spd4j.Backend;
 import io.spd4j.finetune.cli.Count;
 import io.spd4j.finetune.cli.Failure;
+import io.spd4j.onednn.MathMode;
 import io.spd4j.onednn.OneDnn;
+import java.util.Locale;
 import picocli.CommandLine.Option;
 
 /** The size of a batch, and what computes it. */
@@ -36,6 +38,14 @@ class NetworkOptions {
       description = "Default: the number of processors.")
   int threads = Runtime.getRuntime().availableProcessors();
 
+  @Option(
+      names = "--math",
+      defaultValue = "FLOAT32",
+      description =
+          "How matrices are multiplied: float32, bf16, or auto, which is bf16 if the processor has "
+              + "instructions for it; default: float32.")
+  MathMode math;
+
   /**
    * Checks what picocli cannot.
    *
@@ -53,6 +63,17 @@ class NetworkOptions {
           a.backend() != backend || a.available(),
           "--backend " + a.backend().id() + ": " + a.reason());
     }
+  }
+
+  /** Opens oneDNN for the calling thread. */
+  OneDnn openOneDnn() {
+    return OneDnn.builder().threads(threads).math(math).open();
+  }
+
+  /** Returns the name of what multiplies matrices: float32 or bf16. */
+  String mathName() {
+    MathMode used = math == MathMode.AUTO ? OneDnn.autoMath().mode() : math;
+    return used.name().toLowerCase(Locale.ROOT);
   }
 
   static void require(boolean holds, String otherwise) throws Failure {

@@ -47,6 +47,7 @@ final class PretrainOptions extends NetworkOptions {
     settings.put("tokens", length);
     settings.put("lr", lr);
     settings.put("threads", threads);
+    settings.put("matrix products", mathName());
     settings.put("backend", backend == null ? "the first available" : backend.id());
     return settings;
   }

@@ -46,7 +46,7 @@ final class Pretraining implements AutoCloseable {
     this.state = state;
     this.seed = seed;
     random = new SplittableRandom(seed);
-    dnn = OneDnn.open(options.threads);
+    dnn = options.openOneDnn();
     boolean ready = false;
     try {
       weights = MaskedLanguageModel.weights(arena, config, random.split());

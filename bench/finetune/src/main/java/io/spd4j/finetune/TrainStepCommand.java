@@ -76,6 +76,7 @@ public final class TrainStepCommand implements Callable<Integer> {
     options.length = network.length;
     options.threads = network.threads;
     options.backend = network.backend;
+    options.math = network.math;
     options.record = options.steps;
     options.check();
     double sgemm = Sgemm.flops(network.threads);
@@ -137,6 +138,8 @@ public final class TrainStepCommand implements Callable<Integer> {
             network.length,
             "threads",
             network.threads,
+            "math",
+            network.mathName(),
             "step_ms",
             rounded(step),
             "optimizer_ms",

@@ -186,6 +186,7 @@ final class TrainingOptions extends NetworkOptions {
     }
     settings.put("record, steps", record);
     settings.put("threads", threads);
+    settings.put("matrix products", mathName());
     settings.put("backend", backend == null ? "the first available" : backend.id());
     return settings;
   }

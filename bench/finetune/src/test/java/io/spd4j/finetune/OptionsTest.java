@@ -69,8 +69,8 @@ class OptionsTest {
   @ParameterizedTest
   @ValueSource(
       strings = {
-        "--lr 0 --head-lr 0 --head-decay 0 --warmup 0 --clip Infinity --length 2",
-        "--warmup 1 --length 512 --schedule constant --backend scalar --lora 4 --early-stop 1",
+        "--lr 0 --head-lr 0 --head-decay 0 --warmup 0 --clip Infinity --length 2 --math bf16",
+        "--warmup 1 --length 512 --schedule constant --backend scalar --lora 4 --early-stop 1 --math auto",
         "--unfreeze head=1 --unfreeze embeddings=9 --layer-lambda layer5=0 --layer-lambda layer0=2",
       })
   void takesWhatIsInRange(String arguments) {
@@ -128,6 +128,7 @@ class OptionsTest {
         "--record 0",
         "--threads 0",
         "--schedule cosine",
+        "--math fp8",
         "--backend gpu",
         "--layer-lambda layer0",
         "--unfreeze layer0=soon",

@@ -12,7 +12,8 @@ import org.junit.jupiter.api.Test;
 class TrainStepTest {
   @Test
   void printsWhatItMeasured() throws Exception {
-    String options = "--rule spd --batch 2 --length 10 --repeat 3 --threads 1 --backend scalar";
+    String options =
+        "--rule spd --batch 2 --length 10 --repeat 3 --threads 1 --backend scalar --math bf16";
     Cli cli = Cli.run(("train-step " + options).split(" "));
 
     assertThat(cli.err()).isEmpty();
@@ -23,6 +24,7 @@ class TrainStepTest {
     assertThat(json.get("batch")).isEqualTo(2);
     assertThat(json.get("length")).isEqualTo(10);
     assertThat(json.get("threads")).isEqualTo(1);
+    assertThat(json.get("math")).isEqualTo("bf16");
     double step = (Double) json.get("step_ms");
     double optimizer = (Double) json.get("optimizer_ms");
     assertThat(optimizer).isPositive().isLessThan(step);

@@ -1,0 +1,22 @@
+package io.spd4j.onednn;
+
+/**
+ * How the matrix products of {@link Linear} and {@link MatMul} are computed. All arrays are
+ * float32, and so is everything else: biases, addends, softmax, layer norm, GELU and reductions.
+ */
+public enum MathMode {
+  /** In float32. */
+  FLOAT32,
+
+  /**
+   * In bfloat16, accumulated in float32: before each product its two matrices are rounded to
+   * bfloat16 (8 significant bits; to nearest, ties to even) in memory of the {@link OneDnn}. A
+   * product of which one matrix is a vector stays in float32, as does one for which oneDNN has
+   * nothing but a plain loop. On a processor without bfloat16 instructions this is slower than
+   * FLOAT32.
+   */
+  BF16,
+
+  /** BF16 if the processor has instructions for products of bfloat16, otherwise FLOAT32. */
+  AUTO
+}
