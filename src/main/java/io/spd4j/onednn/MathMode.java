@@ -12,7 +12,7 @@ public enum MathMode {
    * In bfloat16, accumulated in float32: before each product its two matrices are rounded to
    * bfloat16 (8 significant bits; to nearest, ties to even) in memory of the {@link OneDnn}. A
    * product of which one matrix is a vector stays in float32, as does one for which oneDNN has
-   * nothing but a plain loop. On a processor without bfloat16 instructions this is slower than
+   * nothing but a plain loop. On a processor without bfloat16 instructions this may be slower than
    * FLOAT32.
    */
   BF16,

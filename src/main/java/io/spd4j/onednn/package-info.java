@@ -16,6 +16,9 @@
  * arena cannot be closed while a call uses it. If another thread closes it just before, the call
  * throws {@link IllegalStateException}.
  *
+ * <p>A {@link io.spd4j.onednn.MathMode} other than the default multiplies matrices in bfloat16 and
+ * is much faster where the processor has instructions for it. Everything else stays float32.
+ *
  * <p>The same call on the same machine with the same number of threads gives the same bits. Other
  * machines and other thread counts may round differently; the optimizer does not.
  *
