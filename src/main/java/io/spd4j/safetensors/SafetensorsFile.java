@@ -12,6 +12,8 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.channels.Channels;
 import java.nio.channels.FileChannel;
+import java.nio.file.FileSystemException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.Arrays;
@@ -78,6 +80,9 @@ public final class SafetensorsFile {
   public static SafetensorsFile map(Path file, Arena arena) throws IOException {
     requireNonNull(file, "file");
     requireNonNull(arena, "arena");
+    if (Files.isDirectory(file)) { // which can be opened, but not read
+      throw new FileSystemException(file.toString(), null, "Is a directory");
+    }
     try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ)) {
       long size = channel.size();
       byte[] json = readHeader(file, channel, size);

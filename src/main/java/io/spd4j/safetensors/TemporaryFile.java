@@ -46,6 +46,9 @@ final class TemporaryFile implements Closeable {
       channel = FileChannel.open(path, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE);
     } catch (IOException | RuntimeException | Error e) {
       OWN.remove(name);
+      if (e instanceof NoSuchFileException) {
+        throw new NoSuchFileException(target.toString(), null, "its folder does not exist");
+      }
       throw e;
     }
   }

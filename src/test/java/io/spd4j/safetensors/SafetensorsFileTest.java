@@ -14,6 +14,7 @@ import java.lang.foreign.ValueLayout;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.FileSystemException;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.Map;
@@ -125,6 +126,9 @@ class SafetensorsFileTest {
     nullPointer("arena", () -> SafetensorsFile.map(folder, null));
     assertThatExceptionOfType(NoSuchFileException.class)
         .isThrownBy(() -> SafetensorsFile.map(folder.resolve("missing"), Arena.ofAuto()));
+    assertThatExceptionOfType(FileSystemException.class)
+        .isThrownBy(() -> SafetensorsFile.map(folder, Arena.ofAuto()))
+        .withMessage(folder + ": Is a directory");
   }
 
   @Test

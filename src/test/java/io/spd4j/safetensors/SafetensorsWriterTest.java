@@ -267,7 +267,8 @@ class SafetensorsWriterTest {
     }
     assertThat(directory.resolve("inside")).exists();
     assertThatExceptionOfType(NoSuchFileException.class)
-        .isThrownBy(() -> SafetensorsWriter.write(folder.resolve("no/where"), List.of(), Map.of()));
+        .isThrownBy(() -> SafetensorsWriter.write(folder.resolve("no/where"), List.of(), Map.of()))
+        .withMessage(folder.resolve("no/where") + ": its folder does not exist");
   }
 
   @Test

@@ -40,13 +40,15 @@ import java.util.function.UnaryOperator;
  * SpdOptimizer optimizer =
  *     SpdOptimizer.builder()
  *         .block(model.getBlock())                           // for names; without it, ids are the names
- *         .rule(name -> name.startsWith("head") ? new WeightDecay(0.01) : new SelectiveProjectionDecay(1))
+ *         .rule(name -> name.contains("head") ? new WeightDecay(0.01) : new SelectiveProjectionDecay(1))
  *         .optLearningRateTracker(Tracker.fixed(2e-5f))
  *         .build();
  * try (Trainer trainer = model.newTrainer(new DefaultTrainingConfig(loss).optOptimizer(optimizer))) {
  *   ...
  * }
  * }</pre>
+ *
+ * <p>A name in a block begins with the child's number: {@code 02head_weight}.
  *
  * <p>A {@link ai.djl.training.Trainer} calls {@link #update} for each parameter. In place of {@code
  * trainer.step()}, {@link #stepClipped} steps all parameters of the block at once and clips their
@@ -320,6 +322,9 @@ public final class SpdOptimizer extends Optimizer implements AutoCloseable {
   /** Finds what steps a weight, or makes it, and checks the arrays. */
   private Update checked(String id, NDArray weight, NDArray grad) {
     Place place = new Place(id, weight.getDevice());
+    if (!resources.arrays.containsKey(place)) {
+      SteppedArray.checkFit(names.name(id), weight, grad); // before anything is added
+    }
     if (block != null && resources.arrays.isEmpty()) {
       addBlock(weight.getDevice(), null);
     }

@@ -112,6 +112,24 @@ final class SteppedArray implements AutoCloseable {
   }
 
   /**
+   * Checks that a weight and its gradient can be stepped together.
+   *
+   * @throws IllegalArgumentException if they cannot
+   */
+  static void checkFit(String name, NDArray weight, NDArray grad) {
+    ElementType type = ArrayMemory.type("weight of " + name, weight);
+    ElementType other = ArrayMemory.type("gradient of " + name, grad);
+    if (!grad.getShape().equals(weight.getShape())) {
+      throw new IllegalArgumentException(
+          "gradient of %s has shape %s, not %s"
+              .formatted(name, grad.getShape(), weight.getShape()));
+    }
+    if (other != type) {
+      throw new IllegalArgumentException("gradient of " + name + " is " + other + ", not " + type);
+    }
+  }
+
+  /**
    * Checks the arrays of a step.
    *
    * @throws IllegalArgumentException if they do not fit this parameter

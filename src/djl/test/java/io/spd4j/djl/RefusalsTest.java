@@ -51,6 +51,19 @@ class RefusalsTest {
         floats);
   }
 
+  /** A refused array can be stepped under another name. */
+  @Test
+  void aRefusalRemembersNothing() {
+    NDArray weight = Arrays.random(manager, random, 4);
+    NDArray doubles = weight.toType(DataType.FLOAT64, true);
+    refused("gradient of w is FLOAT64, not FLOAT32 or FLOAT16", "w", weight, doubles);
+    NDArray halves = weight.toType(DataType.FLOAT16, true);
+    refused("gradient of w is FLOAT16, not FLOAT32", "w", weight, halves);
+    byte[] before = Arrays.bytes(weight);
+    optimizer.update("other", weight, weight.duplicate());
+    assertThat(Arrays.bytes(weight)).isNotEqualTo(before);
+  }
+
   @Test
   void otherShapes() {
     NDArray weight = Arrays.random(manager, random, 3, 4);

@@ -30,7 +30,7 @@ import picocli.CommandLine.Spec;
       "0:success: all runs are complete and their results are written",
       "1:an error in the program",
       "2:bad usage, an input that cannot be used, or --resume with other options",
-      "3:the report, weights or metrics could not be written (all that could be are)",
+      "3:the report, weights or metrics could not all be written",
       "4:a run diverged: no finite loss and gradients in its last "
           + Divergence.STEPS
           + " steps, which ends the run, or in all steps of a shorter one; the other runs are done",

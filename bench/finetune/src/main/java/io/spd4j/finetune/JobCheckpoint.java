@@ -140,8 +140,11 @@ final class JobCheckpoint {
       write.run();
     } catch (IOException e) {
       log.problem(
-          "no checkpoint could be written to %s (%s); the one before remains"
-              .formatted(file, ReportFiles.reason(e)));
+          "no checkpoint could be written to %s (%s)%s"
+              .formatted(
+                  file,
+                  ReportFiles.reason(e),
+                  Files.isRegularFile(file) ? "; the one before remains" : ""));
     }
   }
 
