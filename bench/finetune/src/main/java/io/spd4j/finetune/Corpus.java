@@ -7,8 +7,13 @@ interface Corpus {
   /** Returns the titles of the test sets, the in-distribution set first. */
   List<String> testSets();
 
-  /** Returns the split with a seed; the same each time. */
-  Data data(long seed);
+  /**
+   * Returns the split with a seed; the same each time.
+   *
+   * @param validation the share of the training examples that is held back for validation, 0 to
+   *     below 1
+   */
+  Data data(long seed, double validation, Variation variation);
 
   /** Returns a text that another corpus is unlikely to have. */
   String fingerprint();

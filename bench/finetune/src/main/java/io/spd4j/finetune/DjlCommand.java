@@ -127,8 +127,9 @@ public final class DjlCommand implements Callable<Integer> {
           OnnxWeights.minilm(arena)
               .with(Classifier.head(arena, Config.MINILM_L6, Model.CLASSES, random.split()));
       Data data =
-          new MailCorpus(SpamAssassin.load(cache), TEST_FRACTION, testLimit, length, tokenizer)
-              .data(seed);
+          new MailCorpus(
+                  SpamAssassin.load(cache), TEST_FRACTION, testLimit, length, false, tokenizer)
+              .data(seed, 0, Variation.PLAIN);
       train(weights, data, random.split());
     }
     return ExitCode.OK;

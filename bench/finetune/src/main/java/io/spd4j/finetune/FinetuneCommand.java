@@ -58,7 +58,7 @@ public final class FinetuneCommand implements Callable<Integer> {
   @Override
   public Integer call() throws Failure, IOException, InterruptedException {
     training.check();
-    job.check();
+    job.check(training);
     if (job.export() != null) {
       job.export().check(training.length);
     }

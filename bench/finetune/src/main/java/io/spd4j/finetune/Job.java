@@ -2,6 +2,7 @@ package io.spd4j.finetune;
 
 import io.spd4j.finetune.cli.ExitStatus;
 import io.spd4j.finetune.cli.Failure;
+import io.spd4j.finetune.data.Example;
 import io.spd4j.finetune.minilm.Config;
 import io.spd4j.finetune.minilm.Weights;
 import io.spd4j.finetune.report.History;
@@ -11,20 +12,26 @@ import io.spd4j.finetune.report.ReportFiles;
 import io.spd4j.finetune.report.ResultTable;
 import io.spd4j.finetune.report.Run;
 import io.spd4j.finetune.report.Score;
+import io.spd4j.finetune.report.Validation;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
+import java.util.SequencedMap;
 import java.util.SplittableRandom;
 import java.util.function.BooleanSupplier;
 
-/** Trains and tests an encoder for every rule, λ, state and seed, and writes the results. */
+/**
+ * Trains and tests an encoder for every rule, λ, learning rate, state, variation of the data and
+ * seed, and writes the results.
+ */
 final class Job {
   private final JobOptions options;
   private final TrainingOptions training;
@@ -38,8 +45,17 @@ final class Job {
   /** Null if the job writes no checkpoints. */
   private final JobCheckpoint checkpoint;
 
-  /** The runs so far; the last one may have been interrupted. */
+  /** The runs that choose the settings of the others. */
+  private final List<RunSpec> trials;
+
+  /** The runs so far, trials first; the last one may have been interrupted. */
   private final List<Run> runs = new ArrayList<>();
+
+  /** What the runs of a seed and a variation learn from. */
+  private record Split(long seed, Variation variation, Data data) {}
+
+  /** The split of the last run; null before the first. */
+  private Split split;
 
   private Metrics metrics;
 
@@ -62,6 +78,7 @@ final class Job {
     this.corpus = corpus;
     this.stop = stop;
     this.log = log;
+    trials = options.trials(training);
     results = new JobResults(options, training, corpus.testSets(), log);
     if (options.checkpointEvery() == null) {
       checkpoint = null;
@@ -123,39 +140,20 @@ final class Job {
 
   /** Does the runs that are left, until the job must stop. */
   private void runAll(JobCheckpoint.Saved saved) throws Failure {
-    int left = runs.size(); // to skip
     JobCheckpoint.Saved current = saved == null || saved.state().current() == null ? null : saved;
-    for (long seed : new LinkedHashSet<>(options.seeds)) {
-      List<RunSpec> specs = options.specs(seed);
-      int done = Math.min(left, specs.size());
-      left -= done;
-      if (done == specs.size()) {
-        continue;
-      }
-      if (stop.getAsBoolean()) {
-        return; // splitting and tokenizing take a while
-      }
-      Data data = corpus.data(seed);
-      for (RunSpec spec : specs.subList(done, specs.size())) {
-        if (stop.getAsBoolean()) {
+    List<RunSpec> specs = new ArrayList<>(trials);
+    if (trials.isEmpty()) {
+      specs.addAll(options.specs(training, options.seeds));
+    }
+    for (int i = 0; i < specs.size(); i++) {
+      if (i >= runs.size()) {
+        if (!run(specs.get(i), i, current)) {
           return;
         }
-        Run run = run(spec, data, current);
         current = null;
-        runs.add(run);
-        boolean interrupted = stop.getAsBoolean() && !run.complete();
-        if (interrupted || checkpoint != null && run.weights() == null) {
-          return; // a resumed job tests it again and writes its weights
-        }
-        metrics.finish(run);
-        if (checkpoint != null) {
-          checkpoint.write(runs);
-        }
-        try {
-          results.write(runs); // in case the next run fails
-        } catch (Failure e) {
-          log.problem(e.getMessage());
-        }
+      }
+      if (i == trials.size() - 1) {
+        specs.addAll(Choice.runs(trials, runs.subList(0, trials.size()), seeds()));
       }
     }
     if (checkpoint != null) {
@@ -163,10 +161,57 @@ final class Job {
     }
   }
 
+  private List<Long> seeds() {
+    return List.copyOf(new LinkedHashSet<>(options.seeds));
+  }
+
+  /**
+   * Does a run and keeps its results.
+   *
+   * @param index the run's place in the job
+   * @param saved where the run goes on; null to begin it
+   * @return false if the job must stop
+   */
+  private boolean run(RunSpec spec, int index, JobCheckpoint.Saved saved) throws Failure {
+    if (stop.getAsBoolean()) {
+      return false; // splitting and tokenizing take a while
+    }
+    if (split == null || split.seed != spec.seed() || !split.variation.equals(spec.variation())) {
+      Data data = corpus.data(spec.seed(), options.validation(), spec.variation());
+      split = new Split(spec.seed(), spec.variation(), data);
+    }
+    if (stop.getAsBoolean()) {
+      return false;
+    }
+    boolean trial = index < trials.size();
+    Run run = run(spec, split.data, trial, saved);
+    runs.add(run);
+    boolean interrupted = stop.getAsBoolean() && !run.complete();
+    if (interrupted || checkpoint != null && lost(run, trial)) {
+      return false; // a resumed job tests it again and writes its weights
+    }
+    metrics.finish(run);
+    if (checkpoint != null) {
+      checkpoint.write(runs);
+    }
+    try {
+      results.write(runs, trials.size()); // in case the next run fails
+    } catch (Failure e) {
+      log.problem(e.getMessage());
+    }
+    return true;
+  }
+
+  /** Returns whether a run's weights should have been written, and were not. */
+  private boolean lost(Run run, boolean trial) {
+    return !trial && !options.noWeights && run.weights() == null;
+  }
+
   /** Says how the job ended. */
   private int end() throws Failure, IOException {
-    log.result("\n" + new ResultTable(results.report(runs)).markdown());
-    ReportFiles.Written written = results.write(runs);
+    List<Run> tested = runs.subList(Math.min(trials.size(), runs.size()), runs.size());
+    log.result("\n" + new ResultTable(results.report(runs, trials.size())).markdown());
+    ReportFiles.Written written = results.write(runs, trials.size());
     written.warning().ifPresent(log::problem);
     log.result("report: " + written.html() + ", numbers: " + written.json());
     runs.stream()
@@ -177,11 +222,14 @@ final class Job {
       export();
     }
     String resume = checkpoint == null ? "" : "; --resume goes on from there";
-    if (runs.stream().anyMatch(run -> run.weights() == null)) {
+    if (tested.stream().anyMatch(run -> lost(run, false))) {
       log.problem("not all weights could be written to " + options.results + resume);
       return ExitStatus.OUTPUT;
     }
-    int all = new LinkedHashSet<>(options.seeds).size() * options.specs(0).size();
+    int all =
+        trials.isEmpty()
+            ? options.specs(training, options.seeds).size()
+            : trials.size() + seeds().size() * options.rules.size() * options.variations.size();
     if (runs.size() < all || stop.getAsBoolean() && !runs.getLast().complete()) {
       log.problem("interrupted: the report has what was done until then" + resume);
       return ExitStatus.INTERRUPTED;
@@ -211,10 +259,11 @@ final class Job {
   /**
    * Does a run.
    *
+   * @param trial whether it is only validated
    * @param saved where the run goes on; null to begin it
    * @throws Failure if it cannot go on there
    */
-  private Run run(RunSpec run, Data data, JobCheckpoint.Saved saved) throws Failure {
+  private Run run(RunSpec run, Data data, boolean trial, JobCheckpoint.Saved saved) throws Failure {
     SplittableRandom random = new SplittableRandom(run.seed());
     try (Model model = model(run, random.split(), saved)) {
       Trainer.State resumed = saved == null ? null : saved.state().current();
@@ -233,33 +282,38 @@ final class Job {
             "diverged: %s, in step %d: its last losses or gradients were not finite"
                 .formatted(run.title(), history.steps().size()));
       }
-      log.detail("testing …");
-      String file = results.save(run, model.weights());
+      String file = trial || options.noWeights ? null : results.save(run, model.weights());
+      log.detail(trial ? "validating …" : "testing …");
+      Optional<Validation> validation =
+          Evaluation.validation(model.classifier(), data.validation(), training.batch, stop);
+      validation.ifPresent(
+          v -> log.detail(String.format(Locale.ROOT, "validation: loss %.4f", v.loss())));
+      SequencedMap<String, List<Example>> tests = trial ? new LinkedHashMap<>() : data.tests();
       Map<String, Score> scores = new HashMap<>();
-      data.tests()
-          .forEach((title, test) ->
-              Evaluation.score(model.classifier(), test, training.batch, stop)
-                  .ifPresent(score -> {
-                    scores.put(title, score);
-                    log.detail(
-                        String.format(Locale.ROOT, "%s: %.2f%%", title, 100 * score.accuracy()));
-                  }));
+      tests.forEach((title, test) ->
+          Evaluation.score(model.classifier(), test, training.batch, stop)
+              .ifPresent(score -> {
+                scores.put(title, score);
+                log.detail(String.format(Locale.ROOT, "%s: %.2f%%", title, 100 * score.accuracy()));
+              }));
       double squares =
           model.layers().stream()
               .filter(layer -> !layer.isHead())
               .mapToDouble(LayerGroup::squaredDeviation)
               .sum();
       return new Run(
-          run.rule().title(),
-          run.lambda(),
-          run.state().toString(),
+          run.setup(),
           run.seed(),
           training.steps,
-          history.steps().size() == training.steps && scores.size() == data.tests().size(),
+          history.steps().size() == training.steps
+              && scores.size() == tests.size()
+              && validation.isEmpty() == data.validation().isEmpty(),
           scores,
           Math.sqrt(squares),
           history,
-          file);
+          file,
+          validation.orElse(null),
+          List.of());
     }
   }
 
@@ -302,6 +356,6 @@ final class Job {
   }
 
   private void append(RunSpec run, History history) {
-    metrics.append(run.rule().title(), run.lambda(), run.state().toString(), run.seed(), history);
+    metrics.append(run.setup(), run.seed(), history);
   }
 }

@@ -2,7 +2,6 @@ package io.spd4j.finetune;
 
 import io.spd4j.finetune.cli.Count;
 import io.spd4j.finetune.cli.Failure;
-import io.spd4j.finetune.cli.Rule;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashSet;
@@ -14,13 +13,14 @@ import picocli.CommandLine.Option;
 /** What a job compares, on which data, and how its results are named. */
 final class JobOptions extends RunOptions {
   private static final int RESUMED_EVERY = 50;
+  private static final double VALIDATION = 0.2;
 
   @Option(
       names = "--rules",
       split = ",",
       defaultValue = "adamw,l2sp,spd",
       description = "Rules to run, of ${COMPLETION-CANDIDATES}; default: ${DEFAULT-VALUE}.")
-  List<Rule> rules;
+  List<Method> rules;
 
   @Option(
       names = "--lambda",
@@ -31,6 +31,36 @@ final class JobOptions extends RunOptions {
           "A rule's strength, or several for a sweep; can be repeated; default: "
               + "${COMPLETION-CANDIDATES}.")
   List<Lambdas> lambdas = new ArrayList<>();
+
+  @Option(
+      names = "--data",
+      paramLabel = "VARIATION",
+      split = ",",
+      defaultValue = "plain",
+      converter = Variation.Converter.class,
+      description =
+          "The training data, or several to compare: " + Variation.HELP + "; default: plain.")
+  List<Variation> variations;
+
+  @Option(
+      names = "--choose-seeds",
+      paramLabel = "SEEDS",
+      split = ",",
+      description =
+          "Choose each rule's λ and learning rate of those given by --lambda and --lr: train all with "
+              + "these seeds, and go on with those of the lowest mean loss on the validation set.")
+  List<Long> chooseSeeds = new ArrayList<>();
+
+  @Option(
+      names = "--validation",
+      paramLabel = "SHARE",
+      defaultValue = "0",
+      description =
+          "Share of the training mails held back for validation. The test mails are then the same "
+              + "for all seeds; default: 0, with --choose-seeds "
+              + VALIDATION
+              + ".")
+  private double validation;
 
   @Option(
       names = "--test-fraction",
@@ -82,31 +112,44 @@ final class JobOptions extends RunOptions {
               + "if there is none.")
   boolean resume;
 
+  @Option(names = "--no-weights", description = "Do not write the fine-tuned weights, 90 MB a run.")
+  boolean noWeights;
+
   @Option(names = "--quiet", description = "Print only results and problems.")
   boolean quiet;
 
-  @Override
-  void check() throws Failure {
+  /** Checks what picocli cannot. */
+  void check(TrainingOptions training) throws Failure {
     if (!(testFraction > 0 && testFraction < 1)) {
       throw Failure.ofInput("--test-fraction must be more than 0 and less than 1");
     }
+    if (!(validation >= 0 && validation < 1)) {
+      throw Failure.ofInput("--validation must be 0 or more and less than 1");
+    }
+    if (!chooseSeeds.isEmpty() && states.size() > 1) {
+      throw Failure.ofInput("--choose-seeds takes one --state, not " + states);
+    }
     for (Lambdas given : lambdas) {
-      if (!rules.contains(given.rule())) {
+      if (!rules.contains(given.method())) {
         throw Failure.ofInput(
-            "--lambda " + given.rule() + " is for a rule that --rules does not name: " + rules);
+            "--lambda " + given.method() + " is for a rule that --rules does not name: " + rules);
       }
     }
     if (Path.of(name).getNameCount() != 1 || name.isBlank() || Path.of(name).isAbsolute()) {
       throw Failure.ofInput("--name must be a prefix of a file name, not a path: " + name);
     }
+    if (export != null && noWeights) {
+      throw Failure.ofInput("--export needs the weights: leave out --no-weights");
+    }
     if (withHead && export == null) {
       throw Failure.ofInput(Export.WITH_HEAD + " needs --export");
     }
     if (export != null) {
-      long runs = seeds.stream().distinct().mapToLong(seed -> specs(seed).size()).sum();
+      int runs = trials(training).size() + specs(training, seeds).size();
       if (runs != 1) {
         throw Failure.ofInput(
-            "--export needs exactly one run, but the rules, λ, states and seeds make " + runs);
+            "--export needs exactly one run, but the rules, λ, learning rates, states, data and seeds make "
+                + runs);
       }
     }
     super.check();
@@ -138,19 +181,40 @@ final class JobOptions extends RunOptions {
     return values;
   }
 
-  /** Returns the runs with one seed. */
-  List<RunSpec> specs(long seed) {
+  /** Returns the share of the training examples that is held back for validation. */
+  double validation() {
+    return validation == 0 && !chooseSeeds.isEmpty() ? VALIDATION : validation;
+  }
+
+  /** Returns the runs that choose the settings of the others; none if these are given. */
+  List<RunSpec> trials(TrainingOptions training) {
+    return specs(training, chooseSeeds);
+  }
+
+  /** Returns runs of all settings, seed by seed. */
+  List<RunSpec> specs(TrainingOptions training, List<Long> withSeeds) {
     Set<RunSpec> specs = new LinkedHashSet<>(); // drops duplicates
-    for (Rule rule : rules) {
-      List<Double> values =
-          lambdas.stream().filter(l -> l.rule() == rule).flatMap(l -> l.values().stream()).toList();
-      if (values.isEmpty()) {
-        values = List.of(rule.lambda());
-      }
-      for (double lambda : values) {
-        states.forEach(state -> specs.add(new RunSpec(rule, lambda, state, seed)));
+    for (long seed : withSeeds) {
+      for (Variation variation : variations) {
+        for (Method method : rules) {
+          for (double lambda : lambdas(method)) {
+            for (double lr : training.lrs) {
+              states.forEach(
+                  state -> specs.add(new RunSpec(method, lambda, lr, state, variation, seed)));
+            }
+          }
+        }
       }
     }
     return List.copyOf(specs);
+  }
+
+  private List<Double> lambdas(Method method) {
+    List<Double> values =
+        lambdas.stream()
+            .filter(given -> given.method() == method)
+            .flatMap(given -> given.values().stream())
+            .toList();
+    return values.isEmpty() ? List.of(method.lambda()) : values;
   }
 }

@@ -26,11 +26,23 @@ record JobResults(JobOptions options, TrainingOptions training, List<String> tes
     return options.results.resolve(options.name + rest);
   }
 
-  /** Returns what the runs resulted in. */
-  FinetuneReport report(List<Run> runs) {
+  /**
+   * Returns what the runs resulted in.
+   *
+   * @param trials the number of trials, with which the job begins
+   */
+  FinetuneReport report(List<Run> runs, int trials) {
+    int tried = Math.min(trials, runs.size());
     Map<String, Object> settings = training.settings();
     settings.put("state", options.states.stream().map(State::toString).collect(joining(", ")));
     settings.put("held back", options.testFraction);
+    if (options.validation() > 0) {
+      settings.put("held back of the rest, for validation", options.validation());
+    }
+    if (options.variations.size() > 1) {
+      settings.put(
+          "data", options.variations.stream().map(Variation::toString).collect(joining(", ")));
+    }
     if (options.testLimit != null) {
       settings.put("largest number of mails per test set", options.testLimit);
     }
@@ -40,16 +52,18 @@ record JobResults(JobOptions options, TrainingOptions training, List<String> tes
         Machine.here(),
         Instant.now(),
         testSets,
-        runs);
+        runs.subList(tried, runs.size()),
+        runs.subList(0, tried));
   }
 
   /**
    * Writes the report.
    *
+   * @param trials see {@link #report}
    * @throws Failure if it cannot be written
    */
-  ReportFiles.Written write(List<Run> runs) throws Failure {
-    return ReportFiles.write(options.results, options.name, report(runs));
+  ReportFiles.Written write(List<Run> runs, int trials) throws Failure {
+    return ReportFiles.write(options.results, options.name, report(runs, trials));
   }
 
   /**
@@ -57,7 +71,7 @@ record JobResults(JobOptions options, TrainingOptions training, List<String> tes
    * the run is not lost.
    */
   String save(RunSpec run, Weights weights) {
-    String file = options.name + "-" + run.fileName() + ".safetensors";
+    String file = options.name + "-" + run.fileName(training.lrs.size() > 1) + ".safetensors";
     Map<String, String> metadata =
         Map.of(
             "format",

@@ -12,13 +12,13 @@ import picocli.CommandLine.TypeConversionException;
  *
  * @param values 0 or more each
  */
-record Lambdas(Rule rule, List<Double> values) {
+record Lambdas(Method method, List<Double> values) {
   /** The default λ of each rule, for the help text. */
   static final class Defaults extends ArrayList<String> {
     private static final long serialVersionUID = 1L;
 
     Defaults() {
-      super(Stream.of(Rule.values()).map(rule -> rule + "=" + Rule.number(rule.lambda())).toList());
+      super(Stream.of(Method.values()).map(m -> m + "=" + Rule.number(m.lambda())).toList());
     }
   }
 
@@ -34,15 +34,15 @@ record Lambdas(Rule rule, List<Double> values) {
       for (String part : parts[1].split(",", -1)) {
         values.add(value(part));
       }
-      return new Lambdas(rule(parts[0]), values);
+      return new Lambdas(method(parts[0]), values);
     }
 
-    private static Rule rule(String name) {
+    private static Method method(String name) {
       try {
-        return Rule.of(name);
+        return Method.of(name);
       } catch (IllegalArgumentException e) {
         throw new TypeConversionException(
-            "'" + name + "' is not a rule: " + List.of(Rule.values()));
+            "'" + name + "' is not a rule: " + List.of(Method.values()));
       }
     }
 

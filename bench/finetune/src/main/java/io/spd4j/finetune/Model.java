@@ -26,6 +26,7 @@ final class Model implements AutoCloseable {
   /** Ham and spam. */
   static final int CLASSES = 2;
 
+  private final double lr;
   private final Arena arena = Arena.ofShared();
   private final Weights weights;
   private final OneDnn dnn;
@@ -58,6 +59,7 @@ final class Model implements AutoCloseable {
       RunSpec spec,
       SplittableRandom random,
       Checkpoint checkpoint) {
+    lr = spec.lr();
     boolean whole = options.lora == null;
     dnn = options.openOneDnn();
     boolean ready = false;
@@ -104,9 +106,10 @@ final class Model implements AutoCloseable {
       Weights pretrained,
       RunSpec spec) {
     boolean head = name.equals(LayerGroup.HEAD);
-    double lr = head ? options.headLr : options.lr;
+    double lr = head ? options.headLr : spec.lr();
     double lambda = spec.lambda() * options.layerLambda.getOrDefault(name, 1.0);
-    DecayRule decay = head ? new WeightDecay(options.headDecay) : spec.rule().decay(lambda);
+    DecayRule decay =
+        head ? new WeightDecay(options.headDecay) : spec.method().rule().decay(lambda);
     List<Weight> trained =
         weights.all().stream()
             .filter(weight -> weight.name().startsWith(prefix) && weight.gradient() != null)
@@ -133,6 +136,11 @@ final class Model implements AutoCloseable {
 
   Classifier classifier() {
     return classifier;
+  }
+
+  /** Returns the backbone's learning rate before the schedule's factor. */
+  double lr() {
+    return lr;
   }
 
   /** Returns the optimizer's arrays. */

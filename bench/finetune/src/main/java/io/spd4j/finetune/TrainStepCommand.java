@@ -90,7 +90,13 @@ public final class TrainStepCommand implements Callable<Integer> {
                 options,
                 Config.MINILM_L6,
                 OnnxWeights.minilm(arena),
-                new RunSpec(rule, rule.lambda(), State.FLOAT32, 1),
+                new RunSpec(
+                    Method.of(rule.toString()),
+                    rule.lambda(),
+                    options.lrs.getFirst(),
+                    State.FLOAT32,
+                    Variation.PLAIN,
+                    1),
                 random.split())) {
       if (profile) {
         recording.start();

@@ -124,7 +124,7 @@ final class Trainer {
     return new History.Step(
         loss,
         norm,
-        options.lr * factor,
+        model.lr() * factor,
         (end - start) / 1e6,
         (stepped - stepping) / 1e6,
         selected(Double.isFinite(norm)));

@@ -6,6 +6,7 @@ import io.spd4j.finetune.cli.Failure;
 import io.spd4j.finetune.minilm.Config;
 import java.lang.management.ManagementFactory;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.stream.IntStream;
@@ -36,9 +37,11 @@ final class TrainingOptions extends NetworkOptions {
 
   @Option(
       names = "--lr",
+      split = ",",
       defaultValue = "5e-5",
-      description = "Learning rate of the backbone; default: ${DEFAULT-VALUE}.")
-  double lr;
+      description =
+          "Learning rate of the backbone, or several for a sweep; default: ${DEFAULT-VALUE}.")
+  List<Double> lrs;
 
   @Option(
       names = "--head-lr",
@@ -124,7 +127,9 @@ final class TrainingOptions extends NetworkOptions {
   void check() throws Failure {
     int most = Config.MINILM_L6.positions();
     require(length >= 2 && length <= most, "--length must be 2 to " + most);
-    require(lr >= 0 && Float.isFinite((float) lr), "--lr must be 0 or more");
+    for (double lr : lrs) {
+      require(lr >= 0 && Float.isFinite((float) lr), "--lr must be 0 or more");
+    }
     require(headLr >= 0 && Float.isFinite((float) headLr), "--head-lr must be 0 or more");
     require(headDecay >= 0 && Float.isFinite((float) headDecay), "--head-decay must be 0 or more");
     require(warmup >= 0 && warmup <= 1, "--warmup must be 0 to 1");
@@ -168,7 +173,7 @@ final class TrainingOptions extends NetworkOptions {
     settings.put("steps", steps);
     settings.put("batch", batch);
     settings.put("tokens", length);
-    settings.put("lr", lr);
+    settings.put("lr", lrs.size() == 1 ? lrs.getFirst() : lrs);
     settings.put("head lr", headLr);
     settings.put("head weight decay", headDecay);
     settings.put("warm-up", warmup);

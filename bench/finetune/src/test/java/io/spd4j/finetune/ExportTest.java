@@ -193,10 +193,10 @@ class ExportTest {
   @ParameterizedTest
   @ValueSource(
       strings = {
-        "--export m.onnx | --export needs exactly one run, but the rules, λ, states and seeds make"
+        "--export m.onnx | --export needs exactly one run, but the rules, λ, learning rates, states, data and seeds make"
             + " 3",
         "--rules spd --seeds 1,2,1 --state float32,split --export m.onnx | --export needs exactly"
-            + " one run, but the rules, λ, states and seeds make 4",
+            + " one run, but the rules, λ, learning rates, states, data and seeds make 4",
         "--rules spd --with-head | --with-head needs --export",
         "--rules spd --export run.safetensors | run.safetensors is not the name of an ONNX file:"
             + " it must end with .onnx",

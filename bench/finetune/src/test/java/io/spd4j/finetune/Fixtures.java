@@ -5,6 +5,7 @@ import io.spd4j.finetune.cli.State;
 import io.spd4j.finetune.data.Example;
 import io.spd4j.finetune.minilm.Tiny;
 import io.spd4j.finetune.minilm.Weights;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.SplittableRandom;
 import java.util.stream.Stream;
@@ -32,17 +33,25 @@ final class Fixtures {
 
   /** Returns options with large steps for a tiny model; the arguments override them. */
   static TrainingOptions tiny(String... arguments) {
-    String defaults = "--length 16 --batch 8 --threads 1 --lr 3e-3 --head-lr 1e-2 --steps 6";
-    String[] all =
-        Stream.concat(Stream.of(defaults.split(" ")), Stream.of(arguments)).toArray(String[]::new);
-    TrainingOptions options = new TrainingOptions();
-    new CommandLine(options).setOverwrittenOptionsAllowed(true).parseArgs(all);
-    return options;
+    List<String> all = new ArrayList<>(List.of(arguments));
+    String[] defaults =
+        "--length 16 --batch 8 --threads 1 --lr 3e-3 --head-lr 1e-2 --steps 6".split(" ");
+    for (int i = 0; i < defaults.length; i += 2) {
+      if (!all.contains(defaults[i])) {
+        all.addAll(List.of(defaults[i], defaults[i + 1]));
+      }
+    }
+    return training(all.toArray(String[]::new));
   }
 
   static Model model(
       TrainingOptions options, Weights pretrained, Rule rule, double lambda, long seed) {
-    return model(options, pretrained, new RunSpec(rule, lambda, State.FLOAT32, seed));
+    return model(options, pretrained, spec(options, rule, lambda, State.FLOAT32, seed));
+  }
+
+  static RunSpec spec(TrainingOptions options, Rule rule, double lambda, State state, long seed) {
+    Method method = Method.of(rule.toString());
+    return new RunSpec(method, lambda, options.lrs.getFirst(), state, Variation.PLAIN, seed);
   }
 
   static Model model(TrainingOptions options, Weights pretrained, RunSpec spec) {

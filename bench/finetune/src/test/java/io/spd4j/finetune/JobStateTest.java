@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import io.spd4j.finetune.report.History;
 import io.spd4j.finetune.report.Run;
 import io.spd4j.finetune.report.Score;
+import io.spd4j.finetune.report.Setup;
 import java.io.IOException;
 import java.util.BitSet;
 import java.util.List;
@@ -33,16 +34,16 @@ class JobStateTest {
   void keepsEveryBit() throws IOException {
     Run run =
         new Run(
-            "SPD",
-            0.3,
-            "8bit",
+            new Setup("SPD", 0.3, 5e-5, "8bit", ""),
             -7,
             4,
             false,
             Map.of("near", new Score(3, 4)),
             1 / 3.0,
             history(),
-            null);
+            null,
+            null,
+            List.of());
     JobState state =
         new JobState(
             Map.of("--lr", "0.1", "--backend", "null"),

@@ -5,7 +5,6 @@ import static org.assertj.core.api.Assertions.assertThatCode;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.spd4j.finetune.cli.Failure;
-import io.spd4j.finetune.cli.Rule;
 import io.spd4j.finetune.cli.State;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -24,9 +23,9 @@ class OptionsTest {
   @Test
   void readsLambdas() {
     assertThat(converter.convert("spd=0.5,1,2"))
-        .isEqualTo(new Lambdas(Rule.SPD, List.of(0.5, 1.0, 2.0)));
+        .isEqualTo(new Lambdas(Method.SPD, List.of(0.5, 1.0, 2.0)));
     assertThat(converter.convert("L2sp_Coupled=0"))
-        .isEqualTo(new Lambdas(Rule.L2SP_COUPLED, List.of(0.0)));
+        .isEqualTo(new Lambdas(Method.L2SP_COUPLED, List.of(0.0)));
   }
 
   @ParameterizedTest
@@ -53,17 +52,17 @@ class OptionsTest {
   void refusesALambdaOfNoRule() {
     assertThatThrownBy(() -> converter.convert("sgd=1"))
         .isInstanceOf(TypeConversionException.class)
-        .hasMessage("'sgd' is not a rule: " + List.of(Rule.values()));
+        .hasMessage("'sgd' is not a rule: " + List.of(Method.values()));
   }
 
   @Test
   void everyRuleHasADefault() {
     List<String> defaults = new Lambdas.Defaults();
 
-    assertThat(defaults).contains("adamw=0.01", "l2sp=10", "spd=1").hasSize(Rule.values().length);
+    assertThat(defaults).contains("adamw=0.01", "l2sp=10", "spd=1").hasSize(Method.values().length);
     assertThat(defaults)
-        .extracting(text -> converter.convert(text).rule())
-        .containsExactly(Rule.values());
+        .extracting(text -> converter.convert(text).method())
+        .containsExactly(Method.values());
   }
 
   @ParameterizedTest
@@ -144,7 +143,7 @@ class OptionsTest {
     JobOptions options =
         Fixtures.job(
             "--rules", "adamw", "--lambda", "spd=2", "--results", folder.resolve("new").toString());
-    assertThatThrownBy(options::check)
+    assertThatThrownBy(() -> options.check(TrainingOptions.defaults()))
         .isInstanceOf(Failure.class)
         .hasMessage("--lambda spd is for a rule that --rules does not name: [adamw]");
     assertThat(folder).isEmptyDirectory();
@@ -164,17 +163,21 @@ class OptionsTest {
             "3,4");
 
     assertThat(options.seeds).containsExactly(3L, 4L);
-    assertThat(options.specs(3))
+    assertThat(options.specs(TrainingOptions.defaults(), List.of(3L)))
         .containsExactly(
-            new RunSpec(Rule.SPD, 2, State.FLOAT32, 3),
-            new RunSpec(Rule.SPD, 0.5, State.FLOAT32, 3),
-            new RunSpec(Rule.SPD, 1, State.FLOAT32, 3),
-            new RunSpec(Rule.ADAMW, 0.01, State.FLOAT32, 3));
-    assertThat(Fixtures.job().specs(1))
+            spec(Method.SPD, 2, State.FLOAT32, 3),
+            spec(Method.SPD, 0.5, State.FLOAT32, 3),
+            spec(Method.SPD, 1, State.FLOAT32, 3),
+            spec(Method.ADAMW, 0.01, State.FLOAT32, 3));
+    assertThat(Fixtures.job().specs(TrainingOptions.defaults(), List.of(1L)))
         .containsExactly(
-            new RunSpec(Rule.ADAMW, 0.01, State.FLOAT32, 1),
-            new RunSpec(Rule.L2SP, 10, State.FLOAT32, 1),
-            new RunSpec(Rule.SPD, 1, State.FLOAT32, 1));
+            spec(Method.ADAMW, 0.01, State.FLOAT32, 1),
+            spec(Method.L2SP, 10, State.FLOAT32, 1),
+            spec(Method.SPD, 1, State.FLOAT32, 1));
+  }
+
+  private static RunSpec spec(Method method, double lambda, State state, long seed) {
+    return new RunSpec(method, lambda, 5e-5, state, Variation.PLAIN, seed);
   }
 
   @Test
@@ -182,30 +185,33 @@ class OptionsTest {
     JobOptions options =
         Fixtures.job("--rules", "spd", "--state", "float32,8bit,moments=bf16+param=bf16");
 
-    assertThat(options.specs(3))
+    assertThat(options.specs(TrainingOptions.defaults(), List.of(3L)))
         .containsExactly(
-            new RunSpec(Rule.SPD, 1, State.FLOAT32, 3),
-            new RunSpec(Rule.SPD, 1, State.EIGHT_BIT, 3),
-            new RunSpec(Rule.SPD, 1, State.of("param=bf16+moments=bf16"), 3));
-    assertThat(options.specs(3))
-        .extracting(RunSpec::fileName)
+            spec(Method.SPD, 1, State.FLOAT32, 3),
+            spec(Method.SPD, 1, State.EIGHT_BIT, 3),
+            spec(Method.SPD, 1, State.of("param=bf16+moments=bf16"), 3));
+    assertThat(options.specs(TrainingOptions.defaults(), List.of(3L)))
+        .extracting(spec -> spec.fileName(false))
         .containsExactly("spd-1-seed3", "spd-1-seed3-8bit", "spd-1-seed3-param=bf16+moments=bf16");
   }
 
   @Test
   void checksTheJob(@TempDir Path folder) throws Exception {
     for (String fraction : List.of("0", "1", "NaN")) {
-      assertThatThrownBy(() -> Fixtures.job("--test-fraction", fraction).check())
+      assertThatThrownBy(
+              () -> Fixtures.job("--test-fraction", fraction).check(TrainingOptions.defaults()))
           .isInstanceOf(Failure.class)
           .hasMessage("--test-fraction must be more than 0 and less than 1");
     }
     Path file = Files.createFile(folder.resolve("file"));
-    assertThatThrownBy(() -> Fixtures.job("--results", file.resolve("x").toString()).check())
+    assertThatThrownBy(() ->
+            Fixtures.job("--results", file.resolve("x").toString())
+                .check(TrainingOptions.defaults()))
         .isInstanceOf(Failure.class)
         .hasMessage(file.resolve("x") + " cannot be created: choose another folder with --results");
 
     Path made = folder.resolve("a/b");
-    Fixtures.job("--results", made.toString()).check();
+    Fixtures.job("--results", made.toString()).check(TrainingOptions.defaults());
     assertThat(made).isDirectory();
   }
 }

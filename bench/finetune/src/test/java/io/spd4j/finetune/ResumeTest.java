@@ -137,12 +137,16 @@ class ResumeTest {
     byte[] metrics = Files.readAllBytes(results.resolve("tiny-metrics.jsonl"));
 
     Map<String, String> others = new LinkedHashMap<>();
-    others.put("--rules spd --steps 23 --lr 1e-3", "--lr is 0.001");
+    others.put("--rules spd --steps 23 --lr 1e-3", "--lr is [0.001]");
     others.put("--rules spd --steps 24", "--steps is 24");
     others.put("--rules adamw --steps 23", "--rules is [adamw]");
-    others.put("--rules spd --steps 23 --lambda spd=2", "--lambda is [Lambdas[rule=spd");
+    others.put("--rules spd --steps 23 --lambda spd=2", "--lambda is [Lambdas[method=spd");
     others.put("--rules spd --steps 23 --seeds 2", "--seeds is [2]");
     others.put("--rules spd --steps 23 --state split", "--state is [split]");
+    others.put("--rules spd --steps 23 --data noise=0.1", "--data is [noise=0.1]");
+    others.put("--rules spd --steps 23 --validation 0.1", "--validation is 0.1");
+    others.put("--rules spd --steps 23 --choose-seeds 9", "--choose-seeds is [9]");
+    others.put("--rules spd --steps 23 --no-weights", "--no-weights is true");
     others.put("--rules spd --steps 23 --early-stop 3", "--early-stop is 3");
     others.put("--rules spd --steps 23 --unfreeze layer0=3", "--unfreeze is {layer0=3}");
     others.put("--rules spd --steps 23 --lora 2", "--lora is 2");

@@ -29,7 +29,7 @@ class StateTest {
   private record Outcome(Map<String, List<Float>> weights, List<List<Object>> numbers) {}
 
   private Outcome outcome(TrainingOptions options, Rule rule, State state) {
-    RunSpec spec = new RunSpec(rule, rule.lambda(), state, 1);
+    RunSpec spec = Fixtures.spec(options, rule, rule.lambda(), state, 1);
     try (Model model = Fixtures.model(options, pretrained, spec)) {
       History history = Fixtures.trainer(options, model).train(() -> false, step -> {});
       List<List<Object>> numbers = new ArrayList<>();

@@ -34,10 +34,11 @@ record TinyJob(int status, String out, String err) {
     }
 
     @Override
-    public Data data(long seed) {
+    public Data data(long seed, double validation, Variation variation) {
       List<Example> all = new ArrayList<>(Fixtures.examples(count, 1));
       Collections.shuffle(all, new SplittableRandom(seed));
-      Data data = new Data(all.subList(60, count), new LinkedHashMap<>());
+      int held = 60 + (int) (validation * (count - 60));
+      Data data = new Data(all.subList(held, count), all.subList(60, held), new LinkedHashMap<>());
       data.tests().put("near", all.subList(0, 60));
       data.tests().put("far", Fixtures.examples(40, 2));
       return data;
@@ -85,7 +86,11 @@ record TinyJob(int status, String out, String err) {
             "--lambda",
             "--checkpoint-every",
             "--resume",
-            "--quiet");
+            "--quiet",
+            "--choose-seeds",
+            "--validation",
+            "--data",
+            "--no-weights");
     List<String> taker = ofTraining;
     for (String argument : arguments) {
       if (argument.startsWith("--")) {

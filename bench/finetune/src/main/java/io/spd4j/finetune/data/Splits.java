@@ -53,6 +53,36 @@ public record Splits(List<Mail> train, List<Mail> idTest, List<Mail> oodTest, Li
         select(mails, MailCollection.HARD_HAM_1));
   }
 
+  /**
+   * Splits the training mails once more, in the same proportion of both classes.
+   *
+   * @param count the number of mails of the first part, at most all
+   * @return the two parts, each in the order of the training mails
+   * @throws IllegalArgumentException if there are fewer mails
+   */
+  public static List<List<Mail>> cut(List<Mail> train, int count) {
+    if (count < 0 || count > train.size()) {
+      throw new IllegalArgumentException(
+          "there are %d mails, not %d".formatted(train.size(), count));
+    }
+    List<Mail> first = new ArrayList<>();
+    List<Mail> second = new ArrayList<>();
+    int[] taken = new int[2];
+    int[] all = new int[2];
+    train.forEach(mail -> all[mail.label()]++);
+    int spam = (int) Math.round((double) count * all[1] / Math.max(1, train.size()));
+    int[] wanted = {count - spam, spam};
+    for (Mail mail : train) {
+      if (taken[mail.label()] < wanted[mail.label()]) {
+        taken[mail.label()]++;
+        first.add(mail);
+      } else {
+        second.add(mail);
+      }
+    }
+    return List.of(first, second);
+  }
+
   private static List<Mail> select(List<Mail> mails, MailCollection... from) {
     return mails.stream().filter(m -> List.of(from).contains(m.collection())).toList();
   }

@@ -85,6 +85,32 @@ public final class Classifier {
     return predicted;
   }
 
+  /**
+   * Returns the mean cross-entropy of the batch whose logits were computed last.
+   *
+   * @param labels a class for each sequence
+   */
+  public double loss(int[] labels) {
+    double loss = 0;
+    for (int row = 0; row < labels.length; row++) {
+      loss += logOfSum(row) - logit(row, labels[row]);
+    }
+    return loss / labels.length;
+  }
+
+  /** Returns log Σ exp(logit) of a sequence. */
+  private double logOfSum(int row) {
+    double max = Double.NEGATIVE_INFINITY;
+    for (int c = 0; c < classes; c++) {
+      max = Math.max(max, logit(row, c));
+    }
+    double sum = 0;
+    for (int c = 0; c < classes; c++) {
+      sum += Math.exp(logit(row, c) - max);
+    }
+    return Math.log(sum) + max;
+  }
+
   private float logit(int row, int c) {
     return logits.getAtIndex(JAVA_FLOAT, (long) row * classes + c);
   }
@@ -99,26 +125,18 @@ public final class Classifier {
    */
   public double lossAndGradients(Batch batch, int[] labels, int lowest) {
     forward(batch);
-    double loss = 0;
     for (int row = 0; row < batch.size(); row++) {
-      double max = Double.NEGATIVE_INFINITY;
+      double logOfSum = logOfSum(row);
       for (int c = 0; c < classes; c++) {
-        max = Math.max(max, logit(row, c));
-      }
-      double sum = 0;
-      for (int c = 0; c < classes; c++) {
-        sum += Math.exp(logit(row, c) - max);
-      }
-      for (int c = 0; c < classes; c++) {
-        double probability = Math.exp(logit(row, c) - max) / sum;
+        double probability = Math.exp(logit(row, c) - logOfSum);
         double gradient = (probability - (c == labels[row] ? 1 : 0)) / batch.size();
         logitsGradient.setAtIndex(JAVA_FLOAT, (long) row * classes + c, (float) gradient);
       }
-      loss += Math.log(sum) + max - logit(row, labels[row]);
     }
+    double loss = loss(labels);
     head.backwardWeights(batch.size(), pooled, logitsGradient);
     head.backwardSource(batch.size(), logitsGradient, pooledGradient);
     encoder.backward(batch, pooledGradient, lowest);
-    return loss / batch.size();
+    return loss;
   }
 }

@@ -15,7 +15,9 @@ import java.util.Map;
  * @param machine where it ran
  * @param finished when it ended
  * @param testSets their titles in display order, the in-distribution set first
- * @param runs runs of any rules, λ, states and seeds, in display order
+ * @param runs runs of any setups and seeds, in display order
+ * @param trials runs that were only validated, to choose λ and the learning rate of the others;
+ *     empty if these were given
  */
 public record FinetuneReport(
     String title,
@@ -23,7 +25,8 @@ public record FinetuneReport(
     Machine machine,
     Instant finished,
     List<String> testSets,
-    List<Run> runs) {
+    List<Run> runs,
+    List<Run> trials) {
   /**
    * Copies the collections.
    *
@@ -34,6 +37,7 @@ public record FinetuneReport(
     settings = Collections.unmodifiableMap(new LinkedHashMap<>(settings));
     testSets = List.copyOf(testSets);
     runs = List.copyOf(runs);
+    trials = List.copyOf(trials);
     if (testSets.isEmpty()) {
       throw new IllegalArgumentException("there is no test set");
     }
@@ -49,12 +53,21 @@ public record FinetuneReport(
 
   /** Returns the states of the runs. */
   List<String> states() {
-    return runs.stream().map(Run::state).distinct().toList();
+    return runs.stream().map(run -> run.setup().state()).distinct().toList();
   }
 
-  /** Returns a report of the runs with the first state. */
-  FinetuneReport ofFirstState() {
-    List<Run> first = runs.stream().filter(run -> run.state().equals(states().getFirst())).toList();
-    return new FinetuneReport(title, settings, machine, finished, testSets, first);
+  /** Returns the kinds of data of the runs. */
+  List<String> data() {
+    return runs.stream().map(run -> run.setup().data()).distinct().toList();
+  }
+
+  /** Returns a report of the runs with the first state and the first data. */
+  FinetuneReport ofFirst() {
+    List<Run> first =
+        runs.stream()
+            .filter(run -> run.setup().state().equals(states().getFirst()))
+            .filter(run -> run.setup().data().equals(data().getFirst()))
+            .toList();
+    return new FinetuneReport(title, settings, machine, finished, testSets, first, trials);
   }
 }

@@ -26,7 +26,7 @@ record HtmlReport(String html, Optional<String> warning) {
 
   static HtmlReport of(FinetuneReport report) {
     List<Figure> figures = new ArrayList<>();
-    FinetuneReport pictured = report.ofFirstState();
+    FinetuneReport pictured = report.ofFirst();
     Optional<String> warning = Optional.empty();
     try {
       figures.addAll(Charts.of(pictured));
@@ -48,7 +48,7 @@ record HtmlReport(String html, Optional<String> warning) {
     return Setting.bestOfEachRule(report).stream()
         .map(setting -> setting.shown().getFirst())
         .filter(run -> !run.history().tensors().isEmpty() && !run.history().steps().isEmpty())
-        .map(run -> SelectionMap.of(run, Palette.css(Palette.ofRule(report, run.rule()))))
+        .map(run -> SelectionMap.of(run, Palette.css(Palette.ofRule(report, run.setup().rule()))))
         .toList();
   }
 

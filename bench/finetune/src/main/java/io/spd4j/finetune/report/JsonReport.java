@@ -15,7 +15,8 @@ final class JsonReport {
         "machine", report.machine(),
         "settings", report.settings(),
         "test_sets", report.testSets(),
-        "runs", report.runs().stream().map(run -> run(run, report.testSets())).toList());
+        "runs", report.runs().stream().map(run -> run(run, report.testSets())).toList(),
+        "trials", report.trials().stream().map(run -> run(run, report.testSets())).toList());
   }
 
   private static Map<String, Object> run(Run run, List<String> testSets) {
@@ -26,20 +27,32 @@ final class JsonReport {
         scores.put(testSet, score);
       }
     }
+    Map<String, Object> json = identity(run.setup(), run.seed());
+    json.putAll(
+        Json.object(
+            "complete", run.complete(),
+            "planned_steps", run.plannedSteps(),
+            "steps", run.history().steps().size(),
+            "scores", scores,
+            "deviation", run.deviation(),
+            "step_ms", run.stepMillis(),
+            "optimizer_ms", run.optimizerMillis(),
+            "weights", run.weights(),
+            "validation", run.validation(),
+            "interpolated", run.interpolated(),
+            "history", history(run.history())));
+    return json;
+  }
+
+  /** Returns what names a run. */
+  static Map<String, Object> identity(Setup setup, long seed) {
     return Json.object(
-        "rule", run.rule(),
-        "lambda", run.lambda(),
-        "state", run.state(),
-        "seed", run.seed(),
-        "complete", run.complete(),
-        "planned_steps", run.plannedSteps(),
-        "steps", run.history().steps().size(),
-        "scores", scores,
-        "deviation", run.deviation(),
-        "step_ms", run.stepMillis(),
-        "optimizer_ms", run.optimizerMillis(),
-        "weights", run.weights(),
-        "history", history(run.history()));
+        "rule", setup.rule(),
+        "lambda", setup.lambda(),
+        "lr", setup.lr(),
+        "state", setup.state(),
+        "data", setup.data(),
+        "seed", seed);
   }
 
   private static Map<String, Object> history(History history) {

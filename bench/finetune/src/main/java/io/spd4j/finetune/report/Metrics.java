@@ -40,7 +40,7 @@ public final class Metrics implements AutoCloseable {
     Path temporary = file.resolveSibling("." + file.getFileName() + ".tmp");
     attempt(() -> out = Files.newBufferedWriter(temporary));
     for (Run r : finished) {
-      append(r.rule(), r.lambda(), r.state(), r.seed(), r.history());
+      append(r.setup(), r.seed(), r.history());
       finish(r);
     }
     if (out != null) {
@@ -65,11 +65,10 @@ public final class Metrics implements AutoCloseable {
   /**
    * Writes what a run's history has gained since the last call for this run.
    *
-   * @param rule as in {@link Run}, like the next three
+   * @param setup as in {@link Run}, like the seed
    */
-  public void append(String rule, double lambda, String state, long seed, History history) {
-    Map<String, Object> of =
-        Json.object("rule", rule, "lambda", lambda, "state", state, "seed", seed);
+  public void append(Setup setup, long seed, History history) {
+    Map<String, Object> of = JsonReport.identity(setup, seed);
     if (!of.equals(run)) {
       run = of;
       steps = 0;
@@ -119,20 +118,29 @@ public final class Metrics implements AutoCloseable {
   public void finish(Run result) {
     if (out != null) {
       attempt(() -> {
-        line(
-            "step", result.history().steps().size(),
-            "complete", result.complete(),
-            "deviation", result.deviation(),
-            "scores", new TreeMap<>(result.scores()));
+        Map<String, Object> fields =
+            Json.object(
+                "step", result.history().steps().size(),
+                "complete", result.complete(),
+                "deviation", result.deviation(),
+                "scores", new TreeMap<>(result.scores()));
+        if (result.validation() != null) {
+          fields.put("validation", result.validation());
+        }
+        line(fields);
         out.flush();
       });
     }
   }
 
   private void line(Object... fields) throws IOException {
+    line(Json.object(fields));
+  }
+
+  private void line(Map<String, Object> fields) throws IOException {
     Map<String, Object> line = Json.object();
     line.putAll(run);
-    line.putAll(Json.object(fields));
+    line.putAll(fields);
     out.write(Json.line(line));
     out.newLine();
   }

@@ -19,7 +19,7 @@ final class Palette {
 
   /** Returns a rule's colour in all pictures of a report. */
   static int ofRule(FinetuneReport report, String rule) {
-    List<String> rules = report.runs().stream().map(Run::rule).distinct().toList();
+    List<String> rules = Setting.of(report).stream().map(Setting::rule).distinct().toList();
     return ofSeries(rules.indexOf(rule));
   }
 

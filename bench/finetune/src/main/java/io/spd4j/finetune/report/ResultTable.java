@@ -6,8 +6,8 @@ import java.util.Locale;
 import java.util.function.ToDoubleFunction;
 
 /**
- * The results as rows: one for every rule, λ and state, over the completed seeds, and one for every
- * interrupted run.
+ * The results as rows: one for every rule, λ, learning rate, state and data, over the completed
+ * seeds, and one for every interrupted run.
  */
 public final class ResultTable {
   /** The content of a cell without a number. */
@@ -19,11 +19,18 @@ public final class ResultTable {
   /** Whether there is a column for the state. */
   private final boolean states;
 
+  /** Whether there is a column for the data. */
+  private final boolean data;
+
   /** Builds the table of a report. */
   public ResultTable(FinetuneReport report) {
     states = report.states().size() > 1;
     if (states) {
       header.add("state");
+    }
+    data = report.data().size() > 1;
+    if (data) {
+      header.add("data");
     }
     header.add("seeds");
     header.addAll(report.testSets());
@@ -50,15 +57,20 @@ public final class ResultTable {
   private List<String> row(String label, String seeds, List<Run> runs, List<String> testSets) {
     List<String> row = new ArrayList<>(List.of(label));
     if (states) {
-      row.add(runs.getFirst().state());
+      row.add(runs.getFirst().setup().state());
+    }
+    if (data) {
+      String name = runs.getFirst().setup().data();
+      row.add(name.isEmpty() ? "plain" : name);
     }
     row.add(seeds);
     for (String testSet : testSets) {
       row.add(cell("%.2f%%", "%.2f", 100, Setting.accuracies(runs, testSet)));
     }
     row.add(cell("%.3f", runs, Run::deviation));
-    row.add(cell("%.1f", runs, Run::stepMillis));
-    row.add(cell("%.2f", runs, Run::optimizerMillis));
+    List<Run> trained = runs.stream().filter(run -> !run.history().steps().isEmpty()).toList();
+    row.add(cell("%.1f", trained, Run::stepMillis));
+    row.add(cell("%.2f", trained, Run::optimizerMillis));
     return row;
   }
 
@@ -97,6 +109,9 @@ public final class ResultTable {
 
   /** Returns the table in Markdown with a note below. */
   public String markdown() {
-    return MarkdownTable.of(states ? 2 : 1, header, rows) + '\n' + note() + '\n';
+    return MarkdownTable.of(1 + (states ? 1 : 0) + (data ? 1 : 0), header, rows)
+        + '\n'
+        + note()
+        + '\n';
   }
 }

@@ -1,13 +1,12 @@
 package io.spd4j.finetune.report;
 
+import java.util.List;
 import java.util.Map;
 
 /**
  * One training run and how the model did afterwards.
  *
- * @param rule the decay rule's name: "AdamW", "L2-SP", "SPD"
- * @param lambda the rule's strength, finite
- * @param state how the optimizer's arrays are stored: "float32", "8bit"
+ * @param setup what it has in common with runs of other seeds
  * @param seed the seed of the run's random numbers
  * @param plannedSteps the number of steps of a complete run
  * @param complete false if the run was interrupted, in training or in the tests
@@ -16,27 +15,23 @@ import java.util.Map;
  * @param deviation ‖θ−θ0‖ over all pre-trained parameters at the end
  * @param history the steps that were taken
  * @param weights the name of the file with the fine-tuned weights; null if none was written
+ * @param validation how the model did on the validation set; null if there is none
+ * @param interpolated models between those at the run's beginning and end; empty if none was tested
  */
 public record Run(
-    String rule,
-    double lambda,
-    String state,
+    Setup setup,
     long seed,
     int plannedSteps,
     boolean complete,
     Map<String, Score> scores,
     double deviation,
     History history,
-    String weights) {
-  /**
-   * Copies the scores.
-   *
-   * @throws IllegalArgumentException if lambda is not finite
-   */
+    String weights,
+    Validation validation,
+    List<Interpolated> interpolated) {
+  /** Copies the collections. */
   public Run {
-    if (!Double.isFinite(lambda)) {
-      throw new IllegalArgumentException("lambda must be finite, not " + lambda);
-    }
+    interpolated = List.copyOf(interpolated);
     scores = Map.copyOf(scores);
   }
 

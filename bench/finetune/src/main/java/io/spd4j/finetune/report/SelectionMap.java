@@ -62,10 +62,10 @@ final class SelectionMap {
             + "pre-trained values (an adapter: towards 0) would also have lowered the loss; the "
             + "share of all steps is on the right. A tensor that is not selected keeps Adam's "
             + "update: that is the method, not a fault.";
-    String title = Setting.label(run.rule(), run.lambda()) + ", seed " + run.seed();
+    String title = run.setup().label() + ", seed " + run.seed();
     return new Figure(
-        "What " + run.rule() + " selected",
-        caption.formatted(columns, run.rule()),
+        "What " + run.setup().rule() + " selected",
+        caption.formatted(columns, run.setup().rule()),
         List.of(),
         List.of(new Figure.Panel(title, map.svg.outerHtml())));
   }

@@ -1,29 +1,53 @@
 package io.spd4j.finetune.report;
 
-import io.spd4j.finetune.cli.Rule;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 
-/** A rule with its λ and state, and its runs, which differ in the seed. */
-record Setting(String rule, double lambda, String state, List<Run> runs) {
-  private record Key(String rule, double lambda, String state) {
-    Key(Run run) {
-      this(run.rule(), run.lambda(), run.state());
+/**
+ * A rule with its λ, learning rate, state and data, and its runs, which differ in the seed.
+ *
+ * @param showLr whether the label has the learning rate
+ */
+record Setting(Setup setup, List<Run> runs, boolean showLr) {
+  /** The share of fine-tuned weights for which the WiSE-FT paper gives its results. */
+  private static final double ALPHA = 0.5;
+
+  /** Returns the settings of all runs, in order of first appearance; WiSE-FT's follow the rest. */
+  static List<Setting> of(FinetuneReport report) {
+    Map<Setup, List<Run>> bySetup = new LinkedHashMap<>();
+    for (Run run : report.runs()) {
+      bySetup.computeIfAbsent(run.setup(), setup -> new ArrayList<>()).add(run);
     }
+    for (Run run : report.runs()) {
+      run.interpolated().stream()
+          .filter(model -> model.alpha() == ALPHA)
+          .map(model -> wise(run, model))
+          .forEach(
+              wise -> bySetup.computeIfAbsent(wise.setup(), setup -> new ArrayList<>()).add(wise));
+    }
+    boolean showLr = bySetup.keySet().stream().mapToDouble(Setup::lr).distinct().count() > 1;
+    return bySetup.entrySet().stream()
+        .map(e -> new Setting(e.getKey(), e.getValue(), showLr))
+        .toList();
   }
 
-  /** Returns the settings of all runs, in order of first appearance. */
-  static List<Setting> of(FinetuneReport report) {
-    Map<Key, List<Run>> bySetting = new LinkedHashMap<>();
-    for (Run run : report.runs()) {
-      bySetting.computeIfAbsent(new Key(run), key -> new ArrayList<>()).add(run);
-    }
-    return bySetting.entrySet().stream()
-        .map(e -> new Setting(e.getKey().rule, e.getKey().lambda, e.getKey().state, e.getValue()))
-        .toList();
+  /** Returns a run that took no steps of its own. */
+  private static Run wise(Run run, Interpolated model) {
+    Setup of = run.setup();
+    return new Run(
+        new Setup("WiSE-FT", model.alpha(), of.lr(), of.state(), of.data()),
+        run.seed(),
+        0,
+        run.complete(),
+        model.scores(),
+        model.deviation(),
+        new History(List.of(), List.of()),
+        null,
+        null,
+        List.of());
   }
 
   /**
@@ -43,17 +67,21 @@ record Setting(String rule, double lambda, String state, List<Run> runs) {
     return accuracies.length == 0 ? -1 : Statistics.mean(accuracies);
   }
 
+  String rule() {
+    return setup.rule();
+  }
+
+  double lambda() {
+    return setup.lambda();
+  }
+
   String label() {
-    return label(rule, lambda);
+    return showLr ? setup.label() + ", lr = " + setup.learningRate() : setup.label();
   }
 
   /** Returns the label for a picture. */
   String shownLabel() {
     return complete().isEmpty() ? label() + " (interrupted)" : label();
-  }
-
-  static String label(String rule, double lambda) {
-    return rule + ", λ = " + Rule.number(lambda);
   }
 
   /** Returns the runs that results are taken from. */

@@ -80,4 +80,29 @@ class SplitsTest {
     }
     return mails;
   }
+
+  @ParameterizedTest
+  @CsvSource({"0, 0", "1, 0", "6, 1", "60, 10", "96, 16"})
+  void aCutKeepsTheOrderAndTheShareOfSpam(int count, int spam) {
+    List<Mail> train = Splits.of(MAILS, 0.2, 1).train(); // 80 ham, 16 spam
+    List<List<Mail>> parts = Splits.cut(train, count);
+
+    assertThat(parts.getFirst()).hasSize(count).isSubsetOf(train);
+    assertThat(parts.getFirst()).filteredOn(mail -> mail.label() == 1).hasSize(spam);
+    List<Mail> rest = new ArrayList<>(train);
+    rest.removeAll(parts.getFirst());
+    assertThat(parts.getLast()).isEqualTo(rest);
+    List<Mail> first = new ArrayList<>(train);
+    first.retainAll(parts.getFirst());
+    assertThat(parts.getFirst()).isEqualTo(first);
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {-1, 97})
+  void aCutNeedsEnoughMails(int count) {
+    List<Mail> train = Splits.of(MAILS, 0.2, 1).train();
+    assertThatThrownBy(() -> Splits.cut(train, count))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessage("there are 96 mails, not " + count);
+  }
 }

@@ -70,16 +70,16 @@ class HtmlReportTest {
     for (Run r : List.copyOf(runs)) {
       runs.add(
           new Run(
-              r.rule(),
-              r.lambda(),
-              "8bit",
+              new Setup(r.setup().rule(), r.setup().lambda(), r.setup().lr(), "8bit", ""),
               r.seed(),
               r.plannedSteps(),
               r.complete(),
               r.scores(),
               r.deviation(),
               r.history(),
-              r.weights()));
+              r.weights(),
+              null,
+              List.of()));
     }
     Document page = page(SampleReport.of(runs));
 
@@ -149,7 +149,17 @@ class HtmlReportTest {
     history.add(new History.Step(0.5, 1, 1e-5, 400, 12, new BitSet()));
     history.deviation(List.of(1.0));
     Run run =
-        new Run(evil, 1, "float32", 1, 1, true, Map.of(evil, new Score(1, 2)), 1, history, evil);
+        new Run(
+            new Setup(evil, 1, 5e-5, "float32", ""),
+            1,
+            1,
+            true,
+            Map.of(evil, new Score(1, 2)),
+            1,
+            history,
+            evil,
+            null,
+            List.of());
     Document page =
         page(
             new FinetuneReport(
@@ -158,7 +168,8 @@ class HtmlReportTest {
                 new Machine(evil, 2, evil, evil),
                 Instant.EPOCH,
                 List.of(evil),
-                List.of(run)));
+                List.of(run),
+                List.of()));
 
     assertThat(page.select("script, b")).isEmpty();
     assertThat(page.title()).isEqualTo(evil);
@@ -191,16 +202,16 @@ class HtmlReportTest {
     }
     Run run =
         new Run(
-            "SPD",
-            1e-9,
-            "float32",
+            new Setup("SPD", 1e-9, 5e-5, "float32", ""),
             1,
             steps,
             true,
             Map.of("hard-ham-1", new Score(0, 7)),
             deviation,
             history,
-            null);
+            null,
+            null,
+            List.of());
 
     HtmlReport report = HtmlReport.of(SampleReport.of(List.of(run)));
 

@@ -35,16 +35,16 @@ class JsonReportTest {
     history.stop("embeddings");
     Run run =
         new Run(
-            "SPD",
-            0.5,
-            "8bit",
+            new Setup("SPD", 0.5, 5e-5, "8bit", ""),
             7,
             3,
             false,
             Map.of("hard", new Score(3, 4)),
             Double.NaN,
             history,
-            "spd.safetensors");
+            "spd.safetensors",
+            null,
+            List.of());
     FinetuneReport report =
         new FinetuneReport(
             "title",
@@ -52,7 +52,8 @@ class JsonReportTest {
             new Machine("cpu", 2, "25", "Linux"),
             Instant.parse("2026-01-17T14:03:21Z"),
             List.of("in-distribution", "hard"),
-            List.of(run));
+            List.of(run),
+            List.of());
 
     assertThat(Json.read(json(report), Object.class))
         .isEqualTo(
@@ -68,11 +69,12 @@ class JsonReportTest {
                   },
                   "test_sets": ["in-distribution", "hard"],
                   "runs": [{
-                    "rule": "SPD", "lambda": 0.5, "state": "8bit", "seed": 7,
+                    "rule": "SPD", "lambda": 0.5, "lr": 5.0E-5, "state": "8bit", "data": "",
+                    "seed": 7,
                     "complete": false, "planned_steps": 3, "steps": 2,
                     "scores": {"hard": {"correct": 3, "total": 4, "accuracy": 0.75}},
                     "deviation": null, "step_ms": 405.0, "optimizer_ms": 12.5,
-                    "weights": "spd.safetensors",
+                    "weights": "spd.safetensors", "validation": null, "interpolated": [],
                     "history": {
                       "loss": [0.7, null], "gradient_norm": [1.5, null],
                       "learning_rate": [1.0E-5, 2.0E-5],
@@ -82,7 +84,8 @@ class JsonReportTest {
                       "stopped_early": {"embeddings": 2},
                       "tensors": ["a", "b", "c"], "selected": [[0, 2], []]
                     }
-                  }]
+                  }],
+                  "trials": []
                 }
                 """
                     .getBytes(StandardCharsets.UTF_8),

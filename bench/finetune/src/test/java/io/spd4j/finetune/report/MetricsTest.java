@@ -13,7 +13,7 @@ import org.junit.jupiter.api.io.TempDir;
 
 class MetricsTest {
   private static final String SPD =
-      "{\"rule\":\"SPD\",\"lambda\":0.5,\"state\":\"8bit\",\"seed\":3,";
+      "{\"rule\":\"SPD\",\"lambda\":0.5,\"lr\":5.0E-5,\"state\":\"8bit\",\"data\":\"\",\"seed\":3,";
 
   @TempDir private Path folder;
   private final List<String> problems = new ArrayList<>();
@@ -26,7 +26,17 @@ class MetricsTest {
 
   private static Run run(History history) {
     Map<String, Score> scores = Map.of("far", new Score(1, 2), "near", new Score(3, 4));
-    return new Run("SPD", 0.5, "8bit", 3, 2, true, scores, 0.75, history, null);
+    return new Run(
+        new Setup("SPD", 0.5, 5e-5, "8bit", ""),
+        3,
+        2,
+        true,
+        scores,
+        0.75,
+        history,
+        null,
+        null,
+        List.of());
   }
 
   @Test
@@ -38,7 +48,7 @@ class MetricsTest {
       assertThat(file).isEmptyFile();
       history.deviation(List.of(0.0, 0.0));
       history.add(step(1.5, 2));
-      metrics.append("SPD", 0.5, "8bit", 3, history);
+      metrics.append(new Setup("SPD", 0.5, 5e-5, "8bit", ""), 3, history);
       String numbers =
           "\"gradient_norm\":2.0,\"learning_rate\":0.25,\"step_ms\":8.0,\"optimizer_ms\":0.5,";
       List<String> lines = new ArrayList<>();
@@ -49,7 +59,7 @@ class MetricsTest {
       history.add(step(Double.NaN, 0));
       history.deviation(List.of(0.5, 1.0));
       history.stop("layer 1");
-      metrics.append("SPD", 0.5, "8bit", 3, history);
+      metrics.append(new Setup("SPD", 0.5, 5e-5, "8bit", ""), 3, history);
       lines.add(SPD + "\"step\":2,\"loss\":null," + numbers + "\"selected\":0}");
       lines.add(SPD + "\"step\":2,\"deviations\":{\"layer 0\":0.5,\"layer 1\":1.0}}");
       lines.add(SPD + "\"step\":2,\"stopped_early\":\"layer 1\"}");
@@ -65,7 +75,7 @@ class MetricsTest {
 
       History next = new History(List.of("layer 0"), List.of());
       next.add(step(1, 0));
-      metrics.append("SPD", 0.5, "8bit", 4, next);
+      metrics.append(new Setup("SPD", 0.5, 5e-5, "8bit", ""), 4, next);
       assertThat(Files.readAllLines(file))
           .hasSize(lines.size() + 1)
           .last()
@@ -89,7 +99,7 @@ class MetricsTest {
           history.deviation(List.of((double) i));
           history.stop("layer " + i);
         }
-        metrics.append("SPD", 0.5, "8bit", 3, history);
+        metrics.append(new Setup("SPD", 0.5, 5e-5, "8bit", ""), 3, history);
       }
       metrics.finish(run(history));
     }
@@ -106,7 +116,7 @@ class MetricsTest {
     History history = new History(List.of(), List.of());
     history.add(step(1, 0));
     try (Metrics metrics = new Metrics(file, List.of(run(history)), problems::add)) {
-      metrics.append("SPD", 1, "8bit", 3, history);
+      metrics.append(new Setup("SPD", 1, 5e-5, "8bit", ""), 3, history);
       metrics.finish(run(history));
       assertThat(metrics.complete()).isFalse();
     }

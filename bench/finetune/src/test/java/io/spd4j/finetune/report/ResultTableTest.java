@@ -73,7 +73,8 @@ class ResultTableTest {
                 new Machine("cpu", 1, "jdk", "os"),
                 Instant.EPOCH,
                 TEST_SETS,
-                List.of(runs)))
+                List.of(runs),
+                List.of()))
         .markdown();
   }
 
@@ -104,6 +105,16 @@ class ResultTableTest {
       double millis = 100 + seed * (rule.equals("SPD") ? 1 : 0);
       history.add(new History.Step(0.5, 1, 1e-5, millis, 3, new BitSet()));
     }
-    return new Run(rule, lambda, state, seed, 4, complete, scores, deviation, history, null);
+    return new Run(
+        new Setup(rule, lambda, 5e-5, state, ""),
+        seed,
+        4,
+        complete,
+        scores,
+        deviation,
+        history,
+        null,
+        null,
+        List.of());
   }
 }

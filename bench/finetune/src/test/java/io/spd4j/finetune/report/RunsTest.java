@@ -68,7 +68,18 @@ class RunsTest {
     for (double millis : new double[] {5, 1000, 6, 8}) {
       history.add(step(millis, new BitSet()));
     }
-    Run run = new Run("AdamW", 0.01, "float32", 1, 4, true, Map.of(), 1, history, null);
+    Run run =
+        new Run(
+            new Setup("AdamW", 0.01, 5e-5, "float32", ""),
+            1,
+            4,
+            true,
+            Map.of(),
+            1,
+            history,
+            null,
+            null,
+            List.of());
 
     assertThat(run.stepMillis()).isEqualTo(7);
     assertThat(run.optimizerMillis()).isEqualTo(0.7, within(1e-12));
@@ -78,7 +89,16 @@ class RunsTest {
   void withoutStepsThereIsNoMedian() {
     Run run =
         new Run(
-            "SPD", 1, "float32", 1, 4, false, Map.of(), 0, new History(List.of(), List.of()), null);
+            new Setup("SPD", 1, 5e-5, "float32", ""),
+            1,
+            4,
+            false,
+            Map.of(),
+            0,
+            new History(List.of(), List.of()),
+            null,
+            null,
+            List.of());
 
     assertThat(run.stepMillis()).isNaN();
   }
@@ -87,16 +107,16 @@ class RunsTest {
   void aReportRefusesAScoreOfAnotherTestSet() {
     Run run =
         new Run(
-            "SPD",
-            1,
-            "float32",
+            new Setup("SPD", 1, 5e-5, "float32", ""),
             1,
             4,
             true,
             Map.of("elsewhere", new Score(1, 2)),
             0,
             new History(List.of(), List.of()),
-            null);
+            null,
+            null,
+            List.of());
 
     assertThatIllegalArgumentException()
         .isThrownBy(() -> SampleReport.of(List.of(run)))
@@ -140,16 +160,16 @@ class RunsTest {
 
   private static Run run(double lambda, boolean complete, int correct) {
     return new Run(
-        "SPD",
-        lambda,
-        "float32",
+        new Setup("SPD", lambda, 5e-5, "float32", ""),
         1,
         4,
         complete,
         Map.of(SampleReport.TEST_SETS.getFirst(), new Score(correct, 100)),
         0,
         new History(List.of(), List.of()),
-        null);
+        null,
+        null,
+        List.of());
   }
 
   private static History.Step step(double millis, BitSet selected) {

@@ -78,7 +78,8 @@ final class SampleReport {
         new Machine("AMD EPYC", 2, "25.0.1+8 (Eclipse Adoptium)", "Linux 6.18 (amd64)"),
         Instant.parse("2026-01-17T14:03:21Z"),
         TEST_SETS,
-        runs);
+        runs,
+        List.of());
   }
 
   static FinetuneReport seeds(int steps, int seeds) {
@@ -147,16 +148,16 @@ final class SampleReport {
           TEST_SETS.get(i), new Score((int) Math.min(total, total * (accuracy - penalty)), total));
     }
     return new Run(
-        rule.title,
-        lambda,
-        "float32",
+        new Setup(rule.title, lambda, 5e-5, "float32", ""),
         seed,
         plannedSteps,
         complete,
         scores,
         Math.sqrt(norms.stream().mapToDouble(norm -> norm * norm).sum()),
         history,
-        complete ? "%s-%s.safetensors".formatted(rule.title.toLowerCase(), seed) : null);
+        complete ? "%s-%s.safetensors".formatted(rule.title.toLowerCase(), seed) : null,
+        null,
+        List.of());
   }
 
   private static List<Double> norms(double drift, SplittableRandom random) {

@@ -71,6 +71,17 @@ class SelectionMapTest {
       history.add(new History.Step(0.5, 1, 1e-5, 400, 12, bits));
     }
     return SelectionMap.of(
-        new Run("SPD", 1, "float32", 1, steps, true, Map.of(), 1, history, null), "red");
+        new Run(
+            new Setup("SPD", 1, 5e-5, "float32", ""),
+            1,
+            steps,
+            true,
+            Map.of(),
+            1,
+            history,
+            null,
+            null,
+            List.of()),
+        "red");
   }
 }

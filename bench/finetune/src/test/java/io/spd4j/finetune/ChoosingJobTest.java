@@ -1,0 +1,78 @@
+package io.spd4j.finetune;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.atomic.AtomicInteger;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+class ChoosingJobTest {
+  private static final String JOB =
+      "--rules spd,adamw --lambda spd=0.5,1 --lr 1e-9,3e-3 --choose-seeds 11,12 --seeds 1,2,3";
+
+  @TempDir private Path results;
+
+  private TinyResults results(String options) throws Exception {
+    TinyJob job = TinyJob.run(results, () -> false, options.split(" "));
+    assertThat(job.err()).isEmpty();
+    assertThat(job.status()).isZero();
+    return TinyResults.of(results);
+  }
+
+  private static List<String> values(JsonNode runs, String name) {
+    List<String> values = new ArrayList<>();
+    runs.forEach(run -> values.add(run.get(name).asText()));
+    return values;
+  }
+
+  @Test
+  void trialsAreValidatedAndTheBestSettingsTested() throws Exception {
+    JsonNode report = results(JOB + " --no-weights").report();
+    JsonNode trials = report.get("trials");
+    JsonNode runs = report.get("runs");
+
+    assertThat(trials).hasSize(2 * (2 + 1) * 2);
+    trials.forEach(trial -> {
+      assertThat(trial.get("scores")).isEmpty();
+      assertThat(trial.get("complete").asBoolean()).isTrue();
+      assertThat(trial.get("validation").get("score").get("total").asInt()).isEqualTo(48);
+    });
+    assertThat(values(runs, "rule"))
+        .containsExactly("SPD", "AdamW", "SPD", "AdamW", "SPD", "AdamW");
+    assertThat(values(runs, "seed")).containsExactly("1", "1", "2", "2", "3", "3");
+    assertThat(values(runs, "lr")).containsOnly("0.003"); // with 1e-9 nothing is learned
+    runs.forEach(run -> {
+      assertThat(run.get("scores")).hasSize(2);
+      assertThat(run.get("weights").isNull()).isTrue();
+    });
+  }
+
+  @Test
+  void aResumedJobChoosesTheSame() throws Exception {
+    TinyResults whole = results(JOB);
+    for (int stopAt : new int[] {30, 100, 150}) {
+      AtomicInteger asked = new AtomicInteger();
+      TinyJob.run(
+          results,
+          () -> asked.incrementAndGet() > stopAt,
+          (JOB + " --checkpoint-every 4").split(" "));
+      TinyResults resumed = results(JOB + " --checkpoint-every 4 --resume");
+
+      assertThat(resumed.report()).isEqualTo(whole.report());
+      assertThat(resumed.weights()).isEqualTo(whole.weights()).hasSize(6);
+    }
+  }
+
+  @Test
+  void everyVariationIsATaskOfItsOwn() throws Exception {
+    JsonNode report = results("--rules spd --data plain,noise=0.25 --seeds 1,2").report();
+
+    assertThat(values(report.get("runs"), "data"))
+        .containsExactly("", "25.0% wrong labels", "", "25.0% wrong labels");
+    assertThat(report.get("trials")).isEmpty();
+  }
+}
