@@ -11,7 +11,6 @@ import java.util.Locale;
 import java.util.function.Function;
 import java.util.stream.DoubleStream;
 import java.util.stream.IntStream;
-import java.util.stream.Stream;
 import org.knowm.xchart.CategoryChart;
 import org.knowm.xchart.CategorySeries.CategorySeriesRenderStyle;
 import org.knowm.xchart.XYChart;
@@ -54,12 +53,62 @@ final class Charts {
             .orElse(0);
   }
 
-  /** Returns all charts that have data. */
+  /** Returns all charts that have data; if not said otherwise, of the first state and data. */
   static List<Figure> of(FinetuneReport report) {
-    Charts charts = new Charts(report);
-    return Stream.of(charts.accuracy(), charts.loss(), charts.deviations(), charts.sweep())
-        .filter(figure -> !figure.panels().isEmpty())
+    Charts charts = new Charts(report.ofFirst());
+    List<Figure> figures =
+        new ArrayList<>(
+            List.of(charts.accuracy(), charts.loss(), charts.deviations(), charts.sweep()));
+    Charts all = new Charts(report);
+    all.charts = charts.charts; // ids go on
+    figures.add(all.data());
+    return figures.stream().filter(figure -> !figure.panels().isEmpty()).toList();
+  }
+
+  private Figure data() {
+    List<Panel> panels = new ArrayList<>();
+    List<String> data = report.data().stream().map(ResultTable::data).toList();
+    boolean crowded = String.join("", data).length() > 60;
+    for (String testSet : data.size() > 1 ? report.testSets() : List.<String>of()) {
+      CategoryChart chart = ChartStyle.categories(490, PANEL_HEIGHT, "accuracy, %");
+      chart.getStyler().setDefaultSeriesRenderStyle(CategorySeriesRenderStyle.Line);
+      chart.getStyler().setOverlapped(true).setXAxisLabelRotation(crowded ? 25 : 0);
+      for (Setting rule : best) {
+        ChartStyle.add(
+            chart,
+            rule.rule(),
+            color(rule),
+            data,
+            name -> percentages(bestOf(rule, name), testSet));
+      }
+      accuracyAxis(chart, List.of(testSet));
+      panels.addAll(panels(testSet, chart));
+    }
+    List<Key> legend =
+        best.stream()
+            .map(s -> new Key(s.rule(), Palette.css(Palette.ofRule(report, s.rule()))))
+            .toList();
+    return new Figure(
+        "Against the data",
+        "Accuracy with every kind of training data." + spread(),
+        legend,
+        panels);
+  }
+
+  /** Returns a rule's settings for one kind of data, of which the first one is shown. */
+  private List<Setting> bestOf(Setting rule, String data) {
+    return settings.stream()
+        .filter(s -> s.rule().equals(rule.rule()))
+        .filter(s -> ResultTable.data(s.setup().data()).equals(data))
+        .filter(s -> s.setup().state().equals(report.states().getFirst()))
+        .limit(1)
         .toList();
+  }
+
+  private static double[] percentages(List<Setting> settings, String testSet) {
+    return settings.stream()
+        .flatMapToDouble(s -> DoubleStream.of(percentages(s, testSet)))
+        .toArray();
   }
 
   private Figure accuracy() {

@@ -26,10 +26,9 @@ record HtmlReport(String html, Optional<String> warning) {
 
   static HtmlReport of(FinetuneReport report) {
     List<Figure> figures = new ArrayList<>();
-    FinetuneReport pictured = report.ofFirst();
     Optional<String> warning = Optional.empty();
     try {
-      figures.addAll(Charts.of(pictured));
+      figures.addAll(Charts.of(report));
     } catch (LinkageError | InternalError | RuntimeException e) {
       // Any of these is thrown if fonts or parts of AWT are missing. The results must not be lost.
       warning =
@@ -39,7 +38,11 @@ record HtmlReport(String html, Optional<String> warning) {
                   + "): if this machine has no fonts, install fontconfig and a font (on Debian: "
                   + "fontconfig and fonts-dejavu-core).");
     }
-    figures.addAll(selections(pictured));
+    figures.addAll(selections(report.ofFirst()));
+    Figure choice = ValidationMap.of(report);
+    if (!choice.panels().isEmpty()) {
+      figures.add(choice);
+    }
     return new HtmlReport(page(report, figures, warning), warning);
   }
 
@@ -74,6 +77,14 @@ record HtmlReport(String html, Optional<String> warning) {
     if (report.states().size() > 1) {
       String state = report.states().getFirst();
       main.appendElement("p").addClass("note").text("The pictures show the state " + state + ".");
+    }
+    if (report.data().size() > 1) {
+      main.appendElement("p")
+          .addClass("note")
+          .text(
+              "Where nothing else is said, the pictures show the first kind of data: "
+                  + ResultTable.data(report.data().getFirst())
+                  + ".");
     }
     for (Figure figure : figures) {
       figure(main.appendElement("section"), figure);

@@ -60,8 +60,7 @@ public final class ResultTable {
       row.add(runs.getFirst().setup().state());
     }
     if (data) {
-      String name = runs.getFirst().setup().data();
-      row.add(name.isEmpty() ? "plain" : name);
+      row.add(data(runs.getFirst().setup().data()));
     }
     row.add(seeds);
     for (String testSet : testSets) {
@@ -89,6 +88,11 @@ public final class ResultTable {
         : cell
             + " ± "
             + String.format(Locale.ROOT, deviation, scale * Statistics.standardDeviation(values));
+  }
+
+  /** Returns the text for a kind of data. */
+  static String data(String name) {
+    return name.isEmpty() ? "plain" : name;
   }
 
   /** Returns the column titles. */

@@ -3,10 +3,7 @@ package io.spd4j.finetune.report;
 import java.util.List;
 import java.util.Locale;
 import java.util.stream.Stream;
-import org.jsoup.nodes.Document;
 import org.jsoup.nodes.Element;
-import org.jsoup.parser.ParseSettings;
-import org.jsoup.parser.Parser;
 
 /**
  * A map of what a rule selected in which step: a row for every tensor, a column for every step, or
@@ -23,22 +20,16 @@ final class SelectionMap {
   private static final int SHARE_X = 1000;
   private static final int ROW = 14;
   private static final int GAP = 8;
-  private static final int BASELINE = 11;
 
   private final History history;
   private final int steps;
   private final int columns;
-  private final Element svg;
+  private final Svg svg = new Svg();
 
   private SelectionMap(History history) {
     this.history = history;
     steps = history.steps().size();
     columns = Math.min(steps, MAX_COLUMNS);
-    // jsoup keeps the capital in viewBox only with this setting.
-    Document document = new Document("");
-    document.parser(Parser.htmlParser().settings(ParseSettings.preserveCase));
-    document.outputSettings().prettyPrint(false);
-    svg = document.appendElement("svg", Parser.NamespaceSvg);
   }
 
   /**
@@ -48,7 +39,7 @@ final class SelectionMap {
    */
   static Figure of(Run run, String color) {
     SelectionMap map = new SelectionMap(run.history());
-    map.draw(color);
+    String drawing = map.draw(color);
     String columns =
         map.columns == map.steps
             ? "each column a step, coloured where "
@@ -67,12 +58,12 @@ final class SelectionMap {
         "What " + run.setup().rule() + " selected",
         caption.formatted(columns, run.setup().rule()),
         List.of(),
-        List.of(new Figure.Panel(title, map.svg.outerHtml())));
+        List.of(new Figure.Panel(title, drawing)));
   }
 
-  private void draw(String color) {
+  private String draw(String color) {
     Element cells =
-        add(svg, "g")
+        Svg.add(svg.root(), "g")
             .attr(
                 "transform",
                 String.format(
@@ -91,10 +82,10 @@ final class SelectionMap {
       if (!name.layer().equals(layer)) {
         y += layer == null ? 0 : GAP;
         layer = name.layer();
-        text(0, y, "start", layer).addClass("layer");
+        svg.text(0, y, "start", layer).addClass("layer");
       }
-      text(LABEL_X, y, "start", name.label());
-      text(SHARE_X, y, "end", String.format(Locale.ROOT, "%.1f%%", 100 * share(i, 0, steps)));
+      svg.text(LABEL_X, y, "start", name.label());
+      svg.text(SHARE_X, y, "end", String.format(Locale.ROOT, "%.1f%%", 100 * share(i, 0, steps)));
       double middle = y + ROW / 2.0;
       rows.append("M0 %sh%d".formatted(middle, columns));
       for (int column = 0; column < columns; column++) {
@@ -104,19 +95,17 @@ final class SelectionMap {
       }
       y += ROW;
     }
-    add(cells, "path").addClass("blank").attr("d", rows.toString());
+    Svg.add(cells, "path").addClass("blank").attr("d", rows.toString());
     for (int shade = 1; shade <= SHADES; shade++) {
-      add(cells, "path")
+      Svg.add(cells, "path")
           .attr("stroke", color)
           .attr("stroke-opacity", Double.toString((double) shade / SHADES))
           .attr("d", shades[shade].toString());
     }
-    text(CELLS_X, y, "start", "step 1");
-    text(CELLS_X + CELLS_WIDTH, y, "end", "step " + steps);
+    svg.text(CELLS_X, y, "start", "step 1");
+    svg.text(CELLS_X + CELLS_WIDTH, y, "end", "step " + steps);
     int height = y + ROW + GAP;
-    svg.attr("viewBox", "0 0 %d %d".formatted(SHARE_X, height))
-        .attr("width", Integer.toString(SHARE_X))
-        .attr("height", Integer.toString(height));
+    return svg.sized(SHARE_X, height);
   }
 
   private int firstStep(int column) {
@@ -130,17 +119,5 @@ final class SelectionMap {
             .filter(step -> step.selected().get(tensor))
             .count();
     return (double) selected / (to - from);
-  }
-
-  private Element text(int x, int y, String anchor, String text) {
-    return add(svg, "text")
-        .attr("x", Integer.toString(x))
-        .attr("y", Integer.toString(y + BASELINE))
-        .attr("text-anchor", anchor)
-        .text(text);
-  }
-
-  private static Element add(Element parent, String tag) {
-    return parent.appendElement(tag, Parser.NamespaceSvg);
   }
 }

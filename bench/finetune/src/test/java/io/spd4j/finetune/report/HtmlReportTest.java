@@ -238,4 +238,17 @@ class HtmlReportTest {
   private static Stream<String> matches(String pattern, String text) {
     return Pattern.compile(pattern).matcher(text).results().map(result -> result.group(1));
   }
+
+  @Test
+  void severalKindsOfDataAndTheirTrialsAreShown() {
+    Document page = page(SampleReport.chosen(2));
+
+    assertThat(page.select("h2").eachText())
+        .contains("Against the data", "How λ and the learning rate were chosen");
+    assertThat(page.select("tbody tr")).hasSize(4 * 3);
+    assertThat(page.select("tbody").first().select("td:nth-child(2)").eachText())
+        .contains("plain", "20.0% wrong labels");
+    List<String> ids = page.select("[id]").eachAttr("id");
+    assertThat(ids).doesNotHaveDuplicates();
+  }
 }

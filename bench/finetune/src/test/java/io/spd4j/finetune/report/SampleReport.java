@@ -107,6 +107,53 @@ final class SampleReport {
     return of(runs);
   }
 
+  /** Returns a report of runs on several kinds of data, with trials before them. */
+  static FinetuneReport chosen(int seeds) {
+    List<Run> runs = new ArrayList<>();
+    List<Run> trials = new ArrayList<>();
+    for (String data :
+        List.of("", "planted word, p = 0.8", "10.0% wrong labels", "20.0% wrong labels")) {
+      for (Rule rule : Rule.values()) {
+        double best = rule == Rule.SPD ? 1 : 0.01;
+        for (int seed = 1; seed <= seeds; seed++) {
+          runs.add(with(run(rule, best, seed, 20, 20), 5e-5, data, null));
+        }
+        for (double lambda : new double[] {best / 10, best, best * 10}) {
+          for (double lr : new double[] {2e-5, 5e-5, 1e-4}) {
+            double off = Math.abs(Math.log10(lambda / best)) + Math.abs(Math.log(lr / 5e-5));
+            double loss = lr == 1e-4 && lambda > best ? Double.NaN : 0.06 + 0.02 * off;
+            Validation validation = new Validation(new Score((int) (98 - 2 * off), 100), loss);
+            trials.add(with(run(rule, lambda, 11, 2, 2), lr, data, validation));
+          }
+        }
+      }
+    }
+    FinetuneReport plain = of(runs);
+    return new FinetuneReport(
+        plain.title(),
+        plain.settings(),
+        plain.machine(),
+        plain.finished(),
+        TEST_SETS,
+        runs,
+        trials);
+  }
+
+  private static Run with(Run run, double lr, String data, Validation validation) {
+    Setup setup = new Setup(run.setup().rule(), run.setup().lambda(), lr, "float32", data);
+    return new Run(
+        setup,
+        run.seed(),
+        run.plannedSteps(),
+        true,
+        validation == null ? run.scores() : Map.of(),
+        run.deviation(),
+        run.history(),
+        null,
+        validation,
+        List.of());
+  }
+
   /** Returns a report whose second run was interrupted. */
   static FinetuneReport interrupted(int steps) {
     return of(

@@ -7,10 +7,15 @@ import java.nio.file.Path;
 final class WriteSample {
   private WriteSample() {}
 
-  /** Takes the folder as its argument and prints the warning. */
+  /**
+   * Takes the folder, and anything more for a report of several kinds of data; prints the warning.
+   */
   public static void main(String[] args) throws Failure {
     ReportFiles.Written written =
-        ReportFiles.write(Path.of(args[0]), "sample", SampleReport.seeds(30, 2));
+        ReportFiles.write(
+            Path.of(args[0]),
+            "sample",
+            args.length > 1 ? SampleReport.chosen(4) : SampleReport.seeds(30, 2));
     System.out.print(written.warning().orElse(""));
   }
 }
