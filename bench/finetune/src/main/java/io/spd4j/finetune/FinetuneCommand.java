@@ -40,7 +40,7 @@ import picocli.CommandLine.Spec;
     },
     footer = {
       "",
-      "Example: java -jar spd4j-finetune.jar finetune --rules spd --lambda spd=0.5,1,2 --seeds 1,2,3"
+      "Example: java -jar spd4j-finetune.jar finetune --rules spd --lambda spd=0.5,1,2 --seeds 1..10"
     })
 public final class FinetuneCommand implements Callable<Integer> {
   @Spec private CommandSpec spec;

@@ -18,7 +18,6 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
-import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -143,7 +142,7 @@ final class Job {
     JobCheckpoint.Saved current = saved == null || saved.state().current() == null ? null : saved;
     List<RunSpec> specs = new ArrayList<>(trials);
     if (trials.isEmpty()) {
-      specs.addAll(options.specs(training, options.seeds));
+      specs.addAll(options.specs(training, options.seeds()));
     }
     for (int i = 0; i < specs.size(); i++) {
       if (i >= runs.size()) {
@@ -153,16 +152,12 @@ final class Job {
         current = null;
       }
       if (i == trials.size() - 1) {
-        specs.addAll(Choice.runs(trials, runs.subList(0, trials.size()), seeds()));
+        specs.addAll(Choice.runs(trials, runs.subList(0, trials.size()), options.seeds()));
       }
     }
     if (checkpoint != null) {
       checkpoint.forgetPrevious();
     }
-  }
-
-  private List<Long> seeds() {
-    return List.copyOf(new LinkedHashSet<>(options.seeds));
   }
 
   /**
@@ -228,8 +223,9 @@ final class Job {
     }
     int all =
         trials.isEmpty()
-            ? options.specs(training, options.seeds).size()
-            : trials.size() + seeds().size() * options.rules.size() * options.variations.size();
+            ? options.specs(training, options.seeds()).size()
+            : trials.size()
+                + options.seeds().size() * options.rules.size() * options.variations.size();
     if (runs.size() < all || stop.getAsBoolean() && !runs.getLast().complete()) {
       log.problem("interrupted: the report has what was done until then" + resume);
       return ExitStatus.INTERRUPTED;

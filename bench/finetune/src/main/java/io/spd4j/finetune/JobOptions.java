@@ -45,11 +45,11 @@ final class JobOptions extends RunOptions {
   @Option(
       names = "--choose-seeds",
       paramLabel = "SEEDS",
-      split = ",",
+      converter = Seeds.Converter.class,
       description =
           "Choose each rule's λ and learning rate of those given by --lambda and --lr: train all with "
               + "these seeds, and go on with those of the lowest mean loss on the validation set.")
-  List<Long> chooseSeeds = new ArrayList<>();
+  private Seeds chooseSeeds = new Seeds(List.of());
 
   @Option(
       names = "--validation",
@@ -126,7 +126,7 @@ final class JobOptions extends RunOptions {
     if (!(validation >= 0 && validation < 1)) {
       throw Failure.ofInput("--validation must be 0 or more and less than 1");
     }
-    if (!chooseSeeds.isEmpty() && states.size() > 1) {
+    if (!chooseSeeds.values().isEmpty() && states.size() > 1) {
       throw Failure.ofInput("--choose-seeds takes one --state, not " + states);
     }
     for (Lambdas given : lambdas) {
@@ -145,7 +145,7 @@ final class JobOptions extends RunOptions {
       throw Failure.ofInput(Export.WITH_HEAD + " needs --export");
     }
     if (export != null) {
-      int runs = trials(training).size() + specs(training, seeds).size();
+      int runs = trials(training).size() + specs(training, seeds()).size();
       if (runs != 1) {
         throw Failure.ofInput(
             "--export needs exactly one run, but the rules, λ, learning rates, states, data and seeds make "
@@ -183,12 +183,12 @@ final class JobOptions extends RunOptions {
 
   /** Returns the share of the training examples that is held back for validation. */
   double validation() {
-    return validation == 0 && !chooseSeeds.isEmpty() ? VALIDATION : validation;
+    return validation == 0 && !chooseSeeds.values().isEmpty() ? VALIDATION : validation;
   }
 
   /** Returns the runs that choose the settings of the others; none if these are given. */
   List<RunSpec> trials(TrainingOptions training) {
-    return specs(training, chooseSeeds);
+    return specs(training, chooseSeeds.values());
   }
 
   /** Returns runs of all settings, seed by seed. */

@@ -41,7 +41,7 @@ import picocli.CommandLine.Spec;
     },
     footer = {
       "",
-      "Example: java -jar spd4j-finetune.jar pretrain --state float32,split,bf16,8bit --seeds 1,2,3"
+      "Example: java -jar spd4j-finetune.jar pretrain --state float32,split,bf16,8bit --seeds 1..3"
     })
 public final class PretrainCommand implements Callable<Integer> {
   /** The share of the mails that the model is not trained on. */
@@ -104,7 +104,7 @@ public final class PretrainCommand implements Callable<Integer> {
     }
 
     List<Curve> curves = new ArrayList<>();
-    for (long seed : new LinkedHashSet<>(run.seeds)) {
+    for (long seed : run.seeds()) {
       for (State state : new LinkedHashSet<>(run.states)) {
         if (!stop.getAsBoolean()) {
           try (Pretraining training =

@@ -23,18 +23,24 @@ class RunOptions {
 
   @Option(
       names = "--seeds",
-      split = ",",
+      paramLabel = "SEEDS",
+      converter = Seeds.Converter.class,
       defaultValue = "1",
       description =
-          "Every run is repeated with each seed, which sets the data's order and the initial values; "
-              + "default: ${DEFAULT-VALUE}.")
-  List<Long> seeds;
+          "Every run is repeated with each seed, which sets the data's order and the initial values. "
+              + "Seeds and ranges of seeds, as in 1,2,5..7; default: ${DEFAULT-VALUE}.")
+  private Seeds seeds;
 
   @Option(
       names = "--results",
       defaultValue = "bench/results",
       description = "Folder for reports and weights; default: ${DEFAULT-VALUE}.")
   Path results;
+
+  /** Returns different seeds in the order given. */
+  List<Long> seeds() {
+    return seeds.values();
+  }
 
   /**
    * Checks what picocli cannot, and creates the folder for the results.

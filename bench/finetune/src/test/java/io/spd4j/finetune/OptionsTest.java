@@ -162,7 +162,7 @@ class OptionsTest {
             "--seeds",
             "3,4");
 
-    assertThat(options.seeds).containsExactly(3L, 4L);
+    assertThat(options.seeds()).containsExactly(3L, 4L);
     assertThat(options.specs(TrainingOptions.defaults(), List.of(3L)))
         .containsExactly(
             spec(Method.SPD, 2, State.FLOAT32, 3),
