@@ -5,8 +5,10 @@ import io.spd4j.finetune.cli.Failure;
 import io.spd4j.finetune.data.Example;
 import io.spd4j.finetune.minilm.Config;
 import io.spd4j.finetune.minilm.Weights;
+import io.spd4j.finetune.report.FinetuneReport;
 import io.spd4j.finetune.report.History;
 import io.spd4j.finetune.report.Metrics;
+import io.spd4j.finetune.report.PairedTables;
 import io.spd4j.finetune.report.Progress;
 import io.spd4j.finetune.report.ReportFiles;
 import io.spd4j.finetune.report.ResultTable;
@@ -205,7 +207,12 @@ final class Job {
   /** Says how the job ended. */
   private int end() throws Failure, IOException {
     List<Run> tested = runs.subList(Math.min(trials.size(), runs.size()), runs.size());
-    log.result("\n" + new ResultTable(results.report(runs, trials.size())).markdown());
+    FinetuneReport report = results.report(runs, trials.size());
+    log.result("\n" + new ResultTable(report).markdown());
+    String differences = new PairedTables(report).markdown();
+    if (!differences.isEmpty()) {
+      log.result(differences);
+    }
     ReportFiles.Written written = results.write(runs, trials.size());
     written.warning().ifPresent(log::problem);
     log.result("report: " + written.html() + ", numbers: " + written.json());

@@ -12,12 +12,15 @@ import org.junit.jupiter.api.io.TempDir;
 
 class ChoosingJobTest {
   private static final String JOB =
-      "--rules spd,adamw --lambda spd=0.5,1 --lr 1e-9,3e-3 --choose-seeds 11,12 --seeds 1,2,3";
+      "--rules spd,adamw --lambda spd=0.5,1 --lr 1e-9,3e-3 --choose-seeds 11..12 --seeds 1..3";
 
   @TempDir private Path results;
 
+  /** The last job. */
+  private TinyJob job;
+
   private TinyResults results(String options) throws Exception {
-    TinyJob job = TinyJob.run(results, () -> false, options.split(" "));
+    job = TinyJob.run(results, () -> false, options.split(" "));
     assertThat(job.err()).isEmpty();
     assertThat(job.status()).isZero();
     return TinyResults.of(results);
@@ -49,6 +52,14 @@ class ChoosingJobTest {
       assertThat(run.get("scores")).hasSize(2);
       assertThat(run.get("weights").isNull()).isTrue();
     });
+    JsonNode deviation = report.get("differences").get(0).get("deviation");
+    assertThat(deviation.get("seeds")).extracting(JsonNode::asInt).containsExactly(1, 2, 3);
+    for (int seed = 0; seed < 3; seed++) {
+      double spd = runs.get(2 * seed).get("deviation").asDouble();
+      double adamw = runs.get(2 * seed + 1).get("deviation").asDouble();
+      assertThat(deviation.get("values").get(seed).asDouble()).isEqualTo(spd - adamw);
+    }
+    assertThat(job.out()).contains("Compared with AdamW, λ = 0.01, seed by seed:", "\n| SPD, ");
   }
 
   @Test

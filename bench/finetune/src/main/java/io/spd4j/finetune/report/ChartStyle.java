@@ -12,6 +12,7 @@ import org.knowm.xchart.XYChart;
 import org.knowm.xchart.internal.series.MarkerSeries;
 import org.knowm.xchart.style.AxesChartStyler;
 import org.knowm.xchart.style.Styler.LegendPosition;
+import org.knowm.xchart.style.lines.SeriesLines;
 import org.knowm.xchart.style.markers.Marker;
 import org.knowm.xchart.style.markers.SeriesMarkers;
 
@@ -41,6 +42,25 @@ public final class ChartStyle {
     chart.getStyler().setXAxisMin(0.0).setXAxisMax(1.01 * Math.max(1, steps)).setYAxisMin(0.0);
     chart.setXAxisTitle("step");
     chart.setYAxisTitle(yTitle);
+    return chart;
+  }
+
+  /** Returns an empty chart with a row of 1 on the y axis for each label, the first one on top. */
+  static XYChart rows(int width, int rowHeight, String xTitle, List<String> labels) {
+    XYChart chart = new XYChart(width, 60 + rowHeight * labels.size());
+    style(chart.getStyler());
+    chart
+        .getStyler()
+        .setYAxisMin(-(double) labels.size())
+        .setYAxisMax(0.0)
+        .setYAxisTicksVisible(false)
+        .setPlotGridVerticalLinesVisible(true)
+        .setPlotGridHorizontalLinesVisible(false)
+        .setMarkerSize(6);
+    chart.setXAxisTitle(xTitle);
+    for (int row = 0; row < labels.size(); row++) {
+      chart.addAnnotation(new RowLabel(labels.get(row), -row));
+    }
     return chart;
   }
 
@@ -119,6 +139,14 @@ public final class ChartStyle {
       Marker marker = finite.size() == 1 ? SeriesMarkers.CIRCLE : SeriesMarkers.NONE;
       style(chart.addSeries(name, x, y), color, marker);
     }
+  }
+
+  /** Adds separate points. */
+  static void addPoints(
+      XYChart chart, String name, Color color, Marker marker, double[] x, double[] y) {
+    MarkerSeries series = chart.addSeries(name, x, y);
+    style(series, color, marker);
+    series.setLineStyle(SeriesLines.NONE);
   }
 
   private static void style(MarkerSeries series, Color color, Marker marker) {

@@ -17,7 +17,9 @@ public final class ChartSvg {
   private static final Pattern PALETTE_COLOR = Pattern.compile("rgb\\(0,0,([1-9]\\d?)\\)");
   private static final Pattern CLIP = Pattern.compile("\\bclip(\\d+)");
   private static final String TOP = "y=\"0px\"";
-  private static final Pattern LONG_DECIMAL = Pattern.compile("(\\.\\d\\d)\\d+");
+
+  /** The decimals of a coordinate after the second: in a tag, not in a text. */
+  private static final Pattern LONG_DECIMAL = Pattern.compile("(\\.\\d\\d)\\d+(?=[^<>]*>)");
 
   private ChartSvg() {}
 

@@ -28,6 +28,7 @@ record HtmlReport(String html, Optional<String> warning) {
     List<Figure> figures = new ArrayList<>();
     Optional<String> warning = Optional.empty();
     try {
+      PairedChart.of(report.ofFirst()).ifPresent(figures::add);
       figures.addAll(Charts.of(report));
     } catch (LinkageError | InternalError | RuntimeException e) {
       // Any of these is thrown if fonts or parts of AWT are missing. The results must not be lost.
@@ -73,6 +74,7 @@ record HtmlReport(String html, Optional<String> warning) {
     main.appendElement("h1").text(report.title());
     main.appendElement("p").addClass("note").text(TIME.format(report.finished()));
     results(main.appendElement("section"), new ResultTable(report));
+    differences(main, new PairedTables(report));
     warning.ifPresent(sentence -> main.appendElement("p").addClass("warning").text(sentence));
     if (report.states().size() > 1) {
       String state = report.states().getFirst();
@@ -96,20 +98,42 @@ record HtmlReport(String html, Optional<String> warning) {
 
   private static void results(Element section, ResultTable results) {
     section.appendElement("h2").text("Results");
-    Element table = section.appendElement("div").addClass("wide").appendElement("table");
-    row(table.appendElement("thead"), "th", results.header());
-    Element body = table.appendElement("tbody");
-    for (List<String> row : results.rows()) {
-      row(body, "td", row);
-    }
+    table(section, 1, results.header(), results.rows());
     section.appendElement("p").addClass("note").text(results.note());
   }
 
-  private static void row(Element table, String tag, List<String> cells) {
+  private static void differences(Element main, PairedTables differences) {
+    if (differences.tables().isEmpty()) {
+      return;
+    }
+    Element section = main.appendElement("section");
+    section.appendElement("h2").text(PairedTables.TITLE);
+    for (PairedTables.Table table : differences.tables()) {
+      section.appendElement("h3").text(table.title());
+      table(section, 2, PairedTables.HEADER, table.rows());
+    }
+    for (String note : differences.notes()) {
+      section.appendElement("p").addClass("note").text(note);
+    }
+  }
+
+  /** Adds a table; its first columns are text, the others numbers. */
+  private static void table(
+      Element section, int texts, List<String> header, List<List<String>> rows) {
+    Element table = section.appendElement("div").addClass("wide").appendElement("table");
+    row(table.appendElement("thead"), texts, "th", header);
+    Element body = table.appendElement("tbody");
+    for (List<String> row : rows) {
+      row(body, texts, "td", row);
+    }
+  }
+
+  private static void row(Element table, int texts, String tag, List<String> cells) {
     Element row = table.appendElement("tr");
     for (String cell : cells) {
       row.appendElement(tag).text(cell);
     }
+    row.children().stream().limit(texts).forEach(cell -> cell.addClass("text"));
   }
 
   private static void figure(Element section, Figure figure) {

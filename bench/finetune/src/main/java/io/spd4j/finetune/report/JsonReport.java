@@ -16,7 +16,8 @@ final class JsonReport {
         "settings", report.settings(),
         "test_sets", report.testSets(),
         "runs", report.runs().stream().map(run -> run(run, report.testSets())).toList(),
-        "trials", report.trials().stream().map(run -> run(run, report.testSets())).toList());
+        "trials", report.trials().stream().map(run -> run(run, report.testSets())).toList(),
+        "differences", Comparison.of(report).stream().map(JsonReport::comparison).toList());
   }
 
   private static Map<String, Object> run(Run run, List<String> testSets) {
@@ -53,6 +54,15 @@ final class JsonReport {
         "state", setup.state(),
         "data", setup.data(),
         "seed", seed);
+  }
+
+  private static Map<String, Object> comparison(Comparison comparison) {
+    return Json.object(
+        "setting", comparison.setting().setup(),
+        "baseline", comparison.baseline().setup(),
+        "points", comparison.points(),
+        "deviation", comparison.deviation(),
+        "deviation_percent", comparison.deviationPercent());
   }
 
   private static Map<String, Object> history(History history) {

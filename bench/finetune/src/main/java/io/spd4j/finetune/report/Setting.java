@@ -54,9 +54,12 @@ record Setting(Setup setup, List<Run> runs, boolean showLr) {
    * Returns each rule's setting with the highest in-distribution accuracy, or its first setting.
    */
   static List<Setting> bestOfEachRule(FinetuneReport report) {
-    String testSet = report.testSets().getFirst();
+    return bestOfEachRule(of(report), report.testSets().getFirst());
+  }
+
+  static List<Setting> bestOfEachRule(List<Setting> settings, String testSet) {
     Map<String, Setting> best = new LinkedHashMap<>();
-    for (Setting s : of(report)) {
+    for (Setting s : settings) {
       best.merge(s.rule(), s, (a, b) -> b.rank(testSet) > a.rank(testSet) ? b : a);
     }
     return List.copyOf(best.values());

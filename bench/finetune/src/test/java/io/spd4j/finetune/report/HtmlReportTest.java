@@ -32,17 +32,80 @@ class HtmlReportTest {
     assertThat(page.select("h2").eachText())
         .containsExactly(
             "Results",
+            "Differences to AdamW",
+            "Differences to AdamW, seed by seed",
             "Accuracy",
             "Loss",
             "Distance from the pre-trained weights",
             "What SPD selected",
             "Settings",
             "Machine");
-    assertThat(page.select("tbody tr")).hasSize(3);
-    assertThat(page.select("tbody tr").first().children().eachText())
+    Element results = section(page, "Results");
+    assertThat(results.select("tbody tr")).hasSize(3);
+    assertThat(results.select("tbody tr").first().children().eachText())
         .isEqualTo(new ResultTable(report).rows().getFirst());
-    assertThat(page.select("figure > svg")).hasSize(1 + 1 + 3 + 1);
+    assertThat(page.select("figure > svg")).hasSize(4 + 1 + 1 + 3 + 1);
     assertThat(page.select("dd").eachText()).contains("all-MiniLM-L6-v2", "AMD EPYC");
+  }
+
+  @Test
+  @EnabledIf(FONTS)
+  void showsTheDifferencesToAdamw() {
+    FinetuneReport report = SampleReport.sweep(3, 3);
+    Document page = page(report);
+
+    Element table = section(page, "Differences to AdamW");
+    PairedTables tables = new PairedTables(report);
+    assertThat(table.select("h3").text()).isEqualTo("Compared with AdamW, λ = 0.01");
+    assertThat(table.select("tbody tr")).hasSize(8 * 4);
+    assertThat(table.select("tbody tr").last().children().eachText())
+        .isEqualTo(tables.tables().getFirst().rows().getLast());
+    assertThat(table.select("p").eachText()).isEqualTo(tables.notes());
+    Element picture = section(page, "Differences to AdamW, seed by seed");
+    assertThat(picture.select("figcaption").eachText())
+        .containsExactly(
+            "in-distribution",
+            "easy-ham-2 + spam-2",
+            "hard-ham-1",
+            "distance from the pre-trained weights");
+    for (Element panel : picture.select("figure")) {
+      assertThat(panel.select("text").eachText())
+          .contains("L2-SP, λ = 0.001", "SPD, λ = 2")
+          .doesNotContain("AdamW, λ = 0.01");
+    }
+  }
+
+  @Test
+  @EnabledIf(FONTS)
+  void withoutTwoSeedsOrWithoutAdamwNothingIsCompared() {
+    FinetuneReport three = SampleReport.seeds(3, 3);
+    List<Run> others =
+        three.runs().stream().filter(r -> !r.setup().rule().equals("AdamW")).toList();
+
+    for (FinetuneReport report : List.of(SampleReport.seeds(3, 1), SampleReport.of(others))) {
+      assertThat(page(report).select("h2").eachText())
+          .noneMatch(title -> title.contains("Differences"));
+    }
+  }
+
+  /** Runs can also be equal, or as different as numbers can be. */
+  @ParameterizedTest
+  @CsvSource({"2, 2", "0, 1", "1e-300, 1", "1, 1e-300", "-1e308, 1e308", "NaN, 1"})
+  @EnabledIf(FONTS)
+  void drawsAnyDifferences(double adamw, double spd) {
+    HtmlReport report =
+        HtmlReport.of(
+            PairedRuns.report(
+                PairedRuns.run("AdamW", 0.01, 1, 90, 0, adamw),
+                PairedRuns.run("AdamW", 0.01, 2, 90, 0, adamw),
+                PairedRuns.run("A rule with a name longer than others", 1, 1, 90, 50, spd),
+                PairedRuns.run("A rule with a name longer than others", 1, 2, 90, 50, spd)));
+
+    assertThat(report.warning()).isEmpty();
+    Element picture = section(Jsoup.parse(report.html()), "Differences to AdamW, seed by seed");
+    assertThat(picture.select("figcaption").eachText()).startsWith("id", "hard");
+    assertThat(picture.select("text").eachText())
+        .contains("A rule with a name longer than others, λ = 1");
   }
 
   @Test
@@ -232,7 +295,10 @@ class HtmlReportTest {
   }
 
   private static Element section(Document page, String title) {
-    return page.select("section:has(> h2:containsOwn(" + title + "))").first();
+    return page.select("section:has(> h2)").stream()
+        .filter(section -> section.selectFirst("h2").text().equals(title))
+        .findFirst()
+        .orElseThrow();
   }
 
   private static Stream<String> matches(String pattern, String text) {
@@ -245,7 +311,10 @@ class HtmlReportTest {
 
     assertThat(page.select("h2").eachText())
         .contains("Against the data", "How λ and the learning rate were chosen");
-    assertThat(page.select("tbody tr")).hasSize(4 * 3);
+    assertThat(section(page, "Results").select("tbody tr")).hasSize(4 * 3);
+    assertThat(section(page, "Differences to AdamW").select("h3").eachText())
+        .hasSize(4)
+        .contains("Compared with AdamW, λ = 0.01; data: plain");
     assertThat(page.select("tbody").first().select("td:nth-child(2)").eachText())
         .contains("plain", "20.0% wrong labels");
     List<String> ids = page.select("[id]").eachAttr("id");

@@ -85,7 +85,7 @@ class JsonReportTest {
                       "tensors": ["a", "b", "c"], "selected": [[0, 2], []]
                     }
                   }],
-                  "trials": []
+                  "trials": [], "differences": []
                 }
                 """
                     .getBytes(StandardCharsets.UTF_8),
@@ -97,6 +97,52 @@ class JsonReportTest {
     Map<?, ?> tree = Json.read(json(SampleReport.seeds(40, 3)), Map.class);
 
     assertThat((List<?>) tree.get("runs")).hasSize(9);
+  }
+
+  @Test
+  void holdsTheDifferencesToAdamw() throws IOException {
+    FinetuneReport report =
+        PairedRuns.report(
+            PairedRuns.run("AdamW", 0.01, 7, 50, -1, 2),
+            PairedRuns.run("AdamW", 0.01, 8, 50, 0, 4),
+            PairedRuns.run("SPD", 1, 7, 75, 10, 1),
+            PairedRuns.run("SPD", 1, 8, 75, 25, 3));
+
+    assertThat(Json.read(json(report), Map.class).get("differences"))
+        .isEqualTo(
+            Json.read(
+                """
+                [{
+                  "setting": {
+                    "rule": "SPD", "lambda": 1.0, "lr": 5.0E-5, "state": "float32", "data": ""
+                  },
+                  "baseline": {
+                    "rule": "AdamW", "lambda": 0.01, "lr": 5.0E-5, "state": "float32", "data": ""
+                  },
+                  "points": {
+                    "id": {
+                      "seeds": [7, 8], "values": [25.0, 25.0], "mean": 25.0,
+                      "interval": {"low": 25.0, "high": 25.0},
+                      "signs": {"plus": 2, "minus": 0, "ties": 0, "p": 0.5}
+                    },
+                    "hard": {
+                      "seeds": [8], "values": [50.0], "mean": null, "interval": null, "signs": null
+                    }
+                  },
+                  "deviation": {
+                    "seeds": [7, 8], "values": [-1.0, -1.0], "mean": -1.0,
+                    "interval": {"low": -1.0, "high": -1.0},
+                    "signs": {"plus": 0, "minus": 2, "ties": 0, "p": 0.5}
+                  },
+                  "deviation_percent": {
+                    "seeds": [7, 8], "values": [-50.0, -25.0], "mean": -37.5,
+                    "interval": {"low": -50.0, "high": -25.0},
+                    "signs": {"plus": 0, "minus": 2, "ties": 0, "p": 0.5}
+                  }
+                }]
+                """
+                    .getBytes(StandardCharsets.UTF_8),
+                List.class));
   }
 
   private static byte[] json(FinetuneReport report) throws IOException {

@@ -88,7 +88,8 @@ class ReportFilesTest {
     Document page = Jsoup.parse(Files.readString(folder.resolve("sample.html")));
     assertThat(page.select(".warning").text()).isEqualTo(warning);
     assertThat(page.select("h2").eachText())
-        .containsExactly("Results", "What SPD selected", "Settings", "Machine");
+        .containsExactly(
+            "Results", "Differences to AdamW", "What SPD selected", "Settings", "Machine");
     assertThat(Json.read(Files.readAllBytes(folder.resolve("sample.json")), Object.class))
         .isNotNull();
   }
