@@ -72,12 +72,13 @@ SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all
 # -O1 does not vectorize, and clang warns of each loop that asks for it.
 SANITIZE_CFLAGS = $(CFLAGS) -g -O1 -Wno-pass-failed @target/c-obj/sanitize
 
-.PHONY: native cuda no-cuda native-test ptx-test bindings jar test cpu-caps replay finetune pretrain bench peers djl djl-step train-step release format clean jdk
+.PHONY: native cuda no-cuda native-test ptx-test bindings jar test cpu-caps replay finetune claim pretrain bench peers djl djl-step train-step release format clean jdk
 .DEFAULT_GOAL := help
 .SECONDARY: # keep the object files
 
 help:
 	@echo "make finetune  build everything and fine-tune MiniLM on real mail with AdamW, L2-SP and SPD (ARGS=--help: options)"
+	@echo "make claim     repeat the README's comparison of the rules over ten seeds (hours; goes on if it was stopped)"
 	@echo "make pretrain  train a small BERT from random weights (ARGS='--state float32,8bit': compares the optimizer's states)"
 	@echo "make test      build everything and run every test"
 	@echo "make cpu-caps  test oneDNN as on older CPUs, and our kernels in each tier that this CPU can run"
@@ -367,6 +368,9 @@ replay: jar
 
 finetune: jar
 	$(FINETUNE) finetune $(ARGS)
+
+claim: jar
+	bench/claim.sh $(FINETUNE)
 
 pretrain: jar
 	$(FINETUNE) pretrain $(ARGS)
