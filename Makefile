@@ -41,7 +41,7 @@ endif
 baseline_FLAGS := $(if $(filter x86_64,$(ARCH)),-march=x86-64)
 v3_FLAGS := -march=x86-64-v3
 v4_FLAGS := -march=x86-64-v4 -mprefer-vector-width=512
-KERNELS := update project grad_sq
+KERNELS := update project grad_sq interpolate
 COMMON := $(filter-out $(KERNELS),$(basename $(notdir $(wildcard native/cpu/*.c))))
 HEADERS := $(wildcard native/include/*.h native/cpu/*.h)
 OBJECTS := $(foreach t,$(TIERS),$(KERNELS:%=target/obj/%-$(t).o)) $(COMMON:%=target/obj/%.o)

@@ -1,4 +1,4 @@
-/* Checks a run of blocks and hands it to the kernels of one tier. */
+/* Checks a run of blocks, or arrays to interpolate, and hands them to the kernels of one tier. */
 #include "kernels.h"
 
 /*
@@ -14,9 +14,10 @@ typedef struct kernels {
   spd4j_update_kernel *const (*update)[2]; /* indexed by spd4j_rule, and by whether all arrays are float32 */
   spd4j_project_kernel *project;
   spd4j_grad_sq_kernel *grad_sq;
+  spd4j_interpolate_kernel *interpolate;
 } kernels;
 
-#define KERNELS(tier) {spd4j_update_##tier, spd4j_project_##tier, spd4j_grad_sq_##tier}
+#define KERNELS(tier) {spd4j_update_##tier, spd4j_project_##tier, spd4j_grad_sq_##tier, spd4j_interpolate_##tier}
 
 /* Indexed by spd4j_isa. */
 static const kernels tiers[] = {
@@ -185,5 +186,15 @@ int32_t spd4j_grad_sq(const spd4j_table *table, int32_t isa, int64_t begin, int6
     const spd4j_tensor *t = &table->tensors[b->tensor];
     if (t->scalars >= 0) table->sums[i].grad_sq = tiers[isa].grad_sq(t, b->begin, b->end);
   }
+  return SPD4J_OK;
+}
+
+int32_t spd4j_interpolate(int32_t isa, const void *from, int32_t from_type, const void *to, int32_t to_type, double alpha,
+                          void *dst, int32_t dst_type, int64_t numel) {
+  if (isa < 0 || isa >= tier_count) return SPD4J_ERROR_ISA;
+  if (!(alpha >= 0 && alpha <= 1) || numel < 0) return SPD4J_ERROR_RANGE;
+  if (!is_type(from_type) || !is_type(to_type) || !is_type(dst_type)) return SPD4J_ERROR_TYPE;
+  if (numel > 0 && (!from || !to || !dst)) return SPD4J_ERROR_NULL;
+  tiers[isa].interpolate(spd4j_weights_of(alpha), from, from_type, to, to_type, dst, dst_type, numel);
   return SPD4J_OK;
 }

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "interpolation.h"
 #include "rules.h"
 
 #define SPD4J_JOIN_(name, tier) spd4j_##name##_##tier
@@ -86,11 +87,15 @@ typedef void spd4j_update_kernel(const spd4j_table *table, int64_t begin, int64_
 /* The next two work on the elements [begin, end) of a tensor. step: its t, for random bits. */
 typedef void spd4j_project_kernel(const spd4j_tensor *t, int64_t step, float shrink, int64_t begin, int64_t end);
 typedef double spd4j_grad_sq_kernel(const spd4j_tensor *t, int64_t begin, int64_t end);
+/* Works on whole arrays. */
+typedef void spd4j_interpolate_kernel(spd4j_weights weights, const void *from, int32_t from_type, const void *to,
+                                      int32_t to_type, void *dst, int32_t dst_type, int64_t numel);
 
 #define SPD4J_DECLARE(tier)                                                   \
   extern spd4j_update_kernel *const spd4j_update_##tier[SPD4J_RULE_COUNT][2]; \
   spd4j_project_kernel spd4j_project_##tier;                                  \
-  spd4j_grad_sq_kernel spd4j_grad_sq_##tier;
+  spd4j_grad_sq_kernel spd4j_grad_sq_##tier;                                  \
+  spd4j_interpolate_kernel spd4j_interpolate_##tier;
 
 SPD4J_DECLARE(baseline)
 SPD4J_DECLARE(v3)

@@ -82,6 +82,22 @@ SPD4J_FN uint16_t spd4j_to_float16(float x, uint32_t random) {
   return (uint16_t)((rounded & ~nan) | (0x7e00u & nan));
 }
 
+/* Rounds to the nearest neighbour; of two that are equally near, to the one whose lowest bit is 0. */
+SPD4J_FN uint16_t spd4j_nearest_bfloat16(float x) {
+  return spd4j_to_bfloat16(x, 0x7fffu + (spd4j_bits(x) >> 16 & 1u));
+}
+
+/* Likewise. Below 2^-14, adding 0.5 rounds to a multiple of 2^-24. */
+SPD4J_FN uint16_t spd4j_nearest_float16(float x) {
+  const uint32_t bits = spd4j_bits(x), magnitude = bits & SPD4J_ABSOLUTE, normal = 0x38800000u; /* 2^-14 */
+  const uint32_t small = magnitude < normal ? magnitude : normal, rest = magnitude - small;
+  const uint32_t units = spd4j_bits(spd4j_add(spd4j_float(small), 0.5f)) - 0x3f000000u;
+  const uint32_t finite = units + ((rest + 0xfffu + (rest >> 13 & 1u)) >> 13);
+  const uint32_t rounded = (finite < 0x7c00u ? finite : 0x7c00u) | (bits >> 16 & 0x8000u);
+  const uint32_t nan = magnitude > SPD4J_INFINITY ? ~0u : 0;
+  return (uint16_t)((rounded & ~nan) | (0x7e00u & nan));
+}
+
 /*
  * 8-bit moments: a code for each element of a group, and the group's scale. The group is SPD4J_SCALE_GROUP elements, and
  * largest is the largest of their bits without sign, in which infinity and NaN are the largest of all. One of these in a

@@ -1,5 +1,5 @@
 /*
- * The ABI of libspd4j: fused AdamW, L2-SP and Selective Projection Decay steps over a table of blocks.
+ * The ABI of libspd4j: fused AdamW, L2-SP and Selective Projection Decay steps over a table of blocks, and interpolation.
  *
  * A parameter tensor is cut into blocks of SPD4J_BLOCK elements; the last block may be shorter. The caller owns the
  * table and every array. A pass works on a run of the table's blocks, [begin, end). It allocates nothing, keeps no
@@ -189,6 +189,14 @@ SPD4J_API int32_t spd4j_project(const spd4j_table *table, int32_t isa, int64_t b
 
 /* Writes each block's sum of squared gradients. It is finite exactly when all gradients of the block are. */
 SPD4J_API int32_t spd4j_grad_sq(const spd4j_table *table, int32_t isa, int64_t begin, int64_t end, SPD4J_HOLDS);
+
+/*
+ * Interpolates between two arrays, dst = (1 - alpha) from + alpha to, for alpha from 0 to 1 (interpolation.h). Each array
+ * has numel elements and a spd4j_type; dst is rounded to nearest. dst may be from or to, with the same type; otherwise it
+ * overlaps neither. isa and the result are as those of the passes.
+ */
+SPD4J_API int32_t spd4j_interpolate(int32_t isa, const void *from, int32_t from_type, const void *to, int32_t to_type,
+                                    double alpha, void *dst, int32_t dst_type, int64_t numel);
 
 #ifdef __cplusplus
 }

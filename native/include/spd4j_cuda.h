@@ -132,6 +132,12 @@ SPD4J_API int32_t spd4j_cuda_norm(const spd4j_cuda_table *table, const spd4j_cud
 SPD4J_API int32_t spd4j_cuda_step(const spd4j_cuda_table *table, const spd4j_cuda_run *run, double grad_scale, int32_t clip,
                                   void *stream);
 
+/*
+ * Enqueues what spd4j_interpolate does, over device memory. Arguments are not checked; numel is at most 2^41 - 1024.
+ */
+SPD4J_API int32_t spd4j_cuda_interpolate(const void *from, int32_t from_type, const void *to, int32_t to_type,
+                                         double alpha, void *dst, int32_t dst_type, int64_t numel, void *stream);
+
 #ifdef __cplusplus
 }
 #endif

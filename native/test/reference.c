@@ -52,8 +52,11 @@ static float value_of(format f, uint16_t code) {
   return (float)(code >= 32768 ? -value : value);
 }
 
-/* The code of a number that is rounded away from 0 if the part to cut off, as a number of so many bits, and random carry. */
-static uint16_t code_of(format f, float x, uint32_t random) {
+/*
+ * The code of a number that is rounded away from 0 if the part to cut off, as a number of so many bits, and random carry.
+ * If random is NULL, it is rounded to nearest, ties to even.
+ */
+static uint16_t code_of(format f, float x, const uint32_t *random) {
   if (isnan(x)) return f.nan;
   const int steps = 1 << f.mantissa_bits, cut_bits = 23 - f.mantissa_bits;
   const uint16_t sign = signbit(x) ? 32768 : 0;
@@ -64,8 +67,9 @@ static uint16_t code_of(format f, float x, uint32_t random) {
   int exponent;
   frexp(magnitude, &exponent);
   exponent = exponent - 1 < f.least_exponent ? f.least_exponent : exponent - 1;
-  const double parts = rint(ldexp(magnitude, f.mantissa_bits - exponent + cut_bits)); /* of a step 2^cut_bits */
-  const int64_t cut = (int64_t)1 << cut_bits, rounded = ((int64_t)parts + (int64_t)random % cut) / cut;
+  const double exact = ldexp(magnitude, f.mantissa_bits - exponent); /* in steps */
+  const int64_t cut = (int64_t)1 << cut_bits, parts = (int64_t)rint(ldexp(exact, cut_bits)); /* 2^cut_bits in a step */
+  const int64_t rounded = random ? (parts + (int64_t)*random % cut) / cut : (int64_t)rint(exact);
   const int64_t code = (exponent - f.least_exponent) * steps + rounded;
   return (uint16_t)(sign + (code > infinity ? infinity : code));
 }
@@ -79,7 +83,14 @@ void reference_set(int32_t type, void *array, int64_t i, float x, uint32_t rando
   if (type == SPD4J_TYPE_FLOAT32)
     ((float *)array)[i] = x;
   else
-    ((uint16_t *)array)[i] = code_of(format_of(type), x, random);
+    ((uint16_t *)array)[i] = code_of(format_of(type), x, &random);
+}
+
+void reference_set_nearest(int32_t type, void *array, int64_t i, float x) {
+  if (type == SPD4J_TYPE_FLOAT32)
+    ((float *)array)[i] = x;
+  else
+    ((uint16_t *)array)[i] = code_of(format_of(type), x, NULL);
 }
 
 float reference_get_split(const void *high, const void *low, int64_t i) {
@@ -366,4 +377,14 @@ void reference_grad_sq(const spd4j_table *table, int64_t begin, int64_t end) {
       for (int l = 0; l < width; l++) lanes[l] = lanes[l] + lanes[l + width];
     table->sums[i].grad_sq = lanes[0];
   }
+}
+
+/* In double, products of floats are exact, and a sum that is rounded to double and then to float is rounded once. */
+float reference_interpolate(double alpha, float from, float to) {
+  if (alpha == 0) return from;
+  if (alpha == 1) return to;
+  const float from_weight = (float)(1 - alpha), to_weight = (float)alpha;
+  const float from_part = (float)((double)from_weight * (double)from);
+  const float to_part = (float)((double)to_weight * (double)to);
+  return (float)((double)from_part + (double)to_part);
 }

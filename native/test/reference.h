@@ -12,6 +12,8 @@ double reference_decay(int32_t rule, double lr, double lambda);
 /* Conversions. type: a spd4j_type of an array without low halves; random: what is added to the bits that are cut off. */
 float reference_get(int32_t type, const void *array, int64_t i);
 void reference_set(int32_t type, void *array, int64_t i, float x, uint32_t random);
+/* Likewise, rounded to nearest, ties to even. */
+void reference_set_nearest(int32_t type, void *array, int64_t i, float x);
 /* Parameters with low halves. */
 float reference_get_split(const void *high, const void *low, int64_t i);
 void reference_set_split(void *high, void *low, int64_t i, float x);
@@ -27,5 +29,7 @@ void reference_update(const spd4j_table *table, int64_t begin, int64_t end);
 void reference_complete(const spd4j_table *table, int64_t begin, int64_t end);
 void reference_project(const spd4j_table *table, int64_t begin, int64_t end);
 void reference_grad_sq(const spd4j_table *table, int64_t begin, int64_t end);
+
+float reference_interpolate(double alpha, float from, float to);
 
 #endif

@@ -17,6 +17,7 @@ typedef struct type16 {
   int cut;
   float (*from)(uint16_t);
   uint16_t (*to)(float, uint32_t);
+  uint16_t (*nearest)(float);
   uint16_t infinity, nan;
 } type16;
 
@@ -24,10 +25,12 @@ static float from_bfloat16(uint16_t x) { return spd4j_from_bfloat16(x); }
 static float from_float16(uint16_t x) { return spd4j_from_float16(x); }
 static uint16_t to_bfloat16(float x, uint32_t random) { return spd4j_to_bfloat16(x, random); }
 static uint16_t to_float16(float x, uint32_t random) { return spd4j_to_float16(x, random); }
+static uint16_t nearest_bfloat16(float x) { return spd4j_nearest_bfloat16(x); }
+static uint16_t nearest_float16(float x) { return spd4j_nearest_float16(x); }
 
 static const type16 types16[] = {
-    {"bfloat16", SPD4J_TYPE_BFLOAT16, 16, from_bfloat16, to_bfloat16, 0x7f80, 0x7fc0},
-    {"float16", SPD4J_TYPE_FLOAT16, 13, from_float16, to_float16, 0x7c00, 0x7e00},
+    {"bfloat16", SPD4J_TYPE_BFLOAT16, 16, from_bfloat16, to_bfloat16, nearest_bfloat16, 0x7f80, 0x7fc0},
+    {"float16", SPD4J_TYPE_FLOAT16, 13, from_float16, to_float16, nearest_float16, 0x7c00, 0x7e00},
 };
 
 static float random_bits(uint64_t *state) { return spd4j_float((uint32_t)(next_random(state) >> 32)); }
@@ -41,6 +44,7 @@ static void every_16_bit_number_is_converted_exactly(void) {
       CHECK(isnan(right) ? isnan(x) : spd4j_bits(x) == spd4j_bits(right), "%s %04x: %a, not %a", t->name, code,
             (double)x, (double)right);
       const uint16_t kept = isnan(x) ? t->nan : stored;
+      CHECK(t->nearest(x) == kept, "%s %04x becomes %04x", t->name, code, t->nearest(x));
       for (uint32_t random = 0; random < 65536; random += 257)
         CHECK(t->to(x, random) == kept, "%s %04x becomes %04x", t->name, code, t->to(x, random));
     }
@@ -115,6 +119,35 @@ static void rounding_is_that_of_the_reference(void) {
       CHECK(types16[k].to(x, word) == right, "%s of %a, %08x: %04x, not %04x", types16[k].name, (double)x, word,
             types16[k].to(x, word), right);
     }
+}
+
+static void check_nearest(const type16 *t, float x) {
+  uint16_t right;
+  reference_set_nearest(t->type, &right, 0, x);
+  CHECK(t->nearest(x) == right, "%s of %a: %04x, not %04x", t->name, (double)x, t->nearest(x), right);
+}
+
+/* Halfway between each two neighbours, beside it, every exponent and sign with many mantissas, and NaNs. */
+static void nearest_is_that_of_the_reference(void) {
+  uint64_t random = 6;
+  for (int k = 0; k < 2; k++) {
+    const type16 *t = &types16[k];
+    for (uint16_t code = 0; code < t->infinity; code++) {
+      const double low = (double)t->from(code), largest = (double)t->from((uint16_t)(t->infinity - 1));
+      const double below = (double)t->from((uint16_t)(t->infinity - 2));
+      const double high = code + 1 < t->infinity ? (double)t->from((uint16_t)(code + 1)) : 2 * largest - below;
+      const float half = (float)((low + high) / 2);
+      const uint16_t even = (uint16_t)(code + code % 2);
+      CHECK((double)half != (low + high) / 2 || t->nearest(half) == even, "%s of %a: %04x", t->name, (double)half,
+            t->nearest(half));
+      for (int sign = -1; sign <= 1; sign += 2) {
+        check_nearest(t, (float)sign * half);
+        check_nearest(t, (float)sign * nextafterf(half, INFINITY));
+        check_nearest(t, (float)sign * nextafterf(half, 0));
+      }
+    }
+    for (int i = 0; i < 1000000; i++) check_nearest(t, random_bits(&random));
+  }
 }
 
 static void check_halves(uint32_t bits) {
@@ -302,6 +335,7 @@ int main(void) {
   test("rounding takes a neighbour with the exact probability", rounding_takes_a_neighbour_with_the_exact_probability);
   test("infinity and NaN", infinity_and_nan);
   test("rounding is that of the reference", rounding_is_that_of_the_reference);
+  test("nearest is that of the reference", nearest_is_that_of_the_reference);
   test("two halves are the float", two_halves_are_the_float);
   test("moments in 8 bits are as near as promised", moments_in_8_bits_are_as_near_as_promised);
   test("unusual groups of moments in 8 bits", unusual_groups_of_moments_in_8_bits);

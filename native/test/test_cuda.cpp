@@ -590,6 +590,61 @@ void nan_infinity_and_subnormals() {
   }
 }
 
+/* --- Interpolation. ----------------------------------------------------------------------------------------------- */
+
+size_t bytes_of(int32_t type, int64_t n) { return (size_t)n * (type == SPD4J_TYPE_FLOAT32 ? 4 : 2); }
+
+/* Random numbers, and some that are special, as n elements of a type. */
+std::vector<unsigned char> random_array(int32_t type, int64_t n, uint64_t *random) {
+  const float some[] = {INFINITY, -INFINITY, NAN, 0.0f, -0.0f, FLT_MAX, -FLT_MAX, 0x1p-149f, -0x1p-127f, 65504.0f};
+  std::vector<unsigned char> array(bytes_of(type, n));
+  for (int64_t i = 0; i < n; i++) {
+    const uint64_t which = next_random(random) >> 40;
+    reference_set_nearest(type, array.data(), i, which % 4 ? random_float(random) : some[which / 4 % 10]);
+  }
+  return array;
+}
+
+/* place: 0 for a dst of its own, 1 to interpolate in from, 2 in to; skew: elements before each array. */
+void check_interpolation(int32_t from_type, int32_t to_type, int32_t dst_type, int64_t n, double alpha, int place,
+                         int64_t skew, uint64_t seed) {
+  uint64_t random = seed;
+  const std::vector<unsigned char> from = random_array(from_type, n, &random), to = random_array(to_type, n, &random);
+  std::vector<unsigned char> expected(bytes_of(dst_type, n)), got(bytes_of(dst_type, n), POISON);
+  for (int64_t i = 0; i < n; i++)
+    reference_set_nearest(dst_type, expected.data(), i,
+                          reference_interpolate(alpha, reference_get(from_type, from.data(), i),
+                                                reference_get(to_type, to.data(), i)));
+  const device_array x = device_new(from.data(), from.size(), bytes_of(from_type, skew), true);
+  const device_array y = device_new(to.data(), to.size(), bytes_of(to_type, skew), true);
+  const device_array z = device_new(got.data(), got.size(), bytes_of(dst_type, skew), true);
+  const device_array &dst = place == 1 ? x : place == 2 ? y : z;
+  CUDA(spd4j_cuda_interpolate(x.data(), from_type, y.data(), to_type, alpha, dst.data(), dst_type, n, stream));
+  CHECK(get(dst, got.data()), "written outside of an array of %lld", (long long)n);
+  for (int64_t i = 0; i < n; i++) {
+    const float right = reference_get(dst_type, expected.data(), i), is = reference_get(dst_type, got.data(), i);
+    CHECK(isnan(right) ? isnan(is) : memcmp(&right, &is, sizeof is) == 0,
+          "types %d %d %d, alpha %g, place %d, %lld of %lld: %a, not %a", from_type, to_type, dst_type, alpha, place,
+          (long long)i, (long long)n, (double)is, (double)right);
+  }
+  CUDA(cudaFree(x.base));
+  CUDA(cudaFree(y.base));
+  CUDA(cudaFree(z.base));
+}
+
+void interpolation_of_every_type_size_and_alpha() {
+  const double alphas[] = {0, 0.25, 0.3, 0.5, 1};
+  uint64_t seed = 1;
+  for (int mix = 0; mix < 27; mix++)
+    for (int size = 0; size < SIZES; size++, seed++) {
+      const int32_t from_type = mix % 3, to_type = mix / 3 % 3, dst_type = mix / 9;
+      const int places[] = {0, from_type == dst_type ? 1 : 0, to_type == dst_type ? 2 : 0};
+      const int64_t skews[] = {0, 0, 1, 2, 3};
+      check_interpolation(from_type, to_type, dst_type, sizes[size], alphas[seed % 5], places[seed / 2 % 3],
+                          skews[seed / 3 % 5], seed);
+    }
+}
+
 void version_device_name_and_layout() {
   CHECK(spd4j_cuda_abi_version() == SPD4J_CUDA_ABI_VERSION, "%d", spd4j_cuda_abi_version());
   char name[256] = "", start[6] = "?????";
@@ -643,6 +698,7 @@ int main() {
   test("clipped and skipped", clipped_and_skipped);
   test("a graph replayed while lr changes", graph_replayed_while_lr_changes);
   test("NaN, infinity and subnormals", nan_infinity_and_subnormals);
+  test("interpolation of every type, size and alpha", interpolation_of_every_type_size_and_alpha);
   CUDA(cudaStreamDestroy(stream));
   return finish();
 }

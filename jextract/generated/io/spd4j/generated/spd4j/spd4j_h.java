@@ -681,5 +681,71 @@ public class spd4j_h {
            throw new AssertionError("should not reach here", ex$);
         }
     }
+
+    private static class spd4j_interpolate {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            spd4j_h.C_INT,
+            spd4j_h.C_INT,
+            spd4j_h.C_POINTER,
+            spd4j_h.C_INT,
+            spd4j_h.C_POINTER,
+            spd4j_h.C_INT,
+            spd4j_h.C_DOUBLE,
+            spd4j_h.C_POINTER,
+            spd4j_h.C_INT,
+            spd4j_h.C_LONG
+        );
+
+        public static final MemorySegment ADDR = spd4j_h.findOrThrow("spd4j_interpolate");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * int32_t spd4j_interpolate(int32_t isa, const void *from, int32_t from_type, const void *to, int32_t to_type, double alpha, void *dst, int32_t dst_type, int64_t numel)
+     * }
+     */
+    public static FunctionDescriptor spd4j_interpolate$descriptor() {
+        return spd4j_interpolate.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * int32_t spd4j_interpolate(int32_t isa, const void *from, int32_t from_type, const void *to, int32_t to_type, double alpha, void *dst, int32_t dst_type, int64_t numel)
+     * }
+     */
+    public static MethodHandle spd4j_interpolate$handle() {
+        return spd4j_interpolate.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * int32_t spd4j_interpolate(int32_t isa, const void *from, int32_t from_type, const void *to, int32_t to_type, double alpha, void *dst, int32_t dst_type, int64_t numel)
+     * }
+     */
+    public static MemorySegment spd4j_interpolate$address() {
+        return spd4j_interpolate.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * int32_t spd4j_interpolate(int32_t isa, const void *from, int32_t from_type, const void *to, int32_t to_type, double alpha, void *dst, int32_t dst_type, int64_t numel)
+     * }
+     */
+    public static int spd4j_interpolate(int isa, MemorySegment from, int from_type, MemorySegment to, int to_type, double alpha, MemorySegment dst, int dst_type, long numel) {
+        var mh$ = spd4j_interpolate.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("spd4j_interpolate", isa, from, from_type, to, to_type, alpha, dst, dst_type, numel);
+            }
+            return (int)mh$.invokeExact(isa, from, from_type, to, to_type, alpha, dst, dst_type, numel);
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
 }
 

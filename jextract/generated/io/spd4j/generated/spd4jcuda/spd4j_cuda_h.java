@@ -563,5 +563,71 @@ public class spd4j_cuda_h {
            throw new AssertionError("should not reach here", ex$);
         }
     }
+
+    private static class spd4j_cuda_interpolate {
+        public static final FunctionDescriptor DESC = FunctionDescriptor.of(
+            spd4j_cuda_h.C_INT,
+            spd4j_cuda_h.C_POINTER,
+            spd4j_cuda_h.C_INT,
+            spd4j_cuda_h.C_POINTER,
+            spd4j_cuda_h.C_INT,
+            spd4j_cuda_h.C_DOUBLE,
+            spd4j_cuda_h.C_POINTER,
+            spd4j_cuda_h.C_INT,
+            spd4j_cuda_h.C_LONG,
+            spd4j_cuda_h.C_POINTER
+        );
+
+        public static final MemorySegment ADDR = spd4j_cuda_h.findOrThrow("spd4j_cuda_interpolate");
+
+        public static final MethodHandle HANDLE = Linker.nativeLinker().downcallHandle(ADDR, DESC);
+    }
+
+    /**
+     * Function descriptor for:
+     * {@snippet lang=c :
+     * int32_t spd4j_cuda_interpolate(const void *from, int32_t from_type, const void *to, int32_t to_type, double alpha, void *dst, int32_t dst_type, int64_t numel, void *stream)
+     * }
+     */
+    public static FunctionDescriptor spd4j_cuda_interpolate$descriptor() {
+        return spd4j_cuda_interpolate.DESC;
+    }
+
+    /**
+     * Downcall method handle for:
+     * {@snippet lang=c :
+     * int32_t spd4j_cuda_interpolate(const void *from, int32_t from_type, const void *to, int32_t to_type, double alpha, void *dst, int32_t dst_type, int64_t numel, void *stream)
+     * }
+     */
+    public static MethodHandle spd4j_cuda_interpolate$handle() {
+        return spd4j_cuda_interpolate.HANDLE;
+    }
+
+    /**
+     * Address for:
+     * {@snippet lang=c :
+     * int32_t spd4j_cuda_interpolate(const void *from, int32_t from_type, const void *to, int32_t to_type, double alpha, void *dst, int32_t dst_type, int64_t numel, void *stream)
+     * }
+     */
+    public static MemorySegment spd4j_cuda_interpolate$address() {
+        return spd4j_cuda_interpolate.ADDR;
+    }
+
+    /**
+     * {@snippet lang=c :
+     * int32_t spd4j_cuda_interpolate(const void *from, int32_t from_type, const void *to, int32_t to_type, double alpha, void *dst, int32_t dst_type, int64_t numel, void *stream)
+     * }
+     */
+    public static int spd4j_cuda_interpolate(MemorySegment from, int from_type, MemorySegment to, int to_type, double alpha, MemorySegment dst, int dst_type, long numel, MemorySegment stream) {
+        var mh$ = spd4j_cuda_interpolate.HANDLE;
+        try {
+            if (TRACE_DOWNCALLS) {
+                traceDowncall("spd4j_cuda_interpolate", from, from_type, to, to_type, alpha, dst, dst_type, numel, stream);
+            }
+            return (int)mh$.invokeExact(from, from_type, to, to_type, alpha, dst, dst_type, numel, stream);
+        } catch (Throwable ex$) {
+           throw new AssertionError("should not reach here", ex$);
+        }
+    }
 }
 

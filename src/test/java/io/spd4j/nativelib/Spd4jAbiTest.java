@@ -94,6 +94,7 @@ class Spd4jAbiTest {
     void spd4j_update(void) {}
     void spd4j_project(void) {}
     void spd4j_grad_sq(void) {}
+    void spd4j_interpolate(void) {}
     """
         .formatted(
             Arrays.stream(layout).mapToObj(Long::toString).collect(Collectors.joining(", ")),
