@@ -13,6 +13,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import io.spd4j.kernel.AllKernels;
 import io.spd4j.kernel.BlockTable;
 import io.spd4j.kernel.EachKernels;
+import io.spd4j.kernel.Interpolands;
 import io.spd4j.kernel.Kernels;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -267,6 +268,11 @@ class MisuseTest {
         throw fault;
       }
       scalar.gradSq(table, begin, end);
+    }
+
+    @Override
+    public void interpolate(Interpolands arrays) {
+      scalar.interpolate(arrays);
     }
   }
 

@@ -60,6 +60,16 @@ final class Codec {
     return (short) (Math.min(finite, 0x7c00) | bits >>> 16 & 0x8000);
   }
 
+  /** Rounds to the nearest neighbour, ties to even. */
+  static short nearestBfloat16(float x) {
+    return toBfloat16(x, 0x7fff + (Float.floatToRawIntBits(x) >>> 16 & 1));
+  }
+
+  /** Rounds to the nearest neighbour, ties to even. */
+  static short nearestFloat16(float x) {
+    return x == x ? Float.floatToFloat16(x) : 0x7e00;
+  }
+
   /** Returns the offset in bytes of the scales in an array of 8-bit moments. */
   static long scales(long numel) {
     return Math.ceilDiv(numel, Float.BYTES) * Float.BYTES;

@@ -32,6 +32,13 @@ final class Holds {
     return none;
   }
 
+  /** Returns {@link #WIDTH} segments: the given ones and empty ones. */
+  static MemorySegment[] of(MemorySegment... few) {
+    MemorySegment[] segments = empty();
+    System.arraycopy(few, 0, segments, 0, few.length);
+    return segments;
+  }
+
   /** Returns the holds for those of the tensors [first, end) that are stepped. */
   static Holds of(BlockTable table, int first, int end) {
     List<Long> ends = new ArrayList<>();

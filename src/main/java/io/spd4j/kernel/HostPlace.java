@@ -38,6 +38,11 @@ public record HostPlace(Kernels kernels, int threads, Executor executor) impleme
   }
 
   @Override
+  public void interpolate(Interpolands arrays) {
+    kernels.interpolate(arrays);
+  }
+
+  @Override
   public MemorySegment onHost(MemorySegment array, Arena arena) {
     return array;
   }

@@ -1,9 +1,10 @@
 package io.spd4j.kernel;
 
 /**
- * The three passes of a CPU backend over a run [begin, end) of a table's blocks. An implementation
- * keeps no state between calls, starts no threads, and is called from several threads at once for
- * runs that do not overlap. {@code native/NUMERICS.md} defines the bits of the results.
+ * The three passes of a CPU backend over a run [begin, end) of a table's blocks, and interpolation.
+ * An implementation keeps no state between calls, starts no threads, and is called from several
+ * threads at once for runs that do not overlap. {@code native/NUMERICS.md} defines the bits of the
+ * results.
  */
 public interface Kernels {
   /** Returns {@code native}, {@code vector} or {@code scalar}. */
@@ -27,4 +28,7 @@ public interface Kernels {
 
   /** Writes the blocks' sums of squared gradients. */
   void gradSq(BlockTable table, long begin, long end);
+
+  /** Interpolates between two arrays, unless the result is a copy. */
+  void interpolate(Interpolands arrays);
 }

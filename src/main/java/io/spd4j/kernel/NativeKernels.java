@@ -10,6 +10,7 @@ final class NativeKernels extends HeldKernels {
   private static final MethodHandle UPDATE = spd4j_h.spd4j_update$handle();
   private static final MethodHandle PROJECT = spd4j_h.spd4j_project$handle();
   private static final MethodHandle GRAD_SQ = spd4j_h.spd4j_grad_sq$handle();
+  private static final MethodHandle INTERPOLATE = spd4j_h.spd4j_interpolate$handle();
 
   private final Isa isa;
 
@@ -63,6 +64,28 @@ final class NativeKernels extends HeldKernels {
     }
     if (status != spd4j_h.SPD4J_OK()) {
       throw new AssertionError("libspd4j refused the block table, status " + status);
+    }
+  }
+
+  /** The arrays are arguments, so FFM keeps their arenas open. */
+  @Override
+  public void interpolate(Interpolands a) {
+    int from = a.fromType().ordinal();
+    int to = a.toType().ordinal();
+    int dst = a.dstType().ordinal();
+    int status;
+    try {
+      status =
+          (int)
+              INTERPOLATE.invokeExact(
+                  isa.tier(), a.from(), from, a.to(), to, a.alpha(), a.dst(), dst, a.numel());
+    } catch (RuntimeException | Error e) {
+      throw e;
+    } catch (Throwable e) {
+      throw new AssertionError("a downcall threw a checked exception", e);
+    }
+    if (status != spd4j_h.SPD4J_OK()) {
+      throw new AssertionError("libspd4j refused the arrays, status " + status);
     }
   }
 }

@@ -29,6 +29,10 @@ final class OpenArenas {
     private BlockTable table;
     private long begin;
     private long end;
+
+    /** What runs instead of a pass; null for a pass. */
+    private Runnable work;
+
     private boolean done;
     private Throwable failure;
   }
@@ -84,6 +88,30 @@ final class OpenArenas {
     run.table = table;
     run.begin = begin;
     run.end = end;
+    try {
+      through(run, h);
+    } finally {
+      run.table = null;
+    }
+  }
+
+  /**
+   * Runs anything.
+   *
+   * @param h {@link Holds#WIDTH} segments whose arenas stay open
+   */
+  static void run(Runnable work, MemorySegment[] h) {
+    probe(LEVELS);
+    Run run = RUNS.get();
+    run.work = work;
+    try {
+      through(run, h);
+    } finally {
+      run.work = null;
+    }
+  }
+
+  private static void through(Run run, MemorySegment[] h) {
     run.done = false;
     try {
       THROUGH.invokeExact(h[0], h[1], h[2], h[3], h[4], h[5], h[6]);
@@ -91,8 +119,6 @@ final class OpenArenas {
       throw e;
     } catch (Throwable e) {
       throw new AssertionError("a downcall threw a checked exception", e);
-    } finally {
-      run.table = null;
     }
     if (!run.done) {
       Throwable failure = run.failure;
@@ -111,10 +137,14 @@ final class OpenArenas {
     Run run = null;
     try {
       run = RUNS.get();
-      switch (run.pass) {
-        case UPDATE -> run.kernels.update(run.table, run.begin, run.end);
-        case PROJECT -> run.kernels.project(run.table, run.begin, run.end);
-        case GRAD_SQ -> run.kernels.gradSq(run.table, run.begin, run.end);
+      if (run.work != null) {
+        run.work.run();
+      } else {
+        switch (run.pass) {
+          case UPDATE -> run.kernels.update(run.table, run.begin, run.end);
+          case PROJECT -> run.kernels.project(run.table, run.begin, run.end);
+          case GRAD_SQ -> run.kernels.gradSq(run.table, run.begin, run.end);
+        }
       }
       run.done = true;
     } catch (Throwable e) {

@@ -65,6 +65,11 @@ public interface Place {
   void copy(MemorySegment from, MemorySegment to);
 
   /**
+   * Interpolates between two arrays here, unless the result is a copy. Does not wait for a device.
+   */
+  void interpolate(Interpolands arrays);
+
+  /**
    * Returns an array that Java can read: the given one, or a copy of it in the arena.
    *
    * @param array an array here or in host memory

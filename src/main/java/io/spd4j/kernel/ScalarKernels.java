@@ -136,4 +136,29 @@ final class ScalarKernels extends JavaKernels {
       lanes[(first + i) % LANES] += g * g;
     }
   }
+
+  @Override
+  public void interpolate(Interpolands a) {
+    interpolate(a, 0);
+  }
+
+  /** Interpolates the elements from begin on. */
+  static void interpolate(Interpolands a, long begin) {
+    Tile tile = Workspace.ofThread().tile();
+    for (long at = begin; at < a.numel(); at += TILE) {
+      int n = (int) Math.min(TILE, a.numel() - at);
+      tile.readInterpolands(a, at, n);
+      interpolate(a.fromWeight(), tile.anchor, a.toWeight(), tile.param, n);
+      tile.writeInterpolated(a, at, n);
+    }
+  }
+
+  /** Leaves the results in to. */
+  private static void interpolate(
+      float fromWeight, float[] from, float toWeight, float[] to, int n) {
+    for (int i = 0; i < n; i++) {
+      final float sum = fromWeight * from[i] + toWeight * to[i];
+      to[i] = toWeight == 0 ? from[i] : fromWeight == 0 ? to[i] : sum;
+    }
+  }
 }

@@ -138,6 +138,31 @@ final class Tile {
     }
   }
 
+  /** Reads n elements to interpolate between, into {@link #anchor} and {@link #param}. */
+  void readInterpolands(Interpolands a, long begin, int n) {
+    read(a.from(), a.fromType(), begin, anchor, n);
+    read(a.to(), a.toType(), begin, param, n);
+  }
+
+  /** Writes n elements of {@link #param}, rounded to nearest. */
+  void writeInterpolated(Interpolands a, long begin, int n) {
+    switch (a.dstType()) {
+      case FLOAT32 -> MemorySegment.copy(param, 0, a.dst(), JAVA_FLOAT, begin * Float.BYTES, n);
+      case BFLOAT16 -> {
+        for (int i = 0; i < n; i++) {
+          halves[i] = Codec.nearestBfloat16(param[i]);
+        }
+        copy(halves, a.dst(), begin, n);
+      }
+      default -> {
+        for (int i = 0; i < n; i++) {
+          halves[i] = Codec.nearestFloat16(param[i]);
+        }
+        copy(halves, a.dst(), begin, n);
+      }
+    }
+  }
+
   /** Reads codes and scales of n 8-bit moments that begin with a group. */
   private void readCodes(MemorySegment array, long numel, long begin, int n) {
     MemorySegment.copy(array, JAVA_BYTE, begin, codes, 0, n);

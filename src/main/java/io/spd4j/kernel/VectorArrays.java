@@ -29,6 +29,8 @@ final class VectorArrays {
     loop("encodeFloat16", long.class, long.class, int.class, long.class, int.class),
     loop("encodeFirst", long.class, long.class, long.class, int.class),
     loop("encodeSecond", long.class, long.class, long.class, long.class, int.class),
+    loop("nearestBfloat16", long.class, long.class, int.class),
+    loop("nearestFloat16", long.class, long.class, int.class),
   };
   private static final int WORDS = 0;
   private static final int DECODE_BFLOAT16 = 1;
@@ -37,6 +39,8 @@ final class VectorArrays {
   private static final int ENCODE_FLOAT16 = 4;
   private static final int ENCODE_FIRST = 5;
   private static final int ENCODE_SECOND = 6;
+  private static final int NEAREST_BFLOAT16 = 7;
+  private static final int NEAREST_FLOAT16 = 8;
 
   private final MemorySegment memory = Arena.ofAuto().allocate(7 * STRIDE, 64);
 
@@ -176,17 +180,45 @@ final class VectorArrays {
 
   /** Returns the address of n gradient elements of a block as float32. */
   long gradient(SteppedTensor t, long begin, int n) {
-    ElementType type = t.types().grad();
-    long from = at(t.grad(), begin, type.byteSize());
+    return float32(t.grad(), t.types().grad(), begin, gradRoom, n);
+  }
+
+  /** Returns the address of n elements as float32: in the array itself, or converted. */
+  private static long float32(MemorySegment array, ElementType type, long begin, long room, int n) {
+    long from = at(array, begin, type.byteSize());
     if (type == ElementType.FLOAT32) {
       return from;
     }
     try {
       LOOPS[type == ElementType.BFLOAT16 ? DECODE_BFLOAT16 : DECODE_FLOAT16].invokeExact(
-          from, gradRoom, n);
+          from, room, n);
     } catch (Throwable e) {
       throw VectorLoops.unchecked(e);
     }
-    return gradRoom;
+    return room;
+  }
+
+  /**
+   * Sets the addresses for an interpolation of n elements, at most a block: anchor and grad are
+   * what is interpolated between, and param is where the float32 results go.
+   */
+  void ofInterpolands(Interpolands a, long begin, int n) {
+    anchor = float32(a.from(), a.fromType(), begin, anchorRoom, n);
+    grad = float32(a.to(), a.toType(), begin, gradRoom, n);
+    param = a.dstType() == ElementType.FLOAT32 ? at(a.dst(), begin, Float.BYTES) : newParam;
+  }
+
+  /** Rounds n interpolated elements to nearest, unless they are exact. */
+  void roundInterpolated(Interpolands a, long begin, int n) {
+    if (a.dstType() == ElementType.FLOAT32) {
+      return;
+    }
+    boolean bfloat16 = a.dstType() == ElementType.BFLOAT16;
+    try {
+      LOOPS[bfloat16 ? NEAREST_BFLOAT16 : NEAREST_FLOAT16].invokeExact(
+          newParam, at(a.dst(), begin, Short.BYTES), n);
+    } catch (Throwable e) {
+      throw VectorLoops.unchecked(e);
+    }
   }
 }

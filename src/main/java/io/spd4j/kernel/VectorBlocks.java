@@ -267,6 +267,11 @@ final class VectorBlocks extends JavaKernels {
     }
   }
 
+  @Override
+  public void interpolate(Interpolands arrays) {
+    VectorInterpolation.run(arrays);
+  }
+
   private static long laneBytes(int i) {
     return (long) (i & (LANES - 1)) * Double.BYTES;
   }

@@ -149,6 +149,34 @@ final class VectorCodec {
     return x.mul(0x1p37f).add(0x1p23f).reinterpretAsInts().sub(0x4b000000);
   }
 
+  static void nearestBfloat16(long from, long to, int n) {
+    for (int i = 0; i < n; i += WIDTH) {
+      final IntVector bits = load(from + 4L * i).reinterpretAsInts();
+      final IntVector odd = bits.lanewise(LSHR, 16).and(1);
+      final IntVector rounded = bits.add(odd).add(0x7fff).lanewise(LSHR, 16);
+      storeShorts(rounded.blend(0x7fc0, bits.and(ABSOLUTE).compare(GT, INFINITY)), to + 2L * i);
+    }
+  }
+
+  static void nearestFloat16(long from, long to, int n) {
+    for (int i = 0; i < n; i += WIDTH) {
+      final IntVector bits = load(from + 4L * i).reinterpretAsInts();
+      final IntVector magnitude = bits.and(ABSOLUTE);
+      final IntVector small = magnitude.min(0x38800000);
+      final IntVector rest = magnitude.sub(small);
+      final IntVector odd = rest.lanewise(LSHR, 13).and(1);
+      final IntVector rounded =
+          steps(small).add(rest.add(odd).add(0xfff).lanewise(LSHR, 13)).min(0x7c00);
+      final IntVector signed = rounded.or(bits.lanewise(LSHR, 16).and(0x8000));
+      storeShorts(signed.blend(0x7e00, magnitude.compare(GT, INFINITY)), to + 2L * i);
+    }
+  }
+
+  /** Returns absolute values of at most 2^-14 in units of 2^-24, rounded to nearest. */
+  private static IntVector steps(IntVector magnitude) {
+    return magnitude.reinterpretAsFloats().add(0.5f).reinterpretAsInts().sub(0x3f000000);
+  }
+
   static void encodeFirst(long from, long codes, long scales, int n) {
     for (int i = 0; i < n; i += GROUP) {
       final long group = from + 4L * i;

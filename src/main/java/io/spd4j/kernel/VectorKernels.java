@@ -29,4 +29,9 @@ final class VectorKernels extends HeldKernels {
   void run(Pass pass, BlockTable table, long begin, long end, MemorySegment[] held) {
     OpenArenas.run(blocks, pass, table, begin, end, held);
   }
+
+  @Override
+  public void interpolate(Interpolands a) {
+    OpenArenas.run(() -> blocks.interpolate(a), Holds.of(a.from(), a.to(), a.dst()));
+  }
 }

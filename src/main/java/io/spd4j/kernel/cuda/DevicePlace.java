@@ -4,6 +4,7 @@ import io.spd4j.cuda.CudaDevice;
 import io.spd4j.cuda.CudaStream;
 import io.spd4j.cuda.DeviceArena;
 import io.spd4j.generated.spd4jcuda.spd4j_cuda_h;
+import io.spd4j.kernel.Interpolands;
 import io.spd4j.kernel.Place;
 import io.spd4j.kernel.Rule;
 import io.spd4j.kernel.Settings;
@@ -52,6 +53,24 @@ public record DevicePlace(CudaStream stream) implements Place {
   @Override
   public void copy(MemorySegment from, MemorySegment to) {
     stream.copy(from, to);
+  }
+
+  @Override
+  public void interpolate(Interpolands a) {
+    stream.enqueue(
+        "interpolating",
+        List.of(a.from(), a.to(), a.dst()),
+        () ->
+            spd4j_cuda_h.spd4j_cuda_interpolate(
+                MemorySegment.ofAddress(a.from().address()),
+                a.fromType().ordinal(),
+                MemorySegment.ofAddress(a.to().address()),
+                a.toType().ordinal(),
+                a.alpha(),
+                MemorySegment.ofAddress(a.dst().address()),
+                a.dstType().ordinal(),
+                a.numel(),
+                MemorySegment.ofAddress(stream.handle())));
   }
 
   @Override

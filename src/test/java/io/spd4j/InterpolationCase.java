@@ -1,0 +1,146 @@
+package io.spd4j;
+
+import static java.lang.foreign.ValueLayout.JAVA_INT;
+import static java.lang.foreign.ValueLayout.JAVA_SHORT;
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.spd4j.kernel.Interpolands;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.SplittableRandom;
+import java.util.function.Consumer;
+
+/**
+ * Arrays to interpolate between, with values of every kind, and the result worked out in double.
+ */
+record InterpolationCase(
+    ElementType fromType, ElementType toType, ElementType dstType, long numel, double alpha) {
+  static final List<ElementType> TYPES =
+      List.of(ElementType.FLOAT32, ElementType.BFLOAT16, ElementType.FLOAT16);
+  private static final long[] SIZES = {0, 1, 63, 64, 65, 4161};
+  static final double[] ALPHAS = {0, 1e-60, 0.25, 0.3, 0.5, 1};
+
+  private static final float[] SPECIAL = {
+    Float.NaN,
+    Float.POSITIVE_INFINITY,
+    Float.NEGATIVE_INFINITY,
+    0f,
+    -0f,
+    Float.MAX_VALUE,
+    -Float.MAX_VALUE,
+    Float.MIN_VALUE,
+    -0x1p-127f,
+    65504
+  };
+
+  /** Lists every mixture of types with every size and alpha; large arrays with one alpha. */
+  static List<InterpolationCase> all() {
+    List<InterpolationCase> all = new ArrayList<>();
+    for (ElementType from : TYPES) {
+      for (ElementType to : TYPES) {
+        for (ElementType dst : TYPES) {
+          for (long numel : SIZES) {
+            for (double alpha : ALPHAS) {
+              if (numel < 100 || alpha == 0.3) {
+                all.add(new InterpolationCase(from, to, dst, numel, alpha));
+              }
+            }
+          }
+        }
+      }
+    }
+    return all;
+  }
+
+  MemorySegment from(Arena arena) {
+    return array(arena, fromType, 1);
+  }
+
+  MemorySegment to(Arena arena) {
+    return array(arena, toType, 2);
+  }
+
+  MemorySegment dst(Arena arena) {
+    return arena.allocate(numel * dstType.byteSize(), dstType.byteSize()).fill((byte) 3);
+  }
+
+  /** Returns an array that starts one element after a multiple of 64 bytes. */
+  private MemorySegment array(Arena arena, ElementType type, long seed) {
+    MemorySegment array =
+        arena
+            .allocate((numel + 1) * type.byteSize(), 64)
+            .asSlice(type.byteSize(), numel * type.byteSize());
+    SplittableRandom random = new SplittableRandom(seed);
+    for (long i = 0; i < numel; i++) {
+      float x = (float) Math.scalb(random.nextDouble(-1, 1), random.nextInt(-30, 3));
+      Tensors.set(
+          array, type, i, random.nextInt(4) == 0 ? SPECIAL[random.nextInt(SPECIAL.length)] : x);
+    }
+    return array;
+  }
+
+  Interpolands checked(MemorySegment from, MemorySegment to, MemorySegment dst) {
+    return Interpolation.checked(from, fromType, to, toType, alpha, dst, dstType);
+  }
+
+  /** Interpolates copies of the arrays and asserts that the result is right. */
+  void assertBits(Arena arena, Consumer<Interpolands> run) {
+    MemorySegment from = from(arena);
+    MemorySegment to = to(arena);
+    MemorySegment dst = dst(arena);
+    MemorySegment expected = expected(arena, from, to);
+    run.accept(checked(from, to, dst));
+    assertSame(dst, expected);
+    if (dstType == fromType) {
+      MemorySegment inPlace = Tensors.copy(arena, from);
+      run.accept(checked(inPlace, to, inPlace));
+      assertSame(inPlace, expected);
+    }
+    if (dstType == toType) {
+      MemorySegment inPlace = Tensors.copy(arena, to);
+      run.accept(checked(from, inPlace, inPlace));
+      assertSame(inPlace, expected);
+    }
+  }
+
+  /** Products of floats are exact in double; a sum rounded to double and then to float is right. */
+  MemorySegment expected(Arena arena, MemorySegment from, MemorySegment to) {
+    float fromWeight = (float) (1 - alpha);
+    float toWeight = (float) alpha;
+    MemorySegment expected = dst(arena);
+    for (long i = 0; i < numel; i++) {
+      float x = Tensors.get(from, fromType, i);
+      float y = Tensors.get(to, toType, i);
+      float fromPart = (float) ((double) fromWeight * x);
+      float toPart = (float) ((double) toWeight * y);
+      float sum = (float) ((double) fromPart + toPart);
+      Tensors.set(expected, dstType, i, toWeight == 0 ? x : fromWeight == 0 ? y : sum);
+    }
+    return expected;
+  }
+
+  /** Asserts that two arrays of dst's type have the same bits, except that NaNs may differ. */
+  void assertSame(MemorySegment actual, MemorySegment expected) {
+    if (actual.mismatch(expected) == -1) {
+      return;
+    }
+    for (long i = 0; i < numel; i++) {
+      if (bits(actual, i) != bits(expected, i)
+          && !(Float.isNaN(Tensors.get(actual, dstType, i))
+              && Float.isNaN(Tensors.get(expected, dstType, i)))) {
+        assertThat(Tensors.get(actual, dstType, i))
+            .as("element %d of %s", i, this)
+            .isEqualTo(Tensors.get(expected, dstType, i));
+        assertThat(bits(actual, i)).as("element %d of %s", i, this).isEqualTo(bits(expected, i));
+      }
+    }
+  }
+
+  private int bits(MemorySegment array, long i) {
+    return dstType == ElementType.FLOAT32
+        ? array.getAtIndex(JAVA_INT, i)
+        : array.getAtIndex(JAVA_SHORT, i);
+  }
+}
