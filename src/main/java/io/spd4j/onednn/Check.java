@@ -1,5 +1,7 @@
 package io.spd4j.onednn;
 
+import io.spd4j.ElementType;
+
 /** Checks of the arguments that an operation is made with. */
 final class Check {
   private Check() {}
@@ -11,6 +13,19 @@ final class Check {
           name + " must be 1 to " + Integer.MAX_VALUE + ", not " + value);
     }
     return value;
+  }
+
+  /** Checks the type of what a product multiplies. */
+  static ElementType operands(ElementType type) {
+    if (notNull("operands", type) != ElementType.FLOAT32 && type != ElementType.BFLOAT16) {
+      throw new IllegalArgumentException("operands must be FLOAT32 or BFLOAT16, not " + type);
+    }
+    return type;
+  }
+
+  /** Returns what the name of a product says about the type of its operands. */
+  static String suffix(ElementType operands) {
+    return operands == ElementType.FLOAT32 ? "" : " of " + operands;
   }
 
   static <T> T notNull(String name, T value) {

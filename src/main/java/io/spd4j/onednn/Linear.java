@@ -6,12 +6,14 @@ import static io.spd4j.generated.dnnl.dnnl_h.DNNL_ARG_DST;
 import static io.spd4j.generated.dnnl.dnnl_h.DNNL_ARG_SRC;
 import static io.spd4j.generated.dnnl.dnnl_h.DNNL_ARG_WEIGHTS;
 
+import io.spd4j.ElementType;
 import java.lang.foreign.MemorySegment;
 
 /**
  * A linear layer: dst = src·weightᵀ + bias, with src [rows, in], weight [out, in] as in PyTorch,
- * bias [out] and dst [rows, out], all float32 and row-major. Made by {@link OneDnn#linear};
- * confined to its OneDnn's thread.
+ * bias [out] and dst [rows, out], all row-major. The operands, which are what is multiplied (src,
+ * weight and dstGrad), are float32, or bfloat16 if the layer was made so; everything else is
+ * float32. Made by {@link OneDnn#linear}; confined to its OneDnn's thread.
  */
 public final class Linear {
   /** What is done to the product. */
@@ -24,6 +26,7 @@ public final class Linear {
 
   private final Engine engine;
   private final String shape;
+  private final ElementType operands;
   private final Layout src;
   private final Layout weight;
   private final Layout bias;
@@ -35,9 +38,10 @@ public final class Linear {
   /** Sums dstGrad's rows; null until it is needed. */
   private Reduction biasSum;
 
-  Linear(Engine engine, long rows, long in, long out) {
+  Linear(Engine engine, long rows, long in, long out, ElementType operands) {
     this.engine = engine;
-    shape = " " + rows + "x" + in + " to " + rows + "x" + out;
+    this.operands = Check.operands(operands);
+    shape = " " + rows + "x" + in + " to " + rows + "x" + out + Check.suffix(operands);
     src = Layout.rowMajor(Check.size("rows", rows), Check.size("in", in));
     weight = Layout.rowMajor(Check.size("out", out), in);
     bias = Layout.rowMajor(1, out);
@@ -102,8 +106,8 @@ public final class Linear {
 
   private Primitive forward(Then then, boolean biased) {
     try (Recipe recipe = new Recipe(engine, "linear forward" + shape)) {
-      MemorySegment s = recipe.reads("src", DNNL_ARG_SRC(), src);
-      MemorySegment w = recipe.reads("weight", DNNL_ARG_WEIGHTS(), weight.transpose());
+      MemorySegment s = recipe.reads("src", DNNL_ARG_SRC(), src, operands);
+      MemorySegment w = recipe.reads("weight", DNNL_ARG_WEIGHTS(), weight.transpose(), operands);
       MemorySegment d = recipe.writes("dst", DNNL_ARG_DST(), dst);
       MemorySegment b = biased ? recipe.reads("bias", DNNL_ARG_BIAS(), bias) : MemorySegment.NULL;
       recipe.flops(flops());
@@ -142,8 +146,8 @@ public final class Linear {
 
   private Primitive backwardSource(boolean accumulate) {
     try (Recipe recipe = new Recipe(engine, "linear backward (source)" + shape)) {
-      MemorySegment d = recipe.reads("dstGrad", DNNL_ARG_SRC(), dst);
-      MemorySegment w = recipe.reads("weight", DNNL_ARG_WEIGHTS(), weight);
+      MemorySegment d = recipe.reads("dstGrad", DNNL_ARG_SRC(), dst, operands);
+      MemorySegment w = recipe.reads("weight", DNNL_ARG_WEIGHTS(), weight, operands);
       MemorySegment s = recipe.writes("srcGrad", DNNL_ARG_DST(), src);
       recipe.flops(flops());
       recipe.passesOver(Recipe.BRGEMM_AVX512, Recipe.BRGEMM_AVX2);
@@ -157,10 +161,18 @@ public final class Linear {
   /**
    * Computes weightGrad = dstGradᵀ·src and biasGrad = the sum of dstGrad's rows, overwriting both.
    *
-   * @param biasGrad null if there is no bias
+   * @param biasGrad null if there is no bias, and if the operands are bfloat16: sum the rows of a
+   *     float32 dstGrad with a {@link Reduction} instead
+   * @throws IllegalArgumentException if biasGrad is given, but the operands are bfloat16
    */
   public void backwardWeights(
       MemorySegment src, MemorySegment dstGrad, MemorySegment weightGrad, MemorySegment biasGrad) {
+    if (biasGrad != null && operands != ElementType.FLOAT32) {
+      throw new IllegalArgumentException(
+          "biasGrad of linear backward (weights)"
+              + shape
+              + " must be null: sum the rows of a float32 dstGrad with a Reduction");
+    }
     int variant = biasGrad == null ? 0 : 1;
     if (backwardWeights[variant] == null) {
       backwardWeights[variant] = backwardWeights(biasGrad != null);
@@ -179,8 +191,8 @@ public final class Linear {
 
   private Primitive backwardWeights(boolean biased) {
     try (Recipe recipe = new Recipe(engine, "linear backward (weights)" + shape)) {
-      MemorySegment s = recipe.reads("src", DNNL_ARG_WEIGHTS(), src);
-      MemorySegment d = recipe.reads("dstGrad", DNNL_ARG_SRC(), dst.transpose());
+      MemorySegment s = recipe.reads("src", DNNL_ARG_WEIGHTS(), src, operands);
+      MemorySegment d = recipe.reads("dstGrad", DNNL_ARG_SRC(), dst.transpose(), operands);
       MemorySegment w = recipe.writes("weightGrad", DNNL_ARG_DST(), weight);
       if (biased) {
         // The product does not use it and oneDNN ignores it: it is checked before any write.

@@ -4,13 +4,15 @@ import static io.spd4j.generated.dnnl.dnnl_h.DNNL_ARG_DST;
 import static io.spd4j.generated.dnnl.dnnl_h.DNNL_ARG_SRC;
 import static io.spd4j.generated.dnnl.dnnl_h.DNNL_ARG_WEIGHTS;
 
+import io.spd4j.ElementType;
 import java.lang.foreign.MemorySegment;
 
 /**
  * A batch of matrix products, c = scale·a·b (+ addend), with a [batch…, m, k], b [batch…, k, n] and
  * c [batch…, m, n] in any {@link Layout}: transposed matrices and attention heads that lie side by
- * side are read and written in place. Made by {@link OneDnn#matMul}; confined to its OneDnn's
- * thread.
+ * side are read and written in place. The operands, which are what is multiplied (a, b and cGrad),
+ * are float32, or bfloat16 if the product was made so; everything else is float32. Made by {@link
+ * OneDnn#matMul}; confined to its OneDnn's thread.
  */
 public final class MatMul {
   private final Engine engine;
@@ -19,17 +21,26 @@ public final class MatMul {
   private final Layout c;
   private final float scale;
   private final Layout addend;
+  private final ElementType operands;
   private Primitive forward;
   private Primitive backwardA;
   private Primitive backwardB;
 
-  MatMul(Engine engine, Layout a, Layout b, Layout c, float scale, Layout addend) {
+  MatMul(
+      Engine engine,
+      Layout a,
+      Layout b,
+      Layout c,
+      float scale,
+      Layout addend,
+      ElementType operands) {
     this.engine = engine;
     this.a = Check.notNull("a", a);
     this.b = Check.notNull("b", b);
     this.c = Check.notNull("c", c);
     this.scale = scale;
     this.addend = addend;
+    this.operands = Check.operands(operands);
     if (!Float.isFinite(scale)) {
       throw new IllegalArgumentException("scale must be finite, not " + scale);
     }
@@ -116,18 +127,22 @@ public final class MatMul {
       String resultName,
       Layout result,
       Layout added) {
-    String shape = " " + left + " by " + right;
+    String shape = " " + left + " by " + right + Check.suffix(operands);
     // oneDNN writes a column-major result in a plain loop, so compute cᵀ = bᵀ·aᵀ instead.
     boolean flip = result.strides().getLast() > result.strides().get(result.rank() - 2);
     try (Recipe recipe = new Recipe(engine, what + shape)) {
       MemorySegment l =
           recipe.reads(
-              leftName, flip ? DNNL_ARG_WEIGHTS() : DNNL_ARG_SRC(), flip ? left.transpose() : left);
+              leftName,
+              flip ? DNNL_ARG_WEIGHTS() : DNNL_ARG_SRC(),
+              flip ? left.transpose() : left,
+              operands);
       MemorySegment r =
           recipe.reads(
               rightName,
               flip ? DNNL_ARG_SRC() : DNNL_ARG_WEIGHTS(),
-              flip ? right.transpose() : right);
+              flip ? right.transpose() : right,
+              operands);
       MemorySegment d =
           recipe.writes(resultName, DNNL_ARG_DST(), flip ? result.transpose() : result);
       recipe.flops(2 * left.numel() * right.sizes().getLast());

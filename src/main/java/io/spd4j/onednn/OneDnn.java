@@ -154,7 +154,7 @@ public final class OneDnn implements AutoCloseable {
   }
 
   /**
-   * Returns a linear layer.
+   * Returns a linear layer over float32 arrays.
    *
    * @param rows the rows of the input: all leading dimensions together
    * @param in the features of the input
@@ -162,11 +162,29 @@ public final class OneDnn implements AutoCloseable {
    * @throws IllegalArgumentException if an argument is not 1 to 2³¹ − 1
    */
   public Linear linear(long rows, long in, long out) {
-    return kept(List.of("linear", rows, in, out), () -> new Linear(engine, rows, in, out));
+    return linear(rows, in, out, ElementType.FLOAT32);
   }
 
   /**
-   * Returns a batch of matrix products, c = a·b.
+   * Returns a linear layer. With operands in bfloat16, which a {@link Conversion} makes, each array
+   * is rounded once, however many products read it. The results are those of {@link MathMode#BF16}.
+   * The first call throws {@link OneDnnException} if oneDNN has no products of bfloat16 for the
+   * processor.
+   *
+   * @param rows the rows of the input: all leading dimensions together
+   * @param in the features of the input
+   * @param out the features of the output
+   * @param operands FLOAT32 or BFLOAT16: the type of src, weight and dstGrad
+   * @throws IllegalArgumentException if a size is not 1 to 2³¹ − 1, or operands is another type
+   */
+  public Linear linear(long rows, long in, long out, ElementType operands) {
+    return kept(
+        Arrays.asList("linear", rows, in, out, operands),
+        () -> new Linear(engine, rows, in, out, operands));
+  }
+
+  /**
+   * Returns a batch of matrix products of float32 arrays, c = a·b.
    *
    * @param a [batch…, m, k]
    * @param b [batch…, k, n]
@@ -178,7 +196,8 @@ public final class OneDnn implements AutoCloseable {
   }
 
   /**
-   * Returns a batch of scaled matrix products with an addend, c = scale·a·b + addend.
+   * Returns a batch of scaled matrix products of float32 arrays with an addend, c = scale·a·b +
+   * addend.
    *
    * @param a [batch…, m, k]
    * @param b [batch…, k, n]
@@ -189,9 +208,27 @@ public final class OneDnn implements AutoCloseable {
    * @throws IllegalArgumentException if the sizes do not fit together
    */
   public MatMul matMul(Layout a, Layout b, Layout c, float scale, Layout addend) {
+    return matMul(a, b, c, scale, addend, ElementType.FLOAT32);
+  }
+
+  /**
+   * Returns a batch of scaled matrix products with an addend, c = scale·a·b + addend. About
+   * operands in bfloat16 see {@link #linear(long, long, long, ElementType)}.
+   *
+   * @param a [batch…, m, k]
+   * @param b [batch…, k, n]
+   * @param c [batch…, m, n]
+   * @param scale finite
+   * @param addend has c's sizes, or 1 where the same values repeat along a dimension (an attention
+   *     mask); null adds nothing
+   * @param operands FLOAT32 or BFLOAT16: the type of a, b and cGrad
+   * @throws IllegalArgumentException if the sizes do not fit together, or operands is another type
+   */
+  public MatMul matMul(
+      Layout a, Layout b, Layout c, float scale, Layout addend, ElementType operands) {
     return kept(
-        Arrays.asList("matMul", a, b, c, scale, addend),
-        () -> new MatMul(engine, a, b, c, scale, addend));
+        Arrays.asList("matMul", a, b, c, scale, addend, operands),
+        () -> new MatMul(engine, a, b, c, scale, addend, operands));
   }
 
   /**

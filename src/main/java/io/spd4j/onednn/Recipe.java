@@ -83,7 +83,11 @@ final class Recipe implements AutoCloseable {
   }
 
   MemorySegment reads(String name, int id, Layout layout) {
-    return argument(name, id, layout, ElementType.FLOAT32, false, null);
+    return reads(name, id, layout, ElementType.FLOAT32);
+  }
+
+  MemorySegment reads(String name, int id, Layout layout, ElementType type) {
+    return argument(name, id, layout, type, false, null);
   }
 
   MemorySegment writes(String name, int id, Layout layout) {
@@ -181,17 +185,17 @@ final class Recipe implements AutoCloseable {
   }
 
   /**
-   * Makes the matrix product of two arguments plus a bias ({@link MemorySegment#NULL}: none), in
-   * float32.
+   * Makes the matrix product of two arguments, of the types that they have, plus a bias ({@link
+   * MemorySegment#NULL}: none).
    */
-  Primitive buildFloat32Product(
+  Primitive buildExactProduct(
       MemorySegment left, MemorySegment right, MemorySegment bias, MemorySegment result) {
     return build((out, attributes) ->
         dnnl_h.dnnl_matmul_primitive_desc_create(
             out, engine.handle(), left, right, bias, result, attributes));
   }
 
-  /** As {@link #buildFloat32Product}, but as the engine's {@link MathMode} says. */
+  /** As {@link #buildExactProduct}, but rounds float32 if the engine's {@link MathMode} says so. */
   Primitive buildProduct(
       MemorySegment left, MemorySegment right, MemorySegment bias, MemorySegment result) {
     int l = indexOf(left);
@@ -202,21 +206,22 @@ final class Recipe implements AutoCloseable {
       if (isFast(roundedLeft, roundedRight, bias, result)) {
         round(l, roundedLeft, engine.left());
         round(r, roundedRight, engine.right());
-        return buildFloat32Product(roundedLeft, roundedRight, bias, result);
+        return buildExactProduct(roundedLeft, roundedRight, bias, result);
       }
     }
-    return buildFloat32Product(left, right, bias, result);
+    return buildExactProduct(left, right, bias, result);
   }
 
   private int indexOf(MemorySegment descriptor) {
     return arguments.stream().map(Argument::descriptor).toList().indexOf(descriptor);
   }
 
-  /** Whether it is a matrix that a conversion can hold, not a vector. */
+  /** Whether it is a float32 matrix that a conversion can hold, not a vector. */
   private boolean canRound(int argument) {
     Layout layout = arguments.get(argument).layout();
     int rank = layout.rank();
-    return layout.size(rank - 1) > 1
+    return arguments.get(argument).elementSize() == Float.BYTES
+        && layout.size(rank - 1) > 1
         && layout.size(rank - 2) > 1
         && layout.numel() <= Integer.MAX_VALUE;
   }

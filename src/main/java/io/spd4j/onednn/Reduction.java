@@ -80,7 +80,7 @@ public final class Reduction {
       MemorySegment r = recipe.reads(readName, id, read);
       MemorySegment w = recipe.writes(writtenName, DNNL_ARG_DST(), written);
       MemorySegment o = recipe.reads("weights", onesId, ones);
-      return recipe.buildFloat32Product(overRows ? o : r, overRows ? r : o, MemorySegment.NULL, w);
+      return recipe.buildExactProduct(overRows ? o : r, overRows ? r : o, MemorySegment.NULL, w);
     }
   }
 }

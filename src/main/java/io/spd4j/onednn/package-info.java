@@ -1,6 +1,6 @@
 /**
  * A transformer's operations, forward and backward, over off-heap float32 arrays, run by oneDNN:
- * what a Java trainer needs besides the optimizer.
+ * what a Java trainer needs besides the optimizer. Matrix products can also read bfloat16.
  *
  * <p>A {@link io.spd4j.onednn.OneDnn} is opened by the thread that uses it. It makes and keeps an
  * operation for each shape: {@link io.spd4j.onednn.Linear}, {@link io.spd4j.onednn.MatMul}, {@link

@@ -39,13 +39,21 @@ final class Cases {
   /** The error of a product of two elements, relative to it, before anything is added up. */
   private final double productError;
 
+  /** The type of what products multiply. */
+  private final ElementType operands;
+
   private Cases() {
     this(false, 0);
   }
 
   private Cases(boolean bfloat16Values, double productError) {
+    this(bfloat16Values, productError, ElementType.FLOAT32);
+  }
+
+  private Cases(boolean bfloat16Values, double productError, ElementType operands) {
     this.bfloat16Values = bfloat16Values;
     this.productError = productError;
+    this.operands = operands;
   }
 
   /** Skips a test if the jar has no library for this platform; if it has one, it must work. */
@@ -68,19 +76,33 @@ final class Cases {
   }
 
   private static List<Case> ofEveryMethod(int rows, int columns, int out) {
-    Layout a = Layout.rowMajor(rows, columns);
-    Layout b = Layout.rowMajor(columns, out);
-    Layout c = Layout.rowMajor(rows, out);
     Cases cases = new Cases();
-    cases.linear(rows, columns, out);
-    cases.product(a, b, c, 1, null);
-    cases.product(a, b, c, 0.5f, Layout.rowMajor(1, out));
+    cases.ofEveryProduct(rows, columns, out);
+    if (multipliesBfloat16()) {
+      Cases halves = new Cases(true, 0, ElementType.BFLOAT16);
+      halves.ofEveryProduct(rows, columns, out);
+      cases.cases.addAll(halves.cases);
+    }
     cases.layerNorm(rows, columns);
     cases.softmax(rows, columns);
     cases.gelu(columns);
     cases.reductions(rows, columns);
     cases.conversions(columns);
     return cases.cases;
+  }
+
+  private void ofEveryProduct(int rows, int columns, int out) {
+    Layout a = Layout.rowMajor(rows, columns);
+    Layout b = Layout.rowMajor(columns, out);
+    Layout c = Layout.rowMajor(rows, out);
+    linear(rows, columns, out);
+    product(a, b, c, 1, null);
+    product(a, b, c, 0.5f, Layout.rowMajor(1, out));
+  }
+
+  /** Whether oneDNN is sure to have products of bfloat16. */
+  private static boolean multipliesBfloat16() {
+    return OneDnn.autoMath().mode() == MathMode.BF16;
   }
 
   /** Returns the cases that can write where they read. */
@@ -125,6 +147,14 @@ final class Cases {
   /** Returns matrix products of values in bfloat16, whose rounding changes nothing. */
   static List<Case> productsOfBfloat16() {
     return products(new Cases(true, 0));
+  }
+
+  /**
+   * Returns matrix products whose operands are bfloat16; none where oneDNN may not have them. With
+   * the tolerance of float32.
+   */
+  static List<Case> productsOfBfloat16Arrays() {
+    return multipliesBfloat16() ? products(new Cases(true, 0, ElementType.BFLOAT16)) : List.of();
   }
 
   private static List<Case> products(Cases c) {
@@ -198,31 +228,34 @@ final class Cases {
     double[] w = random(out * in);
     double[] d = random(rows * out);
     double[] g = random(rows * in);
-    Function<OneDnn, Linear> linear = dnn -> dnn.linear(rows, in, out);
-    String shape = " " + src + " to " + dst;
+    Function<OneDnn, Linear> linear = dnn -> dnn.linear(rows, in, out, operands);
+    String shape = " " + src + " to " + dst + suffix();
     String what = "linear backward (source)" + shape;
     double[] srcGrad = Reference.matMul(dst, d, weight, w, src, 1);
     double[] magnitude = Reference.matMul(dst, abs(d), weight, abs(w), src, 1);
     add(what, "", linear, (l, a) -> l.backwardSource(a[0], a[1], a[2]))
-        .reads("dstGrad", d)
-        .reads("weight", w)
+        .reads("dstGrad", operands, d)
+        .reads("weight", operands, w)
         .writes("srcGrad", srcGrad, magnitude, ofProduct(rows, out, in));
     add(what, "adding", linear, (l, a) -> l.backwardSourceAdd(a[0], a[1], a[2]))
-        .reads("dstGrad", d)
-        .reads("weight", w)
+        .reads("dstGrad", operands, d)
+        .reads("weight", operands, w)
         .addsTo("srcGrad", g, plus(g, srcGrad), plus(abs(g), magnitude), ofProduct(rows, out, in));
     what = "linear backward (weights)" + shape;
     double[] weightGrad = Reference.matMul(dst.transpose(), d, src, s, weight, 1);
     magnitude = Reference.matMul(dst.transpose(), abs(d), src, abs(s), weight, 1);
     for (boolean biased : new boolean[] {false, true}) {
+      if (biased && operands != ElementType.FLOAT32) {
+        continue; // refused
+      }
       Case test =
           add(
                   what,
                   biased ? "biased" : "",
                   linear,
                   (l, a) -> l.backwardWeights(a[0], a[1], a[2], orNull(a, 3)))
-              .reads("src", s)
-              .reads("dstGrad", d)
+              .reads("src", operands, s)
+              .reads("dstGrad", operands, d)
               .writes("weightGrad", weightGrad, magnitude, ofProduct(out, rows, in));
       if (biased) {
         test.writes(
@@ -232,6 +265,10 @@ final class Cases {
             ofProducts(rows));
       }
     }
+  }
+
+  private String suffix() {
+    return operands == ElementType.FLOAT32 ? "" : " of " + operands;
   }
 
   private void linearForward(int rows, int in, int out, boolean biased) {
@@ -254,8 +291,8 @@ final class Cases {
     // GELU's slope is at most 1.13, and GELU adds its own error.
     double[] geluMagnitude =
         plus(map(magnitude, m -> 1.13 * m), map(d, x -> Math.abs(x) * GELU / factor));
-    Function<OneDnn, Linear> linear = dnn -> dnn.linear(rows, in, out);
-    String what = "linear forward " + src + " to " + dst;
+    Function<OneDnn, Linear> linear = dnn -> dnn.linear(rows, in, out, operands);
+    String what = "linear forward " + src + " to " + dst + suffix();
     String variant = biased ? ", biased" : "";
     List<Case> all =
         List.of(
@@ -264,32 +301,32 @@ final class Cases {
                     "plain" + variant,
                     linear,
                     (l, a) -> l.forward(a[0], a[1], orNull(a, 3), a[2]))
-                .reads("src", s)
-                .reads("weight", w)
+                .reads("src", operands, s)
+                .reads("weight", operands, w)
                 .writes("dst", d, magnitude, factor),
             add(
                     what,
                     "GELU" + variant,
                     linear,
                     (l, a) -> l.forwardGelu(a[0], a[1], orNull(a, 3), a[2]))
-                .reads("src", s)
-                .reads("weight", w)
+                .reads("src", operands, s)
+                .reads("weight", operands, w)
                 .writes("dst", gelu, geluMagnitude, factor),
             add(
                     what,
                     "adding" + variant,
                     linear,
                     (l, a) -> l.forwardAdd(a[0], a[1], orNull(a, 3), a[2]))
-                .reads("src", s)
-                .reads("weight", w)
+                .reads("src", operands, s)
+                .reads("weight", operands, w)
                 .addsTo("dst", addend, plus(d, addend), plus(magnitude, abs(addend)), factor),
             add(
                     what,
                     "addend" + variant,
                     linear,
                     (l, a) -> l.forwardAdd(a[0], a[1], orNull(a, 4), a[3], a[2]))
-                .reads("src", s)
-                .reads("weight", w)
+                .reads("src", operands, s)
+                .reads("weight", operands, w)
                 .writes("dst", plus(d, addend), plus(magnitude, abs(addend)), factor)
                 .reads("addend", addend));
     if (biased) {
@@ -338,44 +375,44 @@ final class Cases {
     double[] magnitude = Reference.matMul(a, abs(aValues), b, abs(bValues), c, Math.abs(scale));
     String variant =
         "strides %s, %s, %s, scale %s".formatted(a.strides(), b.strides(), c.strides(), scale);
-    Function<OneDnn, MatMul> made = dnn -> dnn.matMul(a, b, c, scale, addend);
+    Function<OneDnn, MatMul> made = dnn -> dnn.matMul(a, b, c, scale, addend, operands);
     long m = a.size(a.rank() - 2);
     long k = a.size(a.rank() - 1);
     long n = b.size(b.rank() - 1);
-    String what = "matmul forward " + a + " by " + b;
+    String what = "matmul forward " + a + " by " + b + suffix();
     if (addend == null) {
       add(what, variant, made, (x, s) -> x.forward(s[0], s[1], s[2]))
-          .reads("a", aValues)
-          .reads("b", bValues)
+          .reads("a", operands, aValues)
+          .reads("b", operands, bValues)
           .writes("c", product, magnitude, ofProduct(m, k, n));
     } else {
       double[] addendValues = random((int) addend.numel());
       double[] added = Reference.broadcast(addend, addendValues, c);
       add(what, variant + ", addend " + addend, made, (x, s) -> x.forward(s[0], s[1], s[2], s[3]))
-          .reads("a", aValues)
-          .reads("b", bValues)
+          .reads("a", operands, aValues)
+          .reads("b", operands, bValues)
           .reads("addend", addendValues)
           .writes("c", plus(product, added), plus(magnitude, abs(added)), ofProduct(m, k, n));
     }
     add(
-            "matmul backward (a) " + c + " by " + b.transpose(),
+            "matmul backward (a) " + c + " by " + b.transpose() + suffix(),
             variant,
             made,
             (x, s) -> x.backwardA(s[0], s[1], s[2]))
-        .reads("cGrad", cGrad)
-        .reads("b", bValues)
+        .reads("cGrad", operands, cGrad)
+        .reads("b", operands, bValues)
         .writes(
             "aGrad",
             Reference.matMul(c, cGrad, b.transpose(), bValues, a, scale),
             Reference.matMul(c, abs(cGrad), b.transpose(), abs(bValues), a, scale),
             ofProduct(m, n, k));
     add(
-            "matmul backward (b) " + a.transpose() + " by " + c,
+            "matmul backward (b) " + a.transpose() + " by " + c + suffix(),
             variant,
             made,
             (x, s) -> x.backwardB(s[0], s[1], s[2]))
-        .reads("a", aValues)
-        .reads("cGrad", cGrad)
+        .reads("a", operands, aValues)
+        .reads("cGrad", operands, cGrad)
         .writes(
             "bGrad",
             Reference.matMul(a.transpose(), aValues, c, cGrad, b, scale),

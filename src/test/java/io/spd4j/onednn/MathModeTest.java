@@ -1,17 +1,21 @@
 package io.spd4j.onednn;
 
+import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import io.spd4j.Diagnostics;
+import io.spd4j.ElementType;
 import io.spd4j.onednn.Case.Argument;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.SplittableRandom;
+import java.util.stream.Stream;
 import jdk.jfr.Recording;
 import jdk.jfr.consumer.RecordedEvent;
 import jdk.jfr.consumer.RecordingFile;
@@ -67,6 +71,72 @@ class MathModeTest {
     try (OneDnn oneDnn = open(MathMode.BF16)) {
       check(oneDnn, test);
     }
+  }
+
+  @ParameterizedTest
+  @EnumSource(
+      mode = EnumSource.Mode.EXCLUDE,
+      names = {"AUTO"})
+  void readsBfloat16ArraysInEveryMode(MathMode math) {
+    List<Case> cases = Cases.productsOfBfloat16Arrays();
+    assumeTrue(!cases.isEmpty(), OneDnn.autoMath().reason());
+    try (OneDnn oneDnn = open(math)) {
+      cases.forEach(test -> check(oneDnn, test));
+    }
+  }
+
+  /** An operand that is rounded once gives the bits of one that each product rounds. */
+  @Test
+  void anOperandCanBeRoundedBefore() {
+    assumeTrue(OneDnn.autoMath().mode() == MathMode.BF16, OneDnn.autoMath().reason());
+    int rows = 65;
+    int in = 384;
+    int out = 96;
+    SplittableRandom random = new SplittableRandom(2);
+    try (OneDnn oneDnn = open(MathMode.BF16);
+        Arena arena = Arena.ofConfined()) {
+      MemorySegment src = random(arena, random, rows * in);
+      MemorySegment weight = random(arena, random, out * in);
+      MemorySegment dstGrad = random(arena, random, rows * out);
+      MemorySegment[] rounded =
+          Stream.of(src, weight, dstGrad)
+              .map(floats -> {
+                MemorySegment halves = arena.allocate(floats.byteSize() / 2, 64);
+                long numel = floats.byteSize() / Float.BYTES;
+                oneDnn
+                    .conversion(numel, ElementType.FLOAT32, ElementType.BFLOAT16)
+                    .forward(floats, halves);
+                return halves;
+              })
+              .toArray(MemorySegment[]::new);
+      assertThat(results(arena, oneDnn.linear(rows, in, out), src, weight, dstGrad))
+          .isEqualTo(
+              results(
+                  arena,
+                  oneDnn.linear(rows, in, out, ElementType.BFLOAT16),
+                  rounded[0],
+                  rounded[1],
+                  rounded[2]));
+    }
+  }
+
+  private static MemorySegment random(Arena arena, SplittableRandom random, int numel) {
+    MemorySegment segment = arena.allocate(4L * numel, 64);
+    for (int i = 0; i < numel; i++) {
+      segment.setAtIndex(JAVA_FLOAT, i, (float) random.nextGaussian());
+    }
+    return segment;
+  }
+
+  /** Returns dst, srcGrad and weightGrad. */
+  private static List<ByteBuffer> results(
+      Arena arena, Linear linear, MemorySegment src, MemorySegment weight, MemorySegment dstGrad) {
+    List<MemorySegment> results =
+        Stream.of(65 * 96, 65 * 384, 96 * 384).map(n -> arena.allocate(4L * n, 64)).toList();
+    linear.forward(src, weight, null, results.get(0));
+    linear.backwardSource(dstGrad, weight, results.get(1));
+    linear.backwardWeights(src, dstGrad, results.get(2), null);
+    return results.stream().map(r -> ByteBuffer.wrap(r.toArray(JAVA_BYTE))).toList();
   }
 
   /** The shared copies of one product's matrices must not disturb another product. */

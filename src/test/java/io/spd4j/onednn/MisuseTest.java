@@ -258,6 +258,12 @@ class MisuseTest {
             "there is no conversion from BFLOAT16 to FLOAT16: convert to FLOAT32 in between",
             d -> d.conversion(3, ElementType.BFLOAT16, ElementType.FLOAT16)),
         bad(
+            "operands must be FLOAT32 or BFLOAT16, not FLOAT16",
+            d -> d.linear(1, 1, 1, ElementType.FLOAT16)),
+        bad(
+            "operands must be FLOAT32 or BFLOAT16, not FLOAT16",
+            d -> d.matMul(of(2, 3), of(3, 5), of(2, 5), 1, null, ElementType.FLOAT16)),
+        bad(
             "there is no conversion from FLOAT16 to BFLOAT16: convert to FLOAT32 in between",
             d -> d.conversion(3, ElementType.FLOAT16, ElementType.BFLOAT16)));
   }
@@ -284,6 +290,8 @@ class MisuseTest {
         bad("a is null", d -> d.matMul(null, of(3, 5), of(2, 5))),
         bad("b is null", d -> d.matMul(of(2, 3), null, of(2, 5))),
         bad("c is null", d -> d.matMul(of(2, 3), of(3, 5), null)),
+        bad("operands is null", d -> d.linear(1, 1, 1, null)),
+        bad("operands is null", d -> d.matMul(of(2, 3), of(3, 5), of(2, 5), 1, null, null)),
         bad("kind is null", d -> d.reduction(null, 1, 1, 0)),
         bad("from is null", d -> d.conversion(1, null, ElementType.FLOAT32)),
         bad("to is null", d -> d.conversion(1, ElementType.FLOAT32, null)));
@@ -306,6 +314,16 @@ class MisuseTest {
         "the product 2x3 by 3x5 was made without an addend", () -> plain.forward(s, s, s, s));
     illegalState(
         "the product 2x3 by 3x5 was made with an addend of 1x5", () -> masked.forward(s, s, s));
+  }
+
+  @Test
+  void aBiasGradientIsNotSummedFromBfloat16() {
+    MemorySegment s = arena.allocate(1000, 4);
+    Linear linear = oneDnn.linear(2, 3, 5, ElementType.BFLOAT16);
+    illegalArgument(
+        "biasGrad of linear backward (weights) 2x3 to 2x5 of BFLOAT16 must be null: sum the rows of"
+            + " a float32 dstGrad with a Reduction",
+        () -> linear.backwardWeights(s, s, s, s));
   }
 
   @Test

@@ -2,6 +2,7 @@ package io.spd4j.finetune.minilm;
 
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 
+import io.spd4j.ElementType;
 import io.spd4j.onednn.OneDnn;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -18,10 +19,10 @@ public final class Classifier {
   private final Encoder encoder;
   private final Projection head;
   private final int classes;
-  private final MemorySegment pooled;
+  private final Operand pooled;
   private final MemorySegment pooledGradient;
   private final MemorySegment logits;
-  private final MemorySegment logitsGradient;
+  private final Operand logitsGradient;
 
   /**
    * @param weights the tensors of the encoder, of adapters if there are any, and of the head
@@ -29,14 +30,26 @@ public final class Classifier {
    */
   public Classifier(
       OneDnn dnn, Config config, Weights weights, int maxSize, int maxLength, Arena arena) {
-    encoder = new Encoder(dnn, config, weights, maxSize, maxLength, arena);
-    head = new Projection(dnn, weights, "head");
+    this(
+        new Encoder(dnn, config, weights, maxSize, maxLength, arena),
+        dnn,
+        config,
+        weights,
+        maxSize,
+        arena);
+  }
+
+  /** Uses an encoder for batches of up to maxSize sequences. */
+  Classifier(
+      Encoder encoder, OneDnn dnn, Config config, Weights weights, int maxSize, Arena arena) {
+    this.encoder = encoder;
+    Buffers buffers = new Buffers(dnn, arena, ElementType.FLOAT32, maxSize, maxSize, 1);
+    head = new Projection(buffers, weights, "head");
     classes = weights.get(HEAD + "bias").shape().getFirst().intValue();
-    Buffers buffers = new Buffers(arena, maxSize, maxSize, 1);
-    pooled = buffers.tokens(config.hidden());
+    pooled = buffers.operand(config.hidden());
     pooledGradient = buffers.tokens(config.hidden());
     logits = buffers.tokens(classes);
-    logitsGradient = buffers.tokens(classes);
+    logitsGradient = buffers.operand(classes);
   }
 
   /** Returns a new head, initialized like torch.nn.Linear. */
@@ -60,7 +73,7 @@ public final class Classifier {
    * @return [size, classes], overwritten by the next call
    */
   public MemorySegment forward(Batch batch) {
-    encoder.forward(batch, pooled);
+    encoder.forward(batch, pooled.floats());
     head.forward(batch.size(), pooled, logits);
     return logits;
   }
@@ -130,7 +143,7 @@ public final class Classifier {
       for (int c = 0; c < classes; c++) {
         double probability = Math.exp(logit(row, c) - logOfSum);
         double gradient = (probability - (c == labels[row] ? 1 : 0)) / batch.size();
-        logitsGradient.setAtIndex(JAVA_FLOAT, (long) row * classes + c, (float) gradient);
+        logitsGradient.floats().setAtIndex(JAVA_FLOAT, (long) row * classes + c, (float) gradient);
       }
     }
     double loss = loss(labels);

@@ -2,6 +2,7 @@ package io.spd4j.finetune.minilm;
 
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 
+import io.spd4j.ElementType;
 import io.spd4j.onednn.Layout;
 import io.spd4j.onednn.MatMul;
 import io.spd4j.onednn.OneDnn;
@@ -26,11 +27,11 @@ public final class Encoder {
   private final List<EncoderLayer> layers = new ArrayList<>();
 
   /** The input of each layer, then the output of the last layer. */
-  private final List<MemorySegment> hidden = new ArrayList<>();
+  private final List<Operand> hidden = new ArrayList<>();
 
   private final MemorySegment mask;
   private final MemorySegment pooling;
-  private final MemorySegment gradient;
+  private final Operand gradient;
 
   /**
    * @param weights the tensors of {@link Weights#shapes}, and adapters if there are any; the
@@ -41,6 +42,20 @@ public final class Encoder {
    */
   public Encoder(
       OneDnn dnn, Config config, Weights weights, int maxSize, int maxLength, Arena arena) {
+    this(dnn, config, weights, maxSize, maxLength, arena, Operand.type(dnn));
+  }
+
+  /**
+   * @param operands the type of what products read, float32 or bfloat16
+   */
+  Encoder(
+      OneDnn dnn,
+      Config config,
+      Weights weights,
+      int maxSize,
+      int maxLength,
+      Arena arena,
+      ElementType operands) {
     if (maxLength > config.positions()) {
       throw new IllegalArgumentException(
           "sequences have %d tokens, but the model has %d positions"
@@ -48,17 +63,17 @@ public final class Encoder {
     }
     this.dnn = dnn;
     this.config = config;
-    buffers = new Buffers(arena, (long) maxSize * maxLength, maxSize, maxLength);
+    buffers = new Buffers(dnn, arena, operands, (long) maxSize * maxLength, maxSize, maxLength);
     embeddings = new Embeddings(dnn, config, weights, buffers);
     EncoderLayer.Gradients gradients = new EncoderLayer.Gradients(config, buffers);
-    hidden.add(buffers.tokens(config.hidden()));
+    hidden.add(buffers.operand(config.hidden()));
     for (int i = 0; i < config.layers(); i++) {
-      layers.add(new EncoderLayer(dnn, config, weights, i, buffers, gradients));
-      hidden.add(buffers.tokens(config.hidden()));
+      layers.add(new EncoderLayer(config, weights, i, buffers, gradients));
+      hidden.add(buffers.operand(config.hidden()));
     }
     mask = buffers.tokens(1);
     pooling = buffers.tokens(1);
-    gradient = buffers.tokens(config.hidden());
+    gradient = buffers.operand(config.hidden());
   }
 
   /**
@@ -84,12 +99,13 @@ public final class Encoder {
       mask.setAtIndex(JAVA_FLOAT, row, token ? 0 : MASKED);
       pooling.setAtIndex(JAVA_FLOAT, row, token ? 1f / length : 0);
     }
-    embeddings.forward(batch, hidden.getFirst());
-    EncoderLayer.Ops ops = EncoderLayer.Ops.of(dnn, config, batch);
+    EncoderLayer.Ops ops = EncoderLayer.Ops.of(buffers, config, batch);
+    embeddings.forward(batch, hidden.getFirst().floats());
+    hidden.getFirst().written(ops.hiddenCount());
     for (int i = 0; i < layers.size(); i++) {
       layers.get(i).forward(ops, hidden.get(i), mask, hidden.get(i + 1));
     }
-    return hidden.getLast();
+    return hidden.getLast().floats();
   }
 
   private void check(Batch batch) {
@@ -124,24 +140,29 @@ public final class Encoder {
    *     layers keep their gradients
    */
   public void backward(Batch batch, MemorySegment pooledGradient, int lowest) {
-    pool(batch).backwardB(pooling, pooledGradient, gradient);
-    backwardStates(batch, gradient, lowest);
+    pool(batch).backwardB(pooling, pooledGradient, gradient.floats());
+    backwardStates(batch, lowest);
+  }
+
+  /** Returns where {@link #backwardStates} expects the gradient of the tokens. */
+  MemorySegment stateGradient() {
+    return gradient.floats();
   }
 
   /**
-   * Computes the gradients of the weights from those of the tokens.
+   * Computes the gradients of the weights from those of the tokens, in {@link #stateGradient}
+   * [size, length, hidden], which is overwritten.
    *
    * @param batch as in the last forward pass
-   * @param gradient [size, length, hidden], overwritten
    * @param lowest as for {@link #backward}
    */
-  void backwardStates(Batch batch, MemorySegment gradient, int lowest) {
-    EncoderLayer.Ops ops = EncoderLayer.Ops.of(dnn, config, batch);
+  void backwardStates(Batch batch, int lowest) {
+    EncoderLayer.Ops ops = EncoderLayer.Ops.of(buffers, config, batch);
     for (int i = layers.size() - 1; i >= Math.max(0, lowest); i--) {
       layers.get(i).backward(ops, hidden.get(i), gradient);
     }
     if (lowest < 0) {
-      embeddings.backward(batch, gradient);
+      embeddings.backward(batch, gradient.floats());
     }
   }
 }

@@ -1,5 +1,6 @@
 package io.spd4j.finetune.minilm;
 
+import io.spd4j.ElementType;
 import io.spd4j.onednn.Gelu;
 import io.spd4j.onednn.LayerNorm;
 import io.spd4j.onednn.Layout;
@@ -33,68 +34,84 @@ final class EncoderLayer {
   private final Norm outputNorm;
 
   // Values that the forward pass keeps for the backward pass, a row for each token.
-  private final MemorySegment q;
-  private final MemorySegment k;
-  private final MemorySegment v;
-  private final MemorySegment probabilities;
-  private final MemorySegment context;
+  private final Operand q;
+  private final Operand k;
+  private final Operand v;
+  private final Operand probabilities;
+  private final Operand context;
   private final MemorySegment attentionSum;
-  private final MemorySegment attended;
+  private final Operand attended;
   private final MemorySegment beforeGelu;
-  private final MemorySegment afterGelu;
+  private final Operand afterGelu;
   private final MemorySegment outputSum;
   private final Gradients gradients;
 
   /**
-   * Memory for gradients that all layers share: each layer finishes with it before the next begins.
+   * Memory that all layers share, for gradients: each layer finishes with it before the next
+   * begins.
+   *
+   * @param scratch for values of the forward pass that nothing but products reads, until they are
+   *     rounded; null if products read float32
    */
   record Gradients(
-      MemorySegment hidden,
-      MemorySegment q,
-      MemorySegment k,
-      MemorySegment v,
-      MemorySegment context,
-      MemorySegment scores,
-      MemorySegment intermediate) {
+      Operand hidden,
+      Operand q,
+      Operand k,
+      Operand v,
+      Operand context,
+      Operand scores,
+      Operand intermediate,
+      MemorySegment scratch) {
     Gradients(Config c, Buffers buffers) {
       this(
-          buffers.tokens(c.hidden()),
-          buffers.tokens(c.hidden()),
-          buffers.tokens(c.hidden()),
-          buffers.tokens(c.hidden()),
-          buffers.tokens(c.hidden()),
+          buffers.operand(c.hidden()),
+          buffers.operand(c.hidden()),
+          buffers.operand(c.hidden()),
+          buffers.operand(c.hidden()),
+          buffers.operand(c.hidden()),
           buffers.scores(c.heads()),
-          buffers.tokens(c.intermediate()));
+          buffers.operand(c.intermediate()),
+          buffers.operands() == ElementType.FLOAT32
+              ? null
+              : buffers.tokens(Math.max(c.hidden(), c.intermediate())));
     }
   }
 
-  EncoderLayer(
-      OneDnn dnn, Config config, Weights weights, int index, Buffers buffers, Gradients gradients) {
+  EncoderLayer(Config config, Weights weights, int index, Buffers buffers, Gradients gradients) {
     this.gradients = gradients;
     String name = Weights.layer(index);
-    query = new Adapted(dnn, weights, name + QUERY, buffers);
-    key = new Adapted(dnn, weights, name + KEY, buffers);
-    value = new Adapted(dnn, weights, name + VALUE, buffers);
-    attentionOutput = new Adapted(dnn, weights, name + ATTENTION_OUTPUT, buffers);
+    query = new Adapted(weights, name + QUERY, buffers);
+    key = new Adapted(weights, name + KEY, buffers);
+    value = new Adapted(weights, name + VALUE, buffers);
+    attentionOutput = new Adapted(weights, name + ATTENTION_OUTPUT, buffers);
     attentionNorm = new Norm(weights, name + "attention.output.LayerNorm", buffers);
-    intermediate = new Projection(dnn, weights, name + "intermediate.dense");
-    output = new Projection(dnn, weights, name + "output.dense");
+    intermediate = new Projection(buffers, weights, name + "intermediate.dense");
+    output = new Projection(buffers, weights, name + "output.dense");
     outputNorm = new Norm(weights, name + "output.LayerNorm", buffers);
-    q = buffers.tokens(config.hidden());
-    k = buffers.tokens(config.hidden());
-    v = buffers.tokens(config.hidden());
+    q = buffers.operand(config.hidden(), gradients.scratch);
+    k = buffers.operand(config.hidden(), gradients.scratch);
+    v = buffers.operand(config.hidden(), gradients.scratch);
     probabilities = buffers.scores(config.heads());
-    context = buffers.tokens(config.hidden());
+    context = buffers.operand(config.hidden(), gradients.scratch);
     attentionSum = buffers.tokens(config.hidden());
-    attended = buffers.tokens(config.hidden());
+    attended = buffers.operand(config.hidden());
     beforeGelu = buffers.tokens(config.intermediate());
-    afterGelu = buffers.tokens(config.intermediate());
+    afterGelu = buffers.operand(config.intermediate(), gradients.scratch);
     outputSum = buffers.tokens(config.hidden());
   }
 
   /** The operations for a batch's shape, shared by all layers. */
-  record Ops(long rows, LayerNorm norm, MatMul scores, Softmax softmax, MatMul context, Gelu gelu) {
-    static Ops of(OneDnn dnn, Config config, Batch batch) {
+  record Ops(
+      Config config,
+      long rows,
+      long length,
+      LayerNorm norm,
+      MatMul scores,
+      Softmax softmax,
+      MatMul context,
+      Gelu gelu) {
+    static Ops of(Buffers buffers, Config config, Batch batch) {
+      OneDnn dnn = buffers.dnn();
       long size = batch.size();
       long length = batch.length();
       long heads = config.heads();
@@ -102,17 +119,34 @@ final class EncoderLayer {
       Layout tokens = Layout.rowMajor(size, length, heads, config.headSize()).permute(0, 2, 1, 3);
       Layout scores = Layout.rowMajor(size, heads, length, length);
       return new Ops(
+          config,
           batch.rows(),
+          length,
           dnn.layerNorm(batch.rows(), config.hidden(), Config.EPSILON),
           dnn.matMul(
               tokens,
               tokens.transpose(),
               scores,
               (float) (1 / Math.sqrt(config.headSize())),
-              Layout.rowMajor(size, 1, 1, length)),
+              Layout.rowMajor(size, 1, 1, length),
+              buffers.operands()),
           dnn.softmax(size * heads * length, length),
-          dnn.matMul(scores, tokens, tokens),
+          dnn.matMul(scores, tokens, tokens, 1, null, buffers.operands()),
           dnn.gelu((long) batch.rows() * config.intermediate()));
+    }
+
+    /** Returns the number of elements of a matrix of hidden states. */
+    long hiddenCount() {
+      return rows * config.hidden();
+    }
+
+    long intermediateCount() {
+      return rows * config.intermediate();
+    }
+
+    /** Returns the number of attention scores. */
+    long scoreCount() {
+      return rows * config.heads() * length;
     }
   }
 
@@ -120,49 +154,75 @@ final class EncoderLayer {
    * @param mask [size, length], added to the scores: 0 for a token, a huge negative number for
    *     padding
    */
-  void forward(Ops ops, MemorySegment src, MemorySegment mask, MemorySegment dst) {
+  void forward(Ops ops, Operand src, MemorySegment mask, Operand dst) {
     long rows = ops.rows;
-    query.forward(rows, src, q);
-    key.forward(rows, src, k);
-    value.forward(rows, src, v);
-    ops.scores.forward(q, k, mask, probabilities);
-    ops.softmax.forward(probabilities, probabilities);
-    ops.context.forward(probabilities, v, context);
-    attentionOutput.forwardAdd(rows, context, src, attentionSum);
-    attentionNorm.forward(ops.norm, attentionSum, attended);
+    project(ops, query, src, q);
+    project(ops, key, src, k);
+    project(ops, value, src, v);
+    MemorySegment scores = probabilities.floats();
+    ops.scores.forward(q.read(), k.read(), mask, scores);
+    ops.softmax.forward(scores, scores);
+    probabilities.written(ops.scoreCount());
+    ops.context.forward(probabilities.read(), v.read(), context.floats());
+    context.written(ops.hiddenCount());
+    attentionOutput.forwardAdd(rows, context, src.floats(), attentionSum);
+    attentionNorm.forward(ops.norm, attentionSum, attended.floats());
+    attended.written(ops.hiddenCount());
 
     intermediate.forward(rows, attended, beforeGelu);
-    ops.gelu.forward(beforeGelu, afterGelu);
-    output.forwardAdd(rows, afterGelu, attended, outputSum);
-    outputNorm.forward(ops.norm, outputSum, dst);
+    ops.gelu.forward(beforeGelu, afterGelu.floats());
+    afterGelu.written(ops.intermediateCount());
+    output.forwardAdd(rows, afterGelu, attended.floats(), outputSum);
+    outputNorm.forward(ops.norm, outputSum, dst.floats());
+    dst.written(ops.hiddenCount());
+  }
+
+  private static void project(Ops ops, Adapted projection, Operand src, Operand dst) {
+    projection.forward(ops.rows, src, dst.floats());
+    dst.written(ops.hiddenCount());
   }
 
   /**
    * Computes the gradients of the weights and of src.
    *
    * @param src as in the forward pass
-   * @param grad the gradient of dst, which is replaced by the gradient of src
+   * @param grad the gradient of dst, which is replaced by the gradient of src; only the float32
+   *     values
    */
-  void backward(Ops ops, MemorySegment src, MemorySegment grad) {
+  void backward(Ops ops, Operand src, Operand grad) {
     long rows = ops.rows;
-    MemorySegment sumGrad = gradients.hidden;
-    outputNorm.backward(ops.norm, outputSum, grad, sumGrad);
+    Operand sumGrad = gradients.hidden;
+    outputNorm.backward(ops.norm, outputSum, grad.floats(), sumGrad.floats());
+    sumGrad.written(ops.hiddenCount());
     output.backwardWeights(rows, afterGelu, sumGrad);
-    output.backwardSource(rows, sumGrad, gradients.intermediate);
-    ops.gelu.backward(beforeGelu, gradients.intermediate, gradients.intermediate);
+    MemorySegment geluGrad = gradients.intermediate.floats();
+    output.backwardSource(rows, sumGrad, geluGrad);
+    ops.gelu.backward(beforeGelu, geluGrad, geluGrad);
+    gradients.intermediate.written(ops.intermediateCount());
     intermediate.backwardWeights(rows, attended, gradients.intermediate);
     intermediate.backwardSourceAdd(
-        rows, gradients.intermediate, sumGrad); // adds the residual's gradient
+        rows, gradients.intermediate, sumGrad.floats()); // adds the residual's gradient
 
-    attentionNorm.backward(ops.norm, attentionSum, sumGrad, grad);
-    attentionOutput.backward(rows, context, grad, gradients.context);
-    ops.context.backwardA(gradients.context, v, gradients.scores);
-    ops.context.backwardB(probabilities, gradients.context, gradients.v);
-    ops.softmax.backward(probabilities, gradients.scores, gradients.scores);
-    ops.scores.backwardA(gradients.scores, k, gradients.q);
-    ops.scores.backwardB(q, gradients.scores, gradients.k);
-    query.backwardAdd(rows, src, gradients.q, grad);
-    key.backwardAdd(rows, src, gradients.k, grad);
-    value.backwardAdd(rows, src, gradients.v, grad);
+    attentionNorm.backward(ops.norm, attentionSum, sumGrad.floats(), grad.floats());
+    grad.written(ops.hiddenCount());
+    attentionOutput.backward(rows, context, grad, gradients.context.floats());
+    gradients.context.written(ops.hiddenCount());
+    MemorySegment scores = gradients.scores.floats();
+    ops.context.backwardA(gradients.context.read(), v.read(), scores);
+    ops.context.backwardB(probabilities.read(), gradients.context.read(), gradients.v.floats());
+    ops.softmax.backward(probabilities.floats(), scores, scores);
+    gradients.scores.written(ops.scoreCount());
+    ops.scores.backwardA(gradients.scores.read(), k.read(), gradients.q.floats());
+    ops.scores.backwardB(q.read(), gradients.scores.read(), gradients.k.floats());
+    projectBack(ops, query, src, gradients.q, grad);
+    projectBack(ops, key, src, gradients.k, grad);
+    projectBack(ops, value, src, gradients.v, grad);
+  }
+
+  /** Adds to the float32 values of srcGrad. */
+  private static void projectBack(
+      Ops ops, Adapted projection, Operand src, Operand dstGrad, Operand srcGrad) {
+    dstGrad.written(ops.hiddenCount());
+    projection.backwardAdd(ops.rows, src, dstGrad, srcGrad.floats());
   }
 }

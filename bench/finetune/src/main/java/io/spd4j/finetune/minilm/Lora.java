@@ -1,6 +1,5 @@
 package io.spd4j.finetune.minilm;
 
-import io.spd4j.onednn.OneDnn;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -20,17 +19,18 @@ public final class Lora {
 
   private final Projection down;
   private final Projection up;
-  private final MemorySegment inner;
-  private final MemorySegment innerGradient;
+  private final long rank;
+  private final Operand inner;
+  private final Operand innerGradient;
 
   /** Uses the tensors of a layer's adapter, which must exist. */
-  Lora(OneDnn dnn, Weights weights, String name, Buffers buffers) {
+  Lora(Weights weights, String name, Buffers buffers) {
     Weight a = weights.get(name + A);
-    long rank = a.shape().getFirst();
-    down = new Projection(dnn, a, null);
-    up = new Projection(dnn, weights.get(name + B), null);
-    inner = buffers.tokens(rank);
-    innerGradient = buffers.tokens(rank);
+    rank = a.shape().getFirst();
+    down = new Projection(buffers, a, null);
+    up = new Projection(buffers, weights.get(name + B), null);
+    inner = buffers.operand(rank);
+    innerGradient = buffers.operand(rank);
   }
 
   /**
@@ -136,15 +136,17 @@ public final class Lora {
     return weights.has(name + A);
   }
 
-  void forwardAdd(long rows, MemorySegment src, MemorySegment dst) {
-    down.forward(rows, src, inner);
+  void forwardAdd(long rows, Operand src, MemorySegment dst) {
+    down.forward(rows, src, inner.floats());
+    inner.written(rows * rank);
     up.forwardAdd(rows, inner, dst);
   }
 
   /** Computes the gradients of A and B, and adds the adapter's part to srcGrad. */
-  void backwardAdd(long rows, MemorySegment src, MemorySegment dstGrad, MemorySegment srcGrad) {
+  void backwardAdd(long rows, Operand src, Operand dstGrad, MemorySegment srcGrad) {
     up.backwardWeights(rows, inner, dstGrad);
-    up.backwardSource(rows, dstGrad, innerGradient);
+    up.backwardSource(rows, dstGrad, innerGradient.floats());
+    innerGradient.written(rows * rank);
     down.backwardWeights(rows, src, innerGradient);
     down.backwardSourceAdd(rows, innerGradient, srcGrad);
   }

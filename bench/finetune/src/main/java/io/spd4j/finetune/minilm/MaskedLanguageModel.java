@@ -2,6 +2,7 @@ package io.spd4j.finetune.minilm;
 
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 
+import io.spd4j.ElementType;
 import io.spd4j.onednn.OneDnn;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -24,10 +25,11 @@ public final class MaskedLanguageModel {
   private final Config config;
   private final Encoder encoder;
   private final Projection prediction;
-  private final MemorySegment stateGradients;
-  private final MemorySegment hidden;
+  private final Operand hidden;
   private final MemorySegment hiddenGradient;
-  private final MemorySegment probabilities;
+
+  /** Then their gradient. */
+  private final Operand probabilities;
 
   /**
    * @param weights as from {@link #weights}
@@ -47,12 +49,11 @@ public final class MaskedLanguageModel {
     this.dnn = dnn;
     this.config = config;
     encoder = new Encoder(dnn, config, weights, size, length, arena);
-    prediction = new Projection(dnn, weights, PREDICTION);
-    stateGradients = new Buffers(arena, (long) size * length, size, length).tokens(config.hidden());
-    Buffers buffers = new Buffers(arena, predictions, predictions, 1);
-    hidden = buffers.tokens(config.hidden());
+    Buffers buffers = new Buffers(dnn, arena, ElementType.FLOAT32, predictions, predictions, 1);
+    prediction = new Projection(buffers, weights, PREDICTION);
+    hidden = buffers.operand(config.hidden());
     hiddenGradient = buffers.tokens(config.hidden());
-    probabilities = buffers.tokens(config.vocabulary());
+    probabilities = buffers.operand(config.vocabulary());
   }
 
   /**
@@ -89,13 +90,14 @@ public final class MaskedLanguageModel {
     MemorySegment states = encoder.forward(text.batch());
     int count = text.rows().length;
     for (int i = 0; i < count; i++) {
-      row(hidden, i).copyFrom(row(states, text.rows()[i]));
+      row(hidden.floats(), i).copyFrom(row(states, text.rows()[i]));
     }
-    prediction.forward(count, hidden, probabilities);
-    dnn.softmax(count, config.vocabulary()).forward(probabilities, probabilities);
+    MemorySegment logits = probabilities.floats();
+    prediction.forward(count, hidden, logits);
+    dnn.softmax(count, config.vocabulary()).forward(logits, logits);
     double loss = 0;
     for (int i = 0; i < count; i++) {
-      float probability = probabilities.getAtIndex(JAVA_FLOAT, target(text, i));
+      float probability = logits.getAtIndex(JAVA_FLOAT, target(text, i));
       loss -= Math.log(Math.max(probability, Float.MIN_NORMAL));
     }
     return loss / count;
@@ -105,7 +107,7 @@ public final class MaskedLanguageModel {
   public double lossAndGradients(MaskedText text) {
     double loss = loss(text);
     int count = text.rows().length;
-    MemorySegment gradient = probabilities; // (p − 1 for the target) / count
+    MemorySegment gradient = probabilities.floats(); // (p − 1 for the target) / count
     float share = 1f / count;
     for (int i = 0; i < count; i++) {
       long at = target(text, i);
@@ -114,13 +116,14 @@ public final class MaskedLanguageModel {
     for (long i = 0; i < (long) count * config.vocabulary(); i++) {
       gradient.setAtIndex(JAVA_FLOAT, i, gradient.getAtIndex(JAVA_FLOAT, i) * share);
     }
-    prediction.backwardWeights(count, hidden, gradient);
-    prediction.backwardSource(count, gradient, hiddenGradient);
-    stateGradients.fill((byte) 0);
+    prediction.backwardWeights(count, hidden, probabilities);
+    prediction.backwardSource(count, probabilities, hiddenGradient);
+    MemorySegment stateGradient = encoder.stateGradient();
+    stateGradient.fill((byte) 0);
     for (int i = 0; i < count; i++) {
-      row(stateGradients, text.rows()[i]).copyFrom(row(hiddenGradient, i));
+      row(stateGradient, text.rows()[i]).copyFrom(row(hiddenGradient, i));
     }
-    encoder.backwardStates(text.batch(), stateGradients, -1);
+    encoder.backwardStates(text.batch(), -1);
     return loss;
   }
 

@@ -2,62 +2,81 @@ package io.spd4j.finetune.minilm;
 
 import io.spd4j.onednn.Linear;
 import io.spd4j.onednn.OneDnn;
+import io.spd4j.onednn.Reduction;
 import java.lang.foreign.MemorySegment;
 
-/** A linear layer with its weights. */
+/** A linear layer with its weights. A backward pass uses the weights as its forward pass did. */
 final class Projection {
   private final OneDnn dnn;
+  private final Buffers buffers;
   private final Weight weight;
+  private final Operand matrix;
 
   /** Null if there is none. */
   private final Weight bias;
 
-  Projection(OneDnn dnn, Weight weight, Weight bias) {
-    this.dnn = dnn;
+  Projection(Buffers buffers, Weight weight, Weight bias) {
+    this.dnn = buffers.dnn();
+    this.buffers = buffers;
     this.weight = weight;
+    this.matrix = buffers.operand(weight.data(), weight.numel());
     this.bias = bias;
   }
 
-  Projection(OneDnn dnn, Weights weights, String name) {
-    this(dnn, weights.get(name + ".weight"), weights.get(name + ".bias"));
+  Projection(Buffers buffers, Weights weights, String name) {
+    this(buffers, weights.get(name + ".weight"), weights.get(name + ".bias"));
   }
 
   private Linear linear(long rows) {
-    return dnn.linear(rows, weight.shape().getLast(), weight.shape().getFirst());
+    return dnn.linear(rows, in(), out(), buffers.operands());
+  }
+
+  private long in() {
+    return weight.shape().getLast();
+  }
+
+  private long out() {
+    return weight.shape().getFirst();
   }
 
   private MemorySegment biasData() {
     return bias == null ? null : bias.data();
   }
 
-  void forward(long rows, MemorySegment src, MemorySegment dst) {
-    linear(rows).forward(src, weight.data(), biasData(), dst);
+  void forward(long rows, Operand src, MemorySegment dst) {
+    matrix.written(weight.numel());
+    linear(rows).forward(src.read(), matrix.read(), biasData(), dst);
   }
 
   /** Adds the result to dst, for an adapter. */
-  void forwardAdd(long rows, MemorySegment src, MemorySegment dst) {
-    linear(rows).forwardAdd(src, weight.data(), biasData(), dst);
+  void forwardAdd(long rows, Operand src, MemorySegment dst) {
+    matrix.written(weight.numel());
+    linear(rows).forwardAdd(src.read(), matrix.read(), biasData(), dst);
   }
 
   /** Adds a residual connection. */
-  void forwardAdd(long rows, MemorySegment src, MemorySegment addend, MemorySegment dst) {
-    linear(rows).forwardAdd(src, weight.data(), biasData(), addend, dst);
+  void forwardAdd(long rows, Operand src, MemorySegment addend, MemorySegment dst) {
+    matrix.written(weight.numel());
+    linear(rows).forwardAdd(src.read(), matrix.read(), biasData(), addend, dst);
   }
 
   /** Computes the gradients of the weights, if they have any. */
-  void backwardWeights(long rows, MemorySegment src, MemorySegment dstGrad) {
-    if (weight.gradient() != null) {
-      linear(rows)
-          .backwardWeights(src, dstGrad, weight.gradient(), bias == null ? null : bias.gradient());
+  void backwardWeights(long rows, Operand src, Operand dstGrad) {
+    if (weight.gradient() == null) {
+      return;
+    }
+    linear(rows).backwardWeights(src.read(), dstGrad.read(), weight.gradient(), null);
+    if (bias != null) {
+      dnn.reduction(Reduction.Kind.SUM, rows, out(), 0).forward(dstGrad.floats(), bias.gradient());
     }
   }
 
-  void backwardSource(long rows, MemorySegment dstGrad, MemorySegment srcGrad) {
-    linear(rows).backwardSource(dstGrad, weight.data(), srcGrad);
+  void backwardSource(long rows, Operand dstGrad, MemorySegment srcGrad) {
+    linear(rows).backwardSource(dstGrad.read(), matrix.read(), srcGrad);
   }
 
   /** Adds to srcGrad. */
-  void backwardSourceAdd(long rows, MemorySegment dstGrad, MemorySegment srcGrad) {
-    linear(rows).backwardSourceAdd(dstGrad, weight.data(), srcGrad);
+  void backwardSourceAdd(long rows, Operand dstGrad, MemorySegment srcGrad) {
+    linear(rows).backwardSourceAdd(dstGrad.read(), matrix.read(), srcGrad);
   }
 }

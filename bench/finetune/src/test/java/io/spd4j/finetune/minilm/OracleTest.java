@@ -5,7 +5,9 @@ import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import io.spd4j.ElementType;
 import io.spd4j.onednn.MathMode;
 import io.spd4j.onednn.OneDnn;
 import io.spd4j.safetensors.SafetensorsFile;
@@ -18,6 +20,8 @@ import java.util.List;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** Compares one batch through all-MiniLM-L6-v2 with PyTorch's results in float64. */
 class OracleTest {
@@ -65,23 +69,31 @@ class OracleTest {
   }
 
   private static Pass pass(MathMode math) {
+    try (OneDnn dnn = OneDnn.builder().threads(2).math(math).open()) {
+      return pass(dnn, Operand.type(dnn), List.of());
+    }
+  }
+
+  /**
+   * @param adapters if there are any, only they and the head are trained
+   */
+  private static Pass pass(OneDnn dnn, ElementType operands, List<Weight> adapters) {
     List<Weight> head = new ArrayList<>();
     for (String name : List.of("head.weight", "head.bias")) {
       Weight weight = Weight.zeros(arena, name, expected.tensor(name).shape(), true);
       weight.data().copyFrom(expected.tensor(name).data());
       head.add(weight);
     }
-    Weights weights = pretrained.copy(arena, true).with(head);
+    Weights weights = pretrained.copy(arena, adapters.isEmpty()).with(head).with(adapters);
     Config config = Config.MINILM_L6;
     MemorySegment pooled = arena.allocate(JAVA_FLOAT, (long) SIZE * config.hidden());
     MemorySegment logits = arena.allocate(JAVA_FLOAT, SIZE * 2);
-    try (OneDnn dnn = OneDnn.builder().threads(2).math(math).open()) {
-      new Encoder(dnn, config, weights, SIZE, LENGTH, arena).forward(batch, pooled);
-      Classifier classifier = new Classifier(dnn, config, weights, SIZE, LENGTH, arena);
-      logits.copyFrom(classifier.forward(batch).asSlice(0, logits.byteSize()));
-      double loss = classifier.lossAndGradients(batch, ints("labels"), -1);
-      return new Pass(weights, pooled, logits, loss);
-    }
+    Encoder encoder = new Encoder(dnn, config, weights, SIZE, LENGTH, arena, operands);
+    encoder.forward(batch, pooled);
+    Classifier classifier = new Classifier(encoder, dnn, config, weights, SIZE, arena);
+    logits.copyFrom(classifier.forward(batch).asSlice(0, logits.byteSize()));
+    double loss = classifier.lossAndGradients(batch, ints("labels"), -1);
+    return new Pass(weights, pooled, logits, loss);
   }
 
   private static int[] ints(String name) {
@@ -177,6 +189,29 @@ class OracleTest {
     if (OneDnn.autoMath().mode() == MathMode.BF16) {
       assertThat(distance).isGreaterThan(BF16_GRADIENTS / 20); // it was bf16
     }
+  }
+
+  @ParameterizedTest
+  @ValueSource(booleans = {false, true})
+  void anOperandThatIsRoundedOnceGivesTheBitsOfOneThatEachProductRounds(boolean adapted) {
+    assumeTrue(OneDnn.autoMath().mode() == MathMode.BF16, OneDnn.autoMath().reason());
+    try (OneDnn dnn = OneDnn.builder().threads(2).math(MathMode.BF16).open()) {
+      Pass once = pass(dnn, ElementType.BFLOAT16, adapters(adapted));
+      Pass each = pass(dnn, ElementType.FLOAT32, adapters(adapted));
+      assertThat(once.pooled.mismatch(each.pooled)).isEqualTo(-1);
+      assertThat(once.logits.mismatch(each.logits)).isEqualTo(-1);
+      assertThat(once.loss).isEqualTo(each.loss);
+      for (Weight weight : once.weights.all()) {
+        if (weight.gradient() != null) {
+          Weight other = each.weights.get(weight.name());
+          assertThat(weight.gradient().mismatch(other.gradient())).as(weight.name()).isEqualTo(-1);
+        }
+      }
+    }
+  }
+
+  private static List<Weight> adapters(boolean any) {
+    return any ? Tiny.adapters(arena, Config.MINILM_L6, 6) : List.of();
   }
 
   /** Returns the recorded part of a gradient; see the file's metadata. */
