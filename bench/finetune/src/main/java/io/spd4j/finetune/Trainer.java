@@ -45,7 +45,11 @@ final class Trainer {
       State resumed) {
     this.options = options;
     this.model = model;
-    examples = new Examples<>(train, random);
+    LengthGroups<Example> groups =
+        options.groupByLength
+            ? new LengthGroups<>(options.batch, example -> example.tokens().length)
+            : null;
+    examples = new Examples<>(train, random, groups);
     learningRate = LearningRate.of(options);
     freezing =
         new Freezing(
@@ -127,6 +131,8 @@ final class Trainer {
         model.lr() * factor,
         (end - start) / 1e6,
         (stepped - stepping) / 1e6,
+        batch.tokens(),
+        batch.padding(),
         selected(Double.isFinite(norm)));
   }
 

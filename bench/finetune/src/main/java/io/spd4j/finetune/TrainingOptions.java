@@ -110,6 +110,15 @@ final class TrainingOptions extends NetworkOptions {
   int record;
 
   @Option(
+      names = "--group-by-length",
+      description =
+          "Put texts of similar length into a batch, so that less is padding: of "
+              + LengthGroups.WINDOW
+              + " random batches each, the texts are sorted, and the new batches come in random"
+              + " order.")
+  boolean groupByLength;
+
+  @Option(
       names = "--lora",
       paramLabel = "RANK",
       converter = Count.class,
@@ -173,6 +182,9 @@ final class TrainingOptions extends NetworkOptions {
     settings.put("steps", steps);
     settings.put("batch", batch);
     settings.put("tokens", length);
+    if (groupByLength) {
+      settings.put("batches", "of similar length");
+    }
     settings.put("lr", lrs.size() == 1 ? lrs.getFirst() : lrs);
     settings.put("head lr", headLr);
     settings.put("head weight decay", headDecay);

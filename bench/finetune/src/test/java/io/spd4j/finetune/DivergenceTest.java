@@ -12,7 +12,7 @@ class DivergenceTest {
 
   private void add(int count, double loss, double norm) {
     for (int i = 0; i < count; i++) {
-      history.add(new History.Step(loss, norm, 1, 1, 1, new BitSet()));
+      history.add(new History.Step(loss, norm, 1, 1, 1, 0, 0, new BitSet()));
     }
   }
 

@@ -21,10 +21,10 @@ class JobStateTest {
     BitSet selected = new BitSet();
     selected.set(0);
     selected.set(2);
-    history.add(new History.Step(0.1 + 0.2, Math.PI, 1e-300, 12.5, 0.1, selected));
+    history.add(new History.Step(0.1 + 0.2, Math.PI, 1e-300, 12.5, 0.1, 1000, 24, selected));
     history.add(
         new History.Step(
-            Double.NaN, Double.POSITIVE_INFINITY, Double.MIN_VALUE, 1, 1, new BitSet()));
+            Double.NaN, Double.POSITIVE_INFINITY, Double.MIN_VALUE, 1, 1, 0, 0, new BitSet()));
     history.deviation(List.of(1.0000000000000002, Double.NEGATIVE_INFINITY));
     history.stop("layer 0");
     return history;

@@ -56,7 +56,7 @@ class ResumeTest {
         "--rules spd --state float32,bf16 --seeds 1,2 --record 4 --steps 23",
         "--rules l2sp --lambda l2sp=0.1,1 --state split --lora 2 --steps 23",
         "--rules spd --state param=split+grad=bf16+anchor=bf16 --schedule CONSTANT --threads 2 --steps 23",
-        "--rules cautious,l2sp_coupled --state moments=8bit --layer-lambda layer1=0.5 --steps 23",
+        "--rules cautious,l2sp_coupled --group-by-length --state moments=8bit --layer-lambda layer1=0.5 --steps 23",
       })
   void anInterruptedJobGoesOnToTheSameResults(String options) throws Exception {
     String all = options + " --checkpoint-every 5";

@@ -55,7 +55,7 @@ record TinyResults(Map<String, List<Byte>> weights, JsonNode report, List<JsonNo
 
   private static JsonNode withoutTimes(JsonNode node) {
     if (node instanceof ObjectNode object) {
-      object.remove(List.of("finished", "step_ms", "optimizer_ms"));
+      object.remove(List.of("finished", "step_ms", "optimizer_ms", "tokens_per_second"));
     }
     node.forEach(TinyResults::withoutTimes);
     return node;

@@ -40,6 +40,16 @@ public record Batch(int[] ids, int[] lengths, int length) {
     return ids.length;
   }
 
+  /** Returns the number of tokens of all sequences, without padding. */
+  public int tokens() {
+    return Arrays.stream(lengths).sum();
+  }
+
+  /** Returns how much padding was added to the tokens. */
+  public int padding() {
+    return ids.length - tokens();
+  }
+
   @Override
   public String toString() {
     return "Batch[" + size() + "x" + length + ", lengths=" + Arrays.toString(lengths) + "]";

@@ -28,6 +28,8 @@ public final class History {
    * @param learningRate the step's learning rate
    * @param stepMillis milliseconds of the whole step: forward, backward and optimizer
    * @param optimizerMillis the optimizer's part of stepMillis
+   * @param tokens the number of tokens of the batch's texts
+   * @param padding how much padding was added to them
    * @param selected the tensors that were selected, as indices into {@link History#tensors()};
    *     copied
    */
@@ -37,6 +39,8 @@ public final class History {
       double learningRate,
       double stepMillis,
       double optimizerMillis,
+      int tokens,
+      int padding,
       BitSet selected) {
     /** Copies the selection, which the trainer may reuse. */
     public Step {

@@ -3,6 +3,7 @@ package io.spd4j.finetune.report;
 import java.util.List;
 import java.util.Map;
 import java.util.function.ToDoubleFunction;
+import java.util.function.ToIntFunction;
 
 /** All numbers of a report in JSON. */
 final class JsonReport {
@@ -38,6 +39,8 @@ final class JsonReport {
             "deviation", run.deviation(),
             "step_ms", run.stepMillis(),
             "optimizer_ms", run.optimizerMillis(),
+            "tokens_per_second", run.tokensPerSecond(),
+            "padding", run.padding(),
             "weights", run.weights(),
             "validation", run.validation(),
             "interpolated", run.interpolated(),
@@ -72,6 +75,8 @@ final class JsonReport {
         "learning_rate", numbers(history, History.Step::learningRate),
         "step_ms", numbers(history, History.Step::stepMillis),
         "optimizer_ms", numbers(history, History.Step::optimizerMillis),
+        "tokens", integers(history, History.Step::tokens),
+        "padding", integers(history, History.Step::padding),
         "layers", history.layers(),
         "deviations", history.deviations(),
         "stopped_early", history.stopped(),
@@ -81,5 +86,9 @@ final class JsonReport {
 
   private static List<Double> numbers(History history, ToDoubleFunction<History.Step> value) {
     return history.steps().stream().mapToDouble(value).boxed().toList();
+  }
+
+  private static List<Integer> integers(History history, ToIntFunction<History.Step> value) {
+    return history.steps().stream().mapToInt(value).boxed().toList();
   }
 }

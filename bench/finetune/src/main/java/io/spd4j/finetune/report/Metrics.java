@@ -91,6 +91,8 @@ public final class Metrics implements AutoCloseable {
           "learning_rate", step.learningRate(),
           "step_ms", step.stepMillis(),
           "optimizer_ms", step.optimizerMillis(),
+          "tokens", step.tokens(),
+          "padding", step.padding(),
           "selected", step.selected().cardinality());
       records(history, steps);
     }

@@ -3,6 +3,7 @@ package io.spd4j.finetune.report;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import java.util.OptionalDouble;
 import java.util.function.ToDoubleFunction;
 
 /**
@@ -22,8 +23,11 @@ public final class ResultTable {
   /** Whether there is a column for the data. */
   private final boolean data;
 
+  private final String note;
+
   /** Builds the table of a report. */
   public ResultTable(FinetuneReport report) {
+    note = note(report);
     states = report.states().size() > 1;
     if (states) {
       header.add("state");
@@ -34,7 +38,7 @@ public final class ResultTable {
     }
     header.add("seeds");
     header.addAll(report.testSets());
-    header.addAll(List.of("‖θ−θ0‖", "ms per step", "ms in optimizer"));
+    header.addAll(List.of("‖θ−θ0‖", "ms per step", "ms in optimizer", "tokens per s"));
     for (Setting setting : Setting.of(report)) {
       if (!setting.complete().isEmpty()) {
         String seeds = Integer.toString(setting.complete().size());
@@ -70,6 +74,7 @@ public final class ResultTable {
     List<Run> trained = runs.stream().filter(run -> !run.history().steps().isEmpty()).toList();
     row.add(cell("%.1f", trained, Run::stepMillis));
     row.add(cell("%.2f", trained, Run::optimizerMillis));
+    row.add(cell("%.0f", trained, Run::tokensPerSecond));
     return row;
   }
 
@@ -105,10 +110,24 @@ public final class ResultTable {
     return rows;
   }
 
+  private static String note(FinetuneReport report) {
+    OptionalDouble padding =
+        report.runs().stream()
+            .filter(run -> !run.history().steps().isEmpty())
+            .mapToDouble(Run::padding)
+            .average();
+    return "‖θ−θ0‖ is the distance from the pre-trained weights; milliseconds are medians over a "
+        + "run's steps; tokens per s are those of the texts, over all steps, without padding"
+        + (padding.isPresent()
+            ? String.format(
+                Locale.ROOT, ", which was %.1f%% of what was computed", 100 * padding.getAsDouble())
+            : "")
+        + "; with several seeds: mean ± sample standard deviation.";
+  }
+
   /** Returns an explanation of the numbers. */
   String note() {
-    return "‖θ−θ0‖ is the distance from the pre-trained weights; milliseconds are medians over a "
-        + "run's steps; with several seeds: mean ± sample standard deviation.";
+    return note;
   }
 
   /** Returns the table in Markdown with a note below. */

@@ -2,6 +2,7 @@ package io.spd4j.finetune.report;
 
 import java.util.List;
 import java.util.Map;
+import java.util.function.ToDoubleFunction;
 
 /**
  * One training run and how the model did afterwards.
@@ -39,6 +40,23 @@ public record Run(
   public double stepMillis() {
     return Statistics.median(
         history.steps().stream().mapToDouble(History.Step::stepMillis).toArray());
+  }
+
+  /**
+   * Returns the tokens of the texts, without padding, per second of all steps; NaN without steps.
+   */
+  public double tokensPerSecond() {
+    return sum(History.Step::tokens) / sum(History.Step::stepMillis) * 1e3;
+  }
+
+  /** Returns the share of padding in what was computed, 0 to 1; NaN without steps. */
+  public double padding() {
+    double padding = sum(History.Step::padding);
+    return padding / (sum(History.Step::tokens) + padding);
+  }
+
+  private double sum(ToDoubleFunction<History.Step> value) {
+    return history.steps().stream().mapToDouble(value).sum();
   }
 
   /** Returns the median milliseconds in the optimizer per step; NaN without steps. */

@@ -209,7 +209,7 @@ class HtmlReportTest {
   void escapesWhateverCameFromOutside() {
     String evil = "</title></svg><script>alert('1')</script> & \"<b>";
     History history = new History(List.of(evil), List.of(evil, "a." + evil));
-    history.add(new History.Step(0.5, 1, 1e-5, 400, 12, new BitSet()));
+    history.add(new History.Step(0.5, 1, 1e-5, 400, 12, 60, 4, new BitSet()));
     history.deviation(List.of(1.0));
     Run run =
         new Run(
@@ -260,7 +260,7 @@ class HtmlReportTest {
   void drawsAnyNumbers(int steps, double loss, double deviation) {
     History history = new History(List.of("layer 0"), List.of("a"));
     for (int i = 0; i < steps; i++) {
-      history.add(new History.Step(loss * (1 + i), 1, 1e-5, 400, 12, new BitSet()));
+      history.add(new History.Step(loss * (1 + i), 1, 1e-5, 400, 12, 60, 4, new BitSet()));
       history.deviation(List.of(deviation * i));
     }
     Run run =
@@ -287,7 +287,8 @@ class HtmlReportTest {
     Document page = page(SampleReport.of(List.of()));
 
     assertThat(page.select("tbody tr, svg")).isEmpty();
-    assertThat(page.select("thead th")).hasSize(8);
+    assertThat(page.select("thead th")).hasSize(9);
+    assertThat(page.text()).contains("without padding; with several seeds");
   }
 
   private static Document page(FinetuneReport report) {

@@ -28,9 +28,10 @@ class JsonReportTest {
     BitSet selected = new BitSet();
     selected.set(0);
     selected.set(2);
-    history.add(new History.Step(0.7, 1.5, 1e-5, 400, 12, selected));
+    history.add(new History.Step(0.7, 1.5, 1e-5, 400, 12, 600, 40, selected));
     history.add(
-        new History.Step(Double.NaN, Double.POSITIVE_INFINITY, 2e-5, 410, 13, new BitSet()));
+        new History.Step(
+            Double.NaN, Double.POSITIVE_INFINITY, 2e-5, 410, 13, 615, 25, new BitSet()));
     history.deviation(List.of(Double.NaN));
     history.stop("embeddings");
     Run run =
@@ -74,11 +75,13 @@ class JsonReportTest {
                     "complete": false, "planned_steps": 3, "steps": 2,
                     "scores": {"hard": {"correct": 3, "total": 4, "accuracy": 0.75}},
                     "deviation": null, "step_ms": 405.0, "optimizer_ms": 12.5,
+                    "tokens_per_second": 1500.0, "padding": 0.05078125,
                     "weights": "spd.safetensors", "validation": null, "interpolated": [],
                     "history": {
                       "loss": [0.7, null], "gradient_norm": [1.5, null],
                       "learning_rate": [1.0E-5, 2.0E-5],
                       "step_ms": [400.0, 410.0], "optimizer_ms": [12.0, 13.0],
+                      "tokens": [600, 615], "padding": [40, 25],
                       "layers": ["embeddings"],
                       "deviations": [{"step": 0, "layers": [0.0]}, {"step": 2, "layers": [null]}],
                       "stopped_early": {"embeddings": 2},

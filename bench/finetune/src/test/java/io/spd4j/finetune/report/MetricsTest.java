@@ -21,7 +21,7 @@ class MetricsTest {
   private static History.Step step(double loss, int selected) {
     BitSet bits = new BitSet();
     bits.set(0, selected);
-    return new History.Step(loss, 2, 0.25, 8, 0.5, bits);
+    return new History.Step(loss, 2, 0.25, 8, 0.5, 50, 14, bits);
   }
 
   private static Run run(History history) {
@@ -50,7 +50,8 @@ class MetricsTest {
       history.add(step(1.5, 2));
       metrics.append(new Setup("SPD", 0.5, 5e-5, "8bit", ""), 3, history);
       String numbers =
-          "\"gradient_norm\":2.0,\"learning_rate\":0.25,\"step_ms\":8.0,\"optimizer_ms\":0.5,";
+          "\"gradient_norm\":2.0,\"learning_rate\":0.25,\"step_ms\":8.0,\"optimizer_ms\":0.5,"
+              + "\"tokens\":50,\"padding\":14,";
       List<String> lines = new ArrayList<>();
       lines.add(SPD + "\"step\":0,\"deviations\":{\"layer 0\":0.0,\"layer 1\":0.0}}");
       lines.add(SPD + "\"step\":1,\"loss\":1.5," + numbers + "\"selected\":2}");

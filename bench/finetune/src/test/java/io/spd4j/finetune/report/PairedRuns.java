@@ -46,7 +46,7 @@ final class PairedRuns {
       scores.put("hard", new Score(hard, 50));
     }
     History history = new History(List.of(), List.of());
-    history.add(new History.Step(0.5, 1, 1e-5, 100, 3, new BitSet()));
+    history.add(new History.Step(0.5, 1, 1e-5, 100, 3, 60, 4, new BitSet()));
     return new Run(setup, seed, 1, complete, scores, deviation, history, null, null, List.of());
   }
 }

@@ -24,12 +24,12 @@ class ResultTableTest {
     assertThat(markdown)
         .startsWith(
             """
-            | rule                                       |  seeds | in-distribution |          hard |        ‖θ−θ0‖ | ms per step | ms in optimizer |
-            |:-------------------------------------------|-------:|----------------:|--------------:|--------------:|------------:|----------------:|
-            | AdamW, λ = 0.01                            |      1 |          90.00% |        70.00% |         2.000 |       100.0 |            3.00 |
-            | SPD, λ = 1                                 |      2 |   97.00% ± 1.41 | 80.00% ± 0.00 | 1.250 ± 0.354 | 101.5 ± 0.7 |     3.00 ± 0.00 |
-            | SPD, λ = 1, interrupted after 2 of 4 steps | seed 3 |               – |             – |         0.250 |       103.0 |            3.00 |
-            | SPD, λ = 0.5                               |      1 |          97.00% |             – |           NaN |       101.0 |            3.00 |
+            | rule                                       |  seeds | in-distribution |          hard |        ‖θ−θ0‖ | ms per step | ms in optimizer | tokens per s |
+            |:-------------------------------------------|-------:|----------------:|--------------:|--------------:|------------:|----------------:|-------------:|
+            | AdamW, λ = 0.01                            |      1 |          90.00% |        70.00% |         2.000 |       100.0 |            3.00 |         6060 |
+            | SPD, λ = 1                                 |      2 |   97.00% ± 1.41 | 80.00% ± 0.00 | 1.250 ± 0.354 | 101.5 ± 0.7 |     3.00 ± 0.00 |    5971 ± 42 |
+            | SPD, λ = 1, interrupted after 2 of 4 steps | seed 3 |               – |             – |         0.250 |       103.0 |            3.00 |         5883 |
+            | SPD, λ = 0.5                               |      1 |          97.00% |             – |           NaN |       101.0 |            3.00 |         6000 |
 
             """
                 .indent(0));
@@ -46,13 +46,22 @@ class ResultTableTest {
     assertThat(markdown)
         .startsWith(
             """
-            | rule       | state   | seeds | in-distribution |          hard |        ‖θ−θ0‖ | ms per step | ms in optimizer |
-            |:-----------|:--------|------:|----------------:|--------------:|--------------:|------------:|----------------:|
-            | SPD, λ = 1 | float32 |     2 |               – | 81.00% ± 1.41 | 2.000 ± 1.414 | 101.5 ± 0.7 |     3.00 ± 0.00 |
-            | SPD, λ = 1 | 8bit    |     1 |               – |        79.00% |         2.000 |       101.0 |            3.00 |
+            | rule       | state   | seeds | in-distribution |          hard |        ‖θ−θ0‖ | ms per step | ms in optimizer | tokens per s |
+            |:-----------|:--------|------:|----------------:|--------------:|--------------:|------------:|----------------:|-------------:|
+            | SPD, λ = 1 | float32 |     2 |               – | 81.00% ± 1.41 | 2.000 ± 1.414 | 101.5 ± 0.7 |     3.00 ± 0.00 |    5971 ± 42 |
+            | SPD, λ = 1 | 8bit    |     1 |               – |        79.00% |         2.000 |       101.0 |            3.00 |         6000 |
 
             """
                 .indent(0));
+  }
+
+  @Test
+  void theNoteSaysHowMuchIsPadding() {
+    String markdown =
+        table(run("SPD", 1, 1, true, Map.of(), 1), run("SPD", 1, 2, true, Map.of(), 1));
+
+    assertThat(markdown)
+        .contains("without padding, which was 5.3% of what was computed; with several seeds");
   }
 
   @Test
@@ -103,7 +112,7 @@ class ResultTableTest {
     History history = new History(List.of(), List.of());
     for (int i = 0; i < (complete ? 4 : 2); i++) {
       double millis = 100 + seed * (rule.equals("SPD") ? 1 : 0);
-      history.add(new History.Step(0.5, 1, 1e-5, millis, 3, new BitSet()));
+      history.add(new History.Step(0.5, 1, 1e-5, millis, 3, 606, 34, new BitSet()));
     }
     return new Run(
         new Setup(rule, lambda, 5e-5, state, ""),

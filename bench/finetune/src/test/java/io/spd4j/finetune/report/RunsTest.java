@@ -173,6 +173,6 @@ class RunsTest {
   }
 
   private static History.Step step(double millis, BitSet selected) {
-    return new History.Step(0.5, 1, 1e-5, millis, millis / 10, selected);
+    return new History.Step(0.5, 1, 1e-5, millis, millis / 10, 30, 10, selected);
   }
 }

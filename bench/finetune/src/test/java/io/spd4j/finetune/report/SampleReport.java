@@ -179,6 +179,8 @@ final class SampleReport {
               2e-5 * warmUp * (1 - progress),
               stepMillis,
               optimizerMillis,
+              900 + random.nextInt(100),
+              100,
               rule == Rule.SPD ? selected(step, steps, random) : new BitSet()));
       if (step % 20 == 0 || step == plannedSteps) {
         norms = norms(rule.drift * strength * Math.sqrt(progress), random);

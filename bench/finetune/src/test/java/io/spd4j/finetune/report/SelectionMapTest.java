@@ -68,7 +68,7 @@ class SelectionMapTest {
       for (int i = 0; i < selected.length; i++) {
         bits.set(i, selected[i].test(step));
       }
-      history.add(new History.Step(0.5, 1, 1e-5, 400, 12, bits));
+      history.add(new History.Step(0.5, 1, 1e-5, 400, 12, 60, 4, bits));
     }
     return SelectionMap.of(
         new Run(
