@@ -3,6 +3,7 @@ package io.spd4j.finetune.report;
 import java.awt.BasicStroke;
 import java.awt.Color;
 import java.awt.Font;
+import java.util.DoubleSummaryStatistics;
 import java.util.List;
 import java.util.Locale;
 import java.util.Objects;
@@ -61,6 +62,22 @@ public final class ChartStyle {
     for (int row = 0; row < labels.size(); row++) {
       chart.addAnnotation(new RowLabel(labels.get(row), -row));
     }
+    return chart;
+  }
+
+  /** Returns an empty chart of the plane that has all points in it. */
+  static XYChart plane(int width, int height, String xTitle, String yTitle, List<Point> points) {
+    XYChart chart = new XYChart(width, height);
+    style(chart.getStyler());
+    DoubleSummaryStatistics x = points.stream().mapToDouble(Point::x).summaryStatistics();
+    DoubleSummaryStatistics y = points.stream().mapToDouble(Point::y).summaryStatistics();
+    double xMargin = Math.max(0.1, 0.12 * (x.getMax() - x.getMin()));
+    double yMargin = Math.max(0.1, 0.12 * (y.getMax() - y.getMin()));
+    chart.getStyler().setXAxisMin(x.getMin() - xMargin).setXAxisMax(x.getMax() + xMargin);
+    chart.getStyler().setYAxisMin(y.getMin() - yMargin).setYAxisMax(y.getMax() + yMargin);
+    chart.getStyler().setPlotGridVerticalLinesVisible(true);
+    chart.setXAxisTitle(xTitle);
+    chart.setYAxisTitle(yTitle);
     return chart;
   }
 

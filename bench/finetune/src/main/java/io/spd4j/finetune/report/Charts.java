@@ -8,6 +8,7 @@ import java.awt.Color;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import java.util.Optional;
 import java.util.function.Function;
 import java.util.stream.DoubleStream;
 import java.util.stream.IntStream;
@@ -58,7 +59,12 @@ final class Charts {
     Charts charts = new Charts(report.ofFirst());
     List<Figure> figures =
         new ArrayList<>(
-            List.of(charts.accuracy(), charts.loss(), charts.deviations(), charts.sweep()));
+            List.of(
+                charts.accuracy(),
+                charts.loss(),
+                charts.deviations(),
+                charts.sweep(),
+                charts.interpolation()));
     Charts all = new Charts(report);
     all.charts = charts.charts; // ids go on
     figures.add(all.data());
@@ -227,6 +233,29 @@ final class Charts {
     return new Figure("Against λ", "All λ that were tried." + spread(), legend, panels);
   }
 
+  private Figure interpolation() {
+    List<Panel> panels = new ArrayList<>();
+    Optional<Setting> tuned = best.stream().filter(InterpolationChart::hasLine).findFirst();
+    for (int i = 1; tuned.isPresent() && i < report.testSets().size(); i++) {
+      int width = panelWidth(report.testSets().size() - 1);
+      XYChart chart =
+          InterpolationChart.of(width, report, tuned.get(), best, report.testSets().get(i));
+      panels.addAll(panels(report.testSets().get(i), chart));
+    }
+    return new Figure(
+        "Between the probed and the fine-tuned model",
+        "The line of WiSE-FT: accuracy on the in-distribution test set and on another one along "
+            + "(1−α)·θ0 + α·θ, for the α beside the points. α = 1 is the end of LP-FT, and α = 0 its "
+            + "trained head on the pre-trained model. The other methods are single points. Higher "
+            + "and farther right is better; means over the seeds."
+            + choice(),
+        best.stream()
+            .filter(s -> !s.complete().isEmpty())
+            .map(s -> new Key(s.label(), Palette.css(Palette.ofRule(report, s.rule()))))
+            .toList(),
+        panels);
+  }
+
   private CategoryChart sweepChart(String title, Function<Setting, double[]> values) {
     CategoryChart chart =
         ChartStyle.categories(panelWidth(report.testSets().size() + 1), PANEL_HEIGHT, title);
@@ -235,12 +264,13 @@ final class Charts {
     chart.setXAxisTitle("λ");
     List<String> lambdas =
         settings.stream()
+            .filter(Setting::isTrained)
             .mapToDouble(Setting::lambda)
             .distinct()
             .sorted()
             .mapToObj(Rule::number)
             .toList();
-    for (Setting rule : best) {
+    for (Setting rule : best.stream().filter(Setting::isTrained).toList()) {
       ChartStyle.add(
           chart,
           rule.rule(),

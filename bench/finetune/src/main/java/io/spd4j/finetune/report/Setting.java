@@ -1,5 +1,6 @@
 package io.spd4j.finetune.report;
 
+import io.spd4j.finetune.cli.Rule;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -21,10 +22,12 @@ record Setting(Setup setup, List<Run> runs, boolean showLr) {
     for (Run run : report.runs()) {
       bySetup.computeIfAbsent(run.setup(), setup -> new ArrayList<>()).add(run);
     }
-    for (Run run : report.runs()) {
+    List<Run> tuned = report.runs().stream().filter(r -> !r.interpolated().isEmpty()).toList();
+    boolean sweep = tuned.stream().mapToDouble(run -> run.setup().lambda()).distinct().count() > 1;
+    for (Run run : tuned) {
       run.interpolated().stream()
           .filter(model -> model.alpha() == ALPHA)
-          .map(model -> wise(run, model))
+          .map(model -> wise(run, model, sweep))
           .forEach(
               wise -> bySetup.computeIfAbsent(wise.setup(), setup -> new ArrayList<>()).add(wise));
     }
@@ -34,11 +37,16 @@ record Setting(Setup setup, List<Run> runs, boolean showLr) {
         .toList();
   }
 
-  /** Returns a run that took no steps of its own. */
-  private static Run wise(Run run, Interpolated model) {
+  /**
+   * Returns a run that took no steps of its own.
+   *
+   * @param sweep whether the name must say of which λ
+   */
+  private static Run wise(Run run, Interpolated model, boolean sweep) {
     Setup of = run.setup();
+    String name = sweep ? Setup.WISE_FT + " of λ = " + Rule.number(of.lambda()) : Setup.WISE_FT;
     return new Run(
-        new Setup("WiSE-FT", model.alpha(), of.lr(), of.state(), of.data()),
+        new Setup(name, model.alpha(), of.lr(), of.state(), of.data()),
         run.seed(),
         0,
         run.complete(),
@@ -63,6 +71,11 @@ record Setting(Setup setup, List<Run> runs, boolean showLr) {
       best.merge(s.rule(), s, (a, b) -> b.rank(testSet) > a.rank(testSet) ? b : a);
     }
     return List.copyOf(best.values());
+  }
+
+  /** Returns whether the runs took steps of their own. */
+  boolean isTrained() {
+    return runs.getFirst().plannedSteps() > 0;
   }
 
   private double rank(String testSet) {

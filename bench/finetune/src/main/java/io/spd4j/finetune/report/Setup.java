@@ -14,6 +14,8 @@ import java.math.MathContext;
  * @param data how the data differs from the plain data: "10% label noise"; empty if it does not
  */
 public record Setup(String rule, double lambda, double lr, String state, String data) {
+  static final String WISE_FT = "WiSE-FT";
+
   /**
    * Checks the numbers.
    *
@@ -27,17 +29,16 @@ public record Setup(String rule, double lambda, double lr, String state, String 
   }
 
   /** Returns the rule with its strength. */
-  String label() {
+  public String label() {
     return rule + ", " + symbol() + " = " + Rule.number(lambda);
   }
 
   /** Returns the letter that papers use for the strength. */
   String symbol() {
-    return switch (rule) {
-      case "FTP" -> "k";
-      case "WiSE-FT" -> "α";
-      default -> "λ";
-    };
+    if (rule.startsWith(WISE_FT)) {
+      return "α";
+    }
+    return rule.equals("FTP") ? "k" : "λ";
   }
 
   /** Returns the learning rate as people write it: 5e-5. */

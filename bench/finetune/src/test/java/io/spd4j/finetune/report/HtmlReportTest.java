@@ -128,6 +128,28 @@ class HtmlReportTest {
 
   @Test
   @EnabledIf(FONTS)
+  void showsTheLineOfWiseFt() {
+    Document page = page(SampleReport.interpolated(40, 2));
+
+    Element line = section(page, "Between the probed and the fine-tuned model");
+    assertThat(line.select("figcaption").eachText())
+        .containsExactly("easy-ham-2 + spam-2", "hard-ham-1");
+    for (Element panel : line.select("figure")) {
+      assertThat(panel.select("ellipse")).hasSize(5 + 5); // α from 0 to 1, and the methods
+    }
+    assertThat(line.select("li").eachText())
+        .containsExactly(
+            "AdamW, λ = 0.01",
+            "L2-SP, λ = 0.01",
+            "SPD, λ = 1",
+            "LP-FT, λ = 0.01",
+            "WiSE-FT, α = 0.5");
+    assertThat(section(page, "Loss").select("li")).hasSize(4);
+    assertThat(page.select("h2").eachText()).doesNotContain("Against λ");
+  }
+
+  @Test
+  @EnabledIf(FONTS)
   void picturesTheFirstOfSeveralStates() {
     List<Run> runs = new ArrayList<>(SampleReport.seeds(40, 1).runs());
     for (Run r : List.copyOf(runs)) {

@@ -7,6 +7,7 @@ import static org.assertj.core.api.Assertions.within;
 import java.util.BitSet;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.DoubleStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -156,6 +157,38 @@ class RunsTest {
                 run(2, false, 100)));
 
     assertThat(Setting.bestOfEachRule(report)).extracting(Setting::lambda).containsExactly(0.5);
+  }
+
+  @Test
+  void wiseFtIsASettingForEveryLambdaOfItsRuns() {
+    FinetuneReport report = SampleReport.of(List.of(tuned(0.01, 0.5), tuned(0.01, 0.25, 0.5)));
+    assertThat(Setting.of(report))
+        .extracting(Setting::label)
+        .containsExactly("LP-FT, λ = 0.01", "WiSE-FT, α = 0.5");
+    assertThat(Setting.of(report).getLast().runs()).hasSize(2);
+
+    FinetuneReport sweep = SampleReport.of(List.of(tuned(0.01, 0.5), tuned(0, 0.5)));
+    assertThat(Setting.of(sweep))
+        .extracting(Setting::label)
+        .containsExactly(
+            "LP-FT, λ = 0.01",
+            "LP-FT, λ = 0",
+            "WiSE-FT of λ = 0.01, α = 0.5",
+            "WiSE-FT of λ = 0, α = 0.5");
+  }
+
+  private static Run tuned(double lambda, double... alphas) {
+    return new Run(
+        new Setup("LP-FT", lambda, 5e-5, "float32", ""),
+        1,
+        4,
+        true,
+        Map.of(),
+        0,
+        new History(List.of(), List.of()),
+        null,
+        null,
+        DoubleStream.of(alphas).mapToObj(a -> new Interpolated(a, Map.of(), a)).toList());
   }
 
   private static Run run(double lambda, boolean complete, int correct) {

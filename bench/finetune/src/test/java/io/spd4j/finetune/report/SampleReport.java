@@ -154,6 +154,39 @@ final class SampleReport {
         List.of());
   }
 
+  /** Returns a report of LP-FT, with models between its ends, beside the rules. */
+  static FinetuneReport interpolated(int steps, int seeds) {
+    List<Run> runs = new ArrayList<>(seeds(steps, seeds).runs());
+    for (int seed = 1; seed <= seeds; seed++) {
+      Run run = run(Rule.ADAMW, 0.01, 100 + seed, steps, steps);
+      List<Interpolated> models = new ArrayList<>();
+      for (double alpha : new double[] {0, 0.25, 0.5, 0.75}) {
+        Map<String, Score> scores = new LinkedHashMap<>();
+        for (int i = 0; i < TEST_SETS.size(); i++) {
+          Score end = run.scores().get(TEST_SETS.get(i));
+          double start = new double[] {0.93, 0.9, 0.7}[i];
+          double best = new double[] {0.02, 0.06, 0.3}[i] * alpha * (1 - alpha);
+          double accuracy = (1 - alpha) * start + alpha * end.accuracy() + best;
+          scores.put(TEST_SETS.get(i), new Score((int) (accuracy * end.total()), end.total()));
+        }
+        models.add(new Interpolated(alpha, scores, alpha * run.deviation()));
+      }
+      runs.add(
+          new Run(
+              new Setup("LP-FT", 0.01, 5e-5, "float32", ""),
+              seed,
+              steps,
+              true,
+              run.scores(),
+              run.deviation(),
+              run.history(),
+              null,
+              null,
+              models));
+    }
+    return of(runs);
+  }
+
   /** Returns a report whose second run was interrupted. */
   static FinetuneReport interrupted(int steps) {
     return of(
