@@ -7,6 +7,7 @@ import io.spd4j.finetune.minilm.Config;
 import io.spd4j.finetune.minilm.Weights;
 import io.spd4j.finetune.report.FinetuneReport;
 import io.spd4j.finetune.report.History;
+import io.spd4j.finetune.report.Interpolated;
 import io.spd4j.finetune.report.Metrics;
 import io.spd4j.finetune.report.PairedTables;
 import io.spd4j.finetune.report.Progress;
@@ -292,32 +293,57 @@ final class Job {
       validation.ifPresent(
           v -> log.detail(String.format(Locale.ROOT, "validation: loss %.4f", v.loss())));
       SequencedMap<String, List<Example>> tests = trial ? new LinkedHashMap<>() : data.tests();
-      Map<String, Score> scores = new HashMap<>();
-      tests.forEach((title, test) ->
-          Evaluation.score(model.classifier(), test, training.batch, stop)
-              .ifPresent(score -> {
-                scores.put(title, score);
-                log.detail(String.format(Locale.ROOT, "%s: %.2f%%", title, 100 * score.accuracy()));
-              }));
-      double squares =
-          model.layers().stream()
-              .filter(layer -> !layer.isHead())
-              .mapToDouble(LayerGroup::squaredDeviation)
-              .sum();
+      Map<String, Score> scores = scores(model, tests);
+      double deviation = deviation(model);
+      boolean trained = history.steps().size() == training.steps;
+      List<Double> alphas = trained && !trial ? options.alphas(run.method(), training) : List.of();
+      List<Interpolated> interpolated = new ArrayList<>();
+      if (!alphas.isEmpty()) {
+        try (WiseFt wise = new WiseFt(pretrained, trainer.state().probedHead(), model.weights())) {
+          for (double alpha : alphas) {
+            log.detail("testing WiSE-FT, α = " + alpha + " …");
+            wise.interpolate(alpha);
+            interpolated.add(new Interpolated(alpha, scores(model, tests), deviation(model)));
+          }
+        }
+      }
       return new Run(
           run.setup(),
           run.seed(),
           training.steps,
-          history.steps().size() == training.steps
+          trained
               && scores.size() == tests.size()
+              && interpolated.stream().allMatch(i -> i.scores().size() == tests.size())
               && validation.isEmpty() == data.validation().isEmpty(),
           scores,
-          Math.sqrt(squares),
+          deviation,
           history,
           file,
           validation.orElse(null),
-          List.of());
+          interpolated);
     }
+  }
+
+  /** Tests a model; the result lacks the tests that were interrupted. */
+  private Map<String, Score> scores(Model model, SequencedMap<String, List<Example>> tests) {
+    Map<String, Score> scores = new HashMap<>();
+    tests.forEach((title, test) ->
+        Evaluation.score(model.classifier(), test, training.batch, stop)
+            .ifPresent(score -> {
+              scores.put(title, score);
+              log.detail(String.format(Locale.ROOT, "%s: %.2f%%", title, 100 * score.accuracy()));
+            }));
+    return scores;
+  }
+
+  /** Returns ‖θ−θ0‖ of the pre-trained parameters. */
+  private static double deviation(Model model) {
+    double squares =
+        model.layers().stream()
+            .filter(layer -> !layer.isHead())
+            .mapToDouble(LayerGroup::squaredDeviation)
+            .sum();
+    return Math.sqrt(squares);
   }
 
   private Model model(RunSpec run, SplittableRandom random, JobCheckpoint.Saved saved)
@@ -336,6 +362,7 @@ final class Job {
   private History train(RunSpec run, Model model, Trainer trainer) {
     History history = trainer.state().history();
     int before = history.steps().size();
+    boolean checkpoints = checkpoint != null && run.method().isResumable();
     try (Progress progress = log.progress(run.title(), before, training.steps)) {
       append(run, history);
       trainer.train(
@@ -345,12 +372,12 @@ final class Job {
               progress.step(step.loss(), step.stepMillis(), step.optimizerMillis());
             }
             append(run, history);
-            if (checkpoint != null && history.steps().size() % options.checkpointEvery() == 0) {
+            if (checkpoints && history.steps().size() % options.checkpointEvery() == 0) {
               checkpoint.write(runs, trainer.state(), model.adam());
             }
           });
     }
-    if (checkpoint != null
+    if (checkpoints
         && history.steps().size() > before
         && history.steps().size() % options.checkpointEvery() != 0) {
       checkpoint.write(runs, trainer.state(), model.adam()); // tests and Ctrl-C come next

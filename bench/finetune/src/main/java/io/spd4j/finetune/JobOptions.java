@@ -1,7 +1,9 @@
 package io.spd4j.finetune;
 
+import io.spd4j.ElementType;
 import io.spd4j.finetune.cli.Count;
 import io.spd4j.finetune.cli.Failure;
+import io.spd4j.finetune.cli.State;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashSet;
@@ -15,11 +17,16 @@ final class JobOptions extends RunOptions {
   private static final int RESUMED_EVERY = 50;
   private static final double VALIDATION = 0.2;
 
+  /** The α for which the WiSE-FT paper gives its results. */
+  private static final double ALPHA = 0.5;
+
   @Option(
       names = "--rules",
       split = ",",
       defaultValue = "adamw,l2sp,spd",
-      description = "Rules to run, of ${COMPLETION-CANDIDATES}; default: ${DEFAULT-VALUE}.")
+      description =
+          "Rules and methods to run, of ${COMPLETION-CANDIDATES}; default: ${DEFAULT-VALUE}. lp_ft "
+              + "trains the head alone, then everything with AdamW; ftp projects what Adam did.")
   List<Method> rules;
 
   @Option(
@@ -28,9 +35,20 @@ final class JobOptions extends RunOptions {
       converter = Lambdas.Converter.class,
       completionCandidates = Lambdas.Defaults.class,
       description =
-          "A rule's strength, or several for a sweep; can be repeated; default: "
+          "A rule's strength (ftp: k), or several for a sweep; can be repeated; default: "
               + "${COMPLETION-CANDIDATES}.")
   List<Lambdas> lambdas = new ArrayList<>();
+
+  @Option(
+      names = "--wise",
+      paramLabel = "α",
+      split = ",",
+      description =
+          "lp_ft: WiSE-FT, which also tests the models (1-α)·θ0 + α·θ between the one with the "
+              + "trained head (θ0) and the run's result (θ), for these α; default: "
+              + ALPHA
+              + ", with --lora none.")
+  private List<Double> alphas = new ArrayList<>();
 
   @Option(
       names = "--data",
@@ -102,7 +120,7 @@ final class JobOptions extends RunOptions {
               + "--resume goes on after a kill: NAME-checkpoint.safetensors, three times the size of "
               + "the weights, and the one before; default: never, with --resume "
               + RESUMED_EVERY
-              + ".")
+              + ". A run of ftp begins anew.")
   private Integer checkpointEvery;
 
   @Option(
@@ -135,6 +153,7 @@ final class JobOptions extends RunOptions {
             "--lambda " + given.method() + " is for a rule that --rules does not name: " + rules);
       }
     }
+    checkMethods(training);
     if (Path.of(name).getNameCount() != 1 || name.isBlank() || Path.of(name).isAbsolute()) {
       throw Failure.ofInput("--name must be a prefix of a file name, not a path: " + name);
     }
@@ -153,6 +172,42 @@ final class JobOptions extends RunOptions {
       }
     }
     super.check();
+  }
+
+  private void checkMethods(TrainingOptions training) throws Failure {
+    if (!alphas.isEmpty() && (!rules.contains(Method.LP_FT) || training.lora != null)) {
+      throw Failure.ofInput("--wise needs lp_ft among --rules, and no --lora");
+    }
+    for (double alpha : alphas) {
+      if (!(alpha >= 0 && alpha < 1)) {
+        throw Failure.ofInput(
+            "--wise must be 0 or more and less than 1, which is the run itself, not " + alpha);
+      }
+    }
+    if (rules.contains(Method.LP_FT)
+        && (training.probing() == 0 || training.probing() == training.steps)) {
+      throw Failure.ofInput(
+          "lp_ft needs a step for the head and one for everything: --probe-share %s of --steps %d"
+              .formatted(training.probeShare, training.steps));
+    }
+    if (rules.contains(Method.FTP)) {
+      if (training.lora != null) {
+        throw Failure.ofInput("ftp projects pre-trained weights, which --lora does not train");
+      }
+      for (State state : states) {
+        if (state.parameter() != ElementType.FLOAT32) {
+          throw Failure.ofInput("ftp needs float32 parameters, which --state " + state + " lacks");
+        }
+      }
+    }
+  }
+
+  /** Returns the models to test between the beginning and the end of a method's run. */
+  List<Double> alphas(Method method, TrainingOptions training) {
+    if (method != Method.LP_FT || training.lora != null) {
+      return List.of();
+    }
+    return alphas.isEmpty() ? List.of(ALPHA) : alphas.stream().distinct().sorted().toList();
   }
 
   /** Returns what to export; null if nothing. */

@@ -35,6 +35,9 @@ record JobResults(JobOptions options, TrainingOptions training, List<String> tes
     int tried = Math.min(trials, runs.size());
     Map<String, Object> settings = training.settings();
     settings.put("state", options.states.stream().map(State::toString).collect(joining(", ")));
+    if (options.rules.contains(Method.LP_FT)) {
+      settings.put("LP-FT, steps for the head alone", training.probing());
+    }
     settings.put("held back", options.testFraction);
     if (options.validation() > 0) {
       settings.put("held back of the rest, for validation", options.validation());

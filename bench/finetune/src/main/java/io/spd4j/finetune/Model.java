@@ -26,7 +26,7 @@ final class Model implements AutoCloseable {
   /** Ham and spam. */
   static final int CLASSES = 2;
 
-  private final double lr;
+  private final RunSpec spec;
   private final Arena arena = Arena.ofShared();
   private final Weights weights;
   private final OneDnn dnn;
@@ -34,6 +34,9 @@ final class Model implements AutoCloseable {
   private final StateArrays arrays;
   private final List<LayerGroup> layers = new ArrayList<>();
   private final Adam adam;
+
+  /** Null if the method is another. */
+  private final Ftp ftp;
 
   /**
    * @param pretrained the anchor, which is not changed
@@ -59,7 +62,7 @@ final class Model implements AutoCloseable {
       RunSpec spec,
       SplittableRandom random,
       Checkpoint checkpoint) {
-    lr = spec.lr();
+    this.spec = spec;
     boolean whole = options.lora == null;
     dnn = options.openOneDnn();
     boolean ready = false;
@@ -72,6 +75,7 @@ final class Model implements AutoCloseable {
       classifier =
           new Classifier(dnn, config, weights, options.batch, Tokens.padded(options.length), arena);
       arrays = new StateArrays(spec.state(), arena, options.threads);
+      ftp = spec.method() == Method.FTP ? new Ftp(arena, options.threads) : null;
       if (whole) {
         add(LayerGroup.EMBEDDINGS, -1, "embeddings.", options, pretrained, spec);
       }
@@ -108,8 +112,7 @@ final class Model implements AutoCloseable {
     boolean head = name.equals(LayerGroup.HEAD);
     double lr = head ? options.headLr : spec.lr();
     double lambda = spec.lambda() * options.layerLambda.getOrDefault(name, 1.0);
-    DecayRule decay =
-        head ? new WeightDecay(options.headDecay) : spec.method().rule().decay(lambda);
+    DecayRule decay = head ? new WeightDecay(options.headDecay) : spec.method().decay(lambda);
     List<Weight> trained =
         weights.all().stream()
             .filter(weight -> weight.name().startsWith(prefix) && weight.gradient() != null)
@@ -120,14 +123,12 @@ final class Model implements AutoCloseable {
       parameters.add(
           arrays.parameter(weight, anchored ? pretrained.get(weight.name()).data() : null));
     }
-    layers.add(
-        new LayerGroup(
-            name,
-            depth,
-            lr,
-            ParameterGroup.builder().lr(lr).decay(decay).parameters(parameters).build(),
-            trained,
-            pretrained));
+    ParameterGroup group =
+        ParameterGroup.builder().lr(lr).decay(decay).parameters(parameters).build();
+    layers.add(new LayerGroup(name, depth, lr, group, trained, pretrained));
+    if (ftp != null && !head) {
+      trained.forEach(w -> ftp.add(w, pretrained.get(w.name()).data(), lambda, group));
+    }
   }
 
   Weights weights() {
@@ -140,7 +141,16 @@ final class Model implements AutoCloseable {
 
   /** Returns the backbone's learning rate before the schedule's factor. */
   double lr() {
-    return lr;
+    return spec.lr();
+  }
+
+  Method method() {
+    return spec.method();
+  }
+
+  /** Returns what projects the parameters after a step; null if nothing does. */
+  Ftp ftp() {
+    return ftp;
   }
 
   /** Returns the optimizer's arrays. */

@@ -23,7 +23,7 @@ record RunSpec(
 
   /** Returns a title for the progress bar and the log. */
   String title() {
-    String title = "%s, λ = %s, seed %d".formatted(method.title(), Rule.number(lambda), seed);
+    String title = setup().label() + ", seed " + seed;
     title = state.equals(State.FLOAT32) ? title : title + ", " + state;
     return variation.equals(Variation.PLAIN) ? title : title + ", " + variation.title();
   }

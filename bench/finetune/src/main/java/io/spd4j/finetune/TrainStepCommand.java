@@ -2,7 +2,6 @@ package io.spd4j.finetune;
 
 import io.spd4j.finetune.cli.Count;
 import io.spd4j.finetune.cli.Failure;
-import io.spd4j.finetune.cli.Rule;
 import io.spd4j.finetune.cli.State;
 import io.spd4j.finetune.data.Example;
 import io.spd4j.finetune.minilm.Config;
@@ -46,7 +45,7 @@ public final class TrainStepCommand implements Callable<Integer> {
       names = "--rule",
       defaultValue = "adamw",
       description = "One of ${COMPLETION-CANDIDATES}; default: ${DEFAULT-VALUE}.")
-  private Rule rule;
+  private Method rule;
 
   @Mixin private NetworkOptions network;
 
@@ -79,6 +78,7 @@ public final class TrainStepCommand implements Callable<Integer> {
     options.math = network.math;
     options.record = options.steps;
     options.check();
+    options.probeShare = 0; // lp_ft: a step that trains everything
     double sgemm = Sgemm.flops(network.threads);
     SplittableRandom random = new SplittableRandom(1);
     List<Example> examples =
@@ -91,12 +91,7 @@ public final class TrainStepCommand implements Callable<Integer> {
                 Config.MINILM_L6,
                 OnnxWeights.minilm(arena),
                 new RunSpec(
-                    Method.of(rule.toString()),
-                    rule.lambda(),
-                    options.lrs.getFirst(),
-                    State.FLOAT32,
-                    Variation.PLAIN,
-                    1),
+                    rule, rule.lambda(), options.lrs.getFirst(), State.FLOAT32, Variation.PLAIN, 1),
                 random.split())) {
       if (profile) {
         recording.start();

@@ -1,13 +1,19 @@
 package io.spd4j.finetune;
 
+import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
+
 import io.spd4j.Parameter;
 import io.spd4j.SelectiveProjectionDecay;
 import io.spd4j.finetune.data.Example;
 import io.spd4j.finetune.minilm.Batch;
 import io.spd4j.finetune.minilm.PartEvent;
+import io.spd4j.finetune.minilm.Weight;
 import io.spd4j.finetune.report.History;
+import java.util.ArrayList;
 import java.util.BitSet;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.SplittableRandom;
 import java.util.function.BooleanSupplier;
 import java.util.function.Consumer;
@@ -17,6 +23,11 @@ final class Trainer {
   private final TrainingOptions options;
   private final Model model;
   private final Examples<Example> examples;
+
+  /** The number of steps at the beginning in which only the head is trained. */
+  private final int probing;
+
+  private final LearningRate probingRate;
   private final LearningRate learningRate;
   private final Freezing freezing;
   private final List<LayerGroup> backbone;
@@ -26,8 +37,16 @@ final class Trainer {
 
   private final History history;
 
-  /** What a trainer needs to go on after some steps, besides the model as it was then. */
-  record State(History history, Freezing.State freezing) {}
+  /** The head after probing, its tensors one after the other; empty before. */
+  private List<Float> probedHead = List.of();
+
+  /**
+   * What a trainer needs to go on after some steps, besides the model as it was then.
+   *
+   * @param probedHead the values of the head after probing, its tensors one after the other; empty
+   *     before and without probing
+   */
+  record State(History history, Freezing.State freezing, List<Float> probedHead) {}
 
   Trainer(TrainingOptions options, Model model, List<Example> train, SplittableRandom random) {
     this(options, model, train, random, null);
@@ -50,20 +69,25 @@ final class Trainer {
             ? new LengthGroups<>(options.batch, example -> example.tokens().length)
             : null;
     examples = new Examples<>(train, random, groups);
-    learningRate = LearningRate.of(options);
+    probing = model.method() == Method.LP_FT ? options.probing() : 0;
+    probingRate = LearningRate.of(options, probing);
+    learningRate = LearningRate.of(options, options.steps - probing);
+    backbone = model.layers().stream().filter(layer -> !layer.isHead()).toList();
+    Map<String, Integer> unfreeze = new HashMap<>(options.unfreeze);
+    backbone.forEach(layer -> unfreeze.merge(layer.name(), probing + 1, Math::max));
     freezing =
         new Freezing(
             model.layers(),
-            options.unfreeze,
+            unfreeze,
             options.earlyStop,
             resumed == null ? new Freezing.State() : resumed.freezing);
-    backbone = model.layers().stream().filter(layer -> !layer.isHead()).toList();
     selecting =
         backbone.stream()
             .filter(layer -> layer.group().decay() instanceof SelectiveProjectionDecay)
             .toList();
     if (resumed != null) {
       history = resumed.history;
+      probedHead = resumed.probedHead;
       examples.skip((long) history.steps().size() * options.batch);
       return;
     }
@@ -92,6 +116,9 @@ final class Trainer {
         step++) {
       History.Step taken = step(step);
       history.add(taken);
+      if (step == probing) {
+        probedHead = head();
+      }
       if (step % options.record == 0 || step == options.steps) {
         record();
       }
@@ -102,12 +129,24 @@ final class Trainer {
 
   /** Returns what a trainer needs to go on from here; later steps change it. */
   State state() {
-    return new State(history, freezing.state());
+    return new State(history, freezing.state(), probedHead);
+  }
+
+  private List<Float> head() {
+    List<Float> values = new ArrayList<>();
+    for (Weight weight : model.layers().getLast().weights()) {
+      for (long i = 0; i < weight.numel(); i++) {
+        values.add(weight.data().getAtIndex(JAVA_FLOAT, i));
+      }
+    }
+    return values;
   }
 
   private History.Step step(int step) {
     freezing.apply(step);
-    double factor = learningRate.factor(step);
+    boolean probe = step <= probing;
+    double factor =
+        probe ? probingRate.factor(step) : learningRate.factor(step - probing); // a new warm-up
     model.layers().forEach(layer -> layer.group().lr(layer.lr() * factor));
     List<Example> next = examples.next(options.batch);
     Batch batch = Tokens.batch(next);
@@ -121,6 +160,12 @@ final class Trainer {
     PartEvent optimizer = PartEvent.begin("clipping and optimizer");
     double norm = model.adam().stepClipped(options.clip); // skips the step if it is not finite
     optimizer.commit();
+    if (model.ftp() != null && Double.isFinite(norm)) {
+      PartEvent projection = PartEvent.begin("projection of FTP");
+      double clipped = Math.min(1, options.clip / (norm + 1e-6)); // as by the optimizer
+      model.ftp().project(clipped, batch.ids());
+      projection.commit();
+    }
     long stepped = System.nanoTime();
     model.arrays().toNetwork();
     long end = System.nanoTime();
@@ -128,7 +173,7 @@ final class Trainer {
     return new History.Step(
         loss,
         norm,
-        model.lr() * factor,
+        probe ? 0 : model.lr() * factor,
         (end - start) / 1e6,
         (stepped - stepping) / 1e6,
         batch.tokens(),

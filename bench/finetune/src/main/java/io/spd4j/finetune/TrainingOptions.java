@@ -72,6 +72,15 @@ final class TrainingOptions extends NetworkOptions {
   Schedule schedule;
 
   @Option(
+      names = "--probe-share",
+      paramLabel = "SHARE",
+      defaultValue = "0.3",
+      description =
+          "lp_ft: share of the steps, at the beginning, that train the head alone. The rest trains "
+              + "everything, with a warm-up of its own; default: ${DEFAULT-VALUE}.")
+  double probeShare;
+
+  @Option(
       names = "--clip",
       defaultValue = "1",
       description =
@@ -142,6 +151,7 @@ final class TrainingOptions extends NetworkOptions {
     require(headLr >= 0 && Float.isFinite((float) headLr), "--head-lr must be 0 or more");
     require(headDecay >= 0 && Float.isFinite((float) headDecay), "--head-decay must be 0 or more");
     require(warmup >= 0 && warmup <= 1, "--warmup must be 0 to 1");
+    require(probeShare > 0 && probeShare < 1, "--probe-share must be more than 0 and less than 1");
     require(clip > 0, "--clip must be more than 0");
     for (String layer : layerLambda.keySet()) {
       double factor = layerLambda.get(layer);
@@ -174,6 +184,11 @@ final class TrainingOptions extends NetworkOptions {
     return name.equals(LayerGroup.EMBEDDINGS)
         || IntStream.range(0, Config.MINILM_L6.layers())
             .anyMatch(i -> name.equals(LayerGroup.layer(i)));
+  }
+
+  /** Returns the number of steps at the beginning of LP-FT that train the head alone. */
+  int probing() {
+    return (int) Math.round(steps * probeShare);
   }
 
   /** Returns the settings in the order in which the report shows them. */

@@ -50,11 +50,13 @@ class JobStateTest {
             List.of(run),
             new Trainer.State(
                 history(),
-                new Freezing.State(Set.of("layer0"), Map.of("layer1", 1e-17), Map.of("x", 2))));
+                new Freezing.State(Set.of("layer0"), Map.of("layer1", 1e-17), Map.of("x", 2)),
+                List.of(0.1f, -0f, Float.MIN_VALUE, Float.NaN, Float.NEGATIVE_INFINITY)));
 
     JobState read = JobState.parse(state.toJson());
     assertThat(read.options()).isEqualTo(state.options());
     assertThat(read.current().freezing()).isEqualTo(state.current().freezing());
+    assertThat(read.current().probedHead()).isEqualTo(state.current().probedHead());
     assertSame(read.current().history());
     assertSame(read.finished().getFirst().history());
     assertThat(read.finished())

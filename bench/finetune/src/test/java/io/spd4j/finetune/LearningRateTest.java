@@ -9,7 +9,7 @@ import org.junit.jupiter.api.Test;
 class LearningRateTest {
   private static List<Double> factors(String options) {
     TrainingOptions training = Fixtures.training(options.split(" "));
-    LearningRate rate = LearningRate.of(training);
+    LearningRate rate = LearningRate.of(training, training.steps);
     return IntStream.rangeClosed(1, training.steps).mapToObj(rate::factor).toList();
   }
 

@@ -93,6 +93,8 @@ class OptionsTest {
         "--warmup -0.1 | --warmup must be 0 to 1",
         "--warmup 1.1 | --warmup must be 0 to 1",
         "--warmup NaN | --warmup must be 0 to 1",
+        "--probe-share 0 | --probe-share must be more than 0 and less than 1",
+        "--probe-share 1 | --probe-share must be more than 0 and less than 1",
         "--clip 0 | --clip must be more than 0",
         "--clip NaN | --clip must be more than 0",
         "--layer-lambda layer6=1 | --layer-lambda needs embeddings or layer0 to layer5 and a factor"
@@ -174,6 +176,55 @@ class OptionsTest {
             spec(Method.ADAMW, 0.01, State.FLOAT32, 1),
             spec(Method.L2SP, 10, State.FLOAT32, 1),
             spec(Method.SPD, 1, State.FLOAT32, 1));
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "--rules adamw --wise 0.5 | | --wise needs lp_ft among --rules, and no --lora",
+        "--rules lp_ft --wise 0.5 | --lora 2 | --wise needs lp_ft among --rules, and no --lora",
+        "--rules lp_ft --wise 0.5,1 | | --wise must be 0 or more and less than 1, which is the run"
+            + " itself, not 1.0",
+        "--rules lp_ft --wise -1 | | --wise must be 0 or more and less than 1, which is the run"
+            + " itself, not -1.0",
+        "--rules lp_ft --wise NaN | | --wise must be 0 or more and less than 1, which is the run"
+            + " itself, not NaN",
+        "--rules lp_ft | --steps 1 | lp_ft needs a step for the head and one for everything:"
+            + " --probe-share 0.3 of --steps 1",
+        "--rules lp_ft | --steps 5 --probe-share 0.9 | lp_ft needs a step for the head and one for"
+            + " everything: --probe-share 0.9 of --steps 5",
+        "--rules ftp | --lora 2 | ftp projects pre-trained weights, which --lora does not train",
+        "--rules ftp --state float32,split | | ftp needs float32 parameters, which --state split"
+            + " lacks",
+      })
+  void refusesWhatAMethodCannotDo(String job, String training, String message) {
+    String[] ofTraining = training == null ? new String[0] : training.split(" ");
+    assertThatThrownBy(() -> Fixtures.job(job.split(" ")).check(Fixtures.training(ofTraining)))
+        .isInstanceOf(Failure.class)
+        .hasMessage(message);
+  }
+
+  @Test
+  void methodsHaveDefaults(@TempDir Path folder) throws Exception {
+    TrainingOptions training = TrainingOptions.defaults();
+    JobOptions options =
+        Fixtures.job(
+            "--rules",
+            "lp_ft,ftp,adamw",
+            "--state",
+            "float32,moments=8bit+grad=bf16",
+            "--results",
+            folder.toString());
+    options.check(training);
+
+    assertThat(training.probing()).isEqualTo(90);
+    assertThat(options.alphas(Method.LP_FT, training)).containsExactly(0.5);
+    assertThat(options.alphas(Method.ADAMW, training)).isEmpty();
+    assertThat(options.alphas(Method.LP_FT, Fixtures.training("--lora", "2"))).isEmpty();
+    assertThat(options.specs(training, List.of(1L)))
+        .extracting(RunSpec::title)
+        .contains("LP-FT, λ = 0.01, seed 1", "FTP, k = 1, seed 1", "AdamW, λ = 0.01, seed 1");
   }
 
   private static RunSpec spec(Method method, double lambda, State state, long seed) {

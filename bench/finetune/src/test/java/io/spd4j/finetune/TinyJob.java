@@ -84,6 +84,7 @@ record TinyJob(int status, String out, String err) {
             "--seeds",
             "--state",
             "--lambda",
+            "--wise",
             "--checkpoint-every",
             "--resume",
             "--quiet",

@@ -26,7 +26,7 @@ final class Embeddings {
   Embeddings(OneDnn dnn, Config config, Weights weights, Buffers buffers) {
     this.dnn = dnn;
     hidden = config.hidden();
-    words = weights.get("embeddings.word_embeddings.weight");
+    words = weights.get(Weights.WORDS);
     positions = weights.get("embeddings.position_embeddings.weight");
     types = weights.get("embeddings.token_type_embeddings.weight");
     norm = new Norm(weights, "embeddings.LayerNorm", buffers);

@@ -14,6 +14,9 @@ import java.util.SequencedMap;
  * values.
  */
 public final class Weights {
+  /** The name of the word embeddings, of which a batch looks up rows. */
+  public static final String WORDS = "embeddings.word_embeddings.weight";
+
   private final SequencedMap<String, Weight> byName = new LinkedHashMap<>();
 
   /** Takes tensors with different names and keeps their order. */
@@ -25,7 +28,7 @@ public final class Weights {
   public static SequencedMap<String, List<Long>> shapes(Config c) {
     SequencedMap<String, List<Long>> shapes = new LinkedHashMap<>();
     long hidden = c.hidden();
-    shapes.put("embeddings.word_embeddings.weight", List.of((long) c.vocabulary(), hidden));
+    shapes.put(WORDS, List.of((long) c.vocabulary(), hidden));
     shapes.put("embeddings.position_embeddings.weight", List.of((long) c.positions(), hidden));
     shapes.put("embeddings.token_type_embeddings.weight", List.of(2L, hidden));
     norm(shapes, "embeddings.LayerNorm", hidden);
