@@ -78,7 +78,7 @@ SANITIZE_CFLAGS = $(CFLAGS) -g -O1 -Wno-pass-failed @target/c-obj/sanitize
 
 help:
 	@echo "make finetune  build everything and fine-tune MiniLM on real mail with AdamW, L2-SP and SPD (ARGS=--help: options)"
-	@echo "make claim     repeat the README's comparison of the rules over ten seeds (hours; goes on if it was stopped)"
+	@echo "make claim     compare the rules over ten seeds, on plain mail and under shifts (hours; goes on if it was stopped)"
 	@echo "make pretrain  train a small BERT from random weights (ARGS='--state float32,8bit': compares the optimizer's states)"
 	@echo "make test      build everything and run every test"
 	@echo "make cpu-caps  test oneDNN as on older CPUs, and our kernels in each tier that this CPU can run"

@@ -1,5 +1,6 @@
 package io.spd4j.finetune;
 
+import io.spd4j.finetune.cli.Failure;
 import java.util.List;
 
 /** What a job's runs learn from. */
@@ -12,8 +13,9 @@ interface Corpus {
    *
    * @param validation the share of the training examples that is held back for validation, 0 to
    *     below 1
+   * @throws Failure if there are too few examples for it
    */
-  Data data(long seed, double validation, Variation variation);
+  Data data(long seed, double validation, Variation variation) throws Failure;
 
   /** Returns a text that another corpus is unlikely to have. */
   String fingerprint();

@@ -3,7 +3,6 @@ package io.spd4j.finetune;
 import io.spd4j.finetune.data.Example;
 import io.spd4j.finetune.minilm.Classifier;
 import io.spd4j.finetune.report.Score;
-import io.spd4j.finetune.report.Validation;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
@@ -15,18 +14,10 @@ final class Evaluation {
   private Evaluation() {}
 
   /**
-   * @param stop asked before each batch; the result is empty once it returns true
-   */
-  static Optional<Score> score(
-      Classifier classifier, List<Example> examples, int batchSize, BooleanSupplier stop) {
-    return validation(classifier, examples, batchSize, stop).map(Validation::score);
-  }
-
-  /**
    * @param stop asked before each batch; the result is empty once it returns true, or if there are
    *     no examples
    */
-  static Optional<Validation> validation(
+  static Optional<Score> score(
       Classifier classifier, List<Example> examples, int batchSize, BooleanSupplier stop) {
     List<Example> sorted = new ArrayList<>(examples); // sorted by length for less padding
     sorted.sort(Comparator.comparingInt(example -> example.tokens().length));
@@ -46,6 +37,6 @@ final class Evaluation {
     }
     return sorted.isEmpty()
         ? Optional.empty()
-        : Optional.of(new Validation(new Score(correct, sorted.size()), loss / sorted.size()));
+        : Optional.of(new Score(correct, sorted.size(), loss / sorted.size()));
   }
 }

@@ -15,7 +15,6 @@ import io.spd4j.finetune.report.ReportFiles;
 import io.spd4j.finetune.report.ResultTable;
 import io.spd4j.finetune.report.Run;
 import io.spd4j.finetune.report.Score;
-import io.spd4j.finetune.report.Validation;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -58,6 +57,9 @@ final class Job {
 
   /** The split of the last run; null before the first. */
   private Split split;
+
+  /** Whether all runs are done. */
+  private boolean done;
 
   private Metrics metrics;
 
@@ -158,6 +160,7 @@ final class Job {
         specs.addAll(Choice.runs(trials, runs.subList(0, trials.size()), options.seeds()));
       }
     }
+    done = true;
     if (checkpoint != null) {
       checkpoint.forgetPrevious();
     }
@@ -192,10 +195,12 @@ final class Job {
     if (checkpoint != null) {
       checkpoint.write(runs);
     }
-    try {
-      results.write(runs, trials.size()); // in case the next run fails
-    } catch (Failure e) {
-      log.problem(e.getMessage());
+    if (!trial) {
+      try {
+        results.write(runs, trials.size()); // in case the next run fails
+      } catch (Failure e) {
+        log.problem(e.getMessage());
+      }
     }
     return true;
   }
@@ -229,12 +234,7 @@ final class Job {
       log.problem("not all weights could be written to " + options.results + resume);
       return ExitStatus.OUTPUT;
     }
-    int all =
-        trials.isEmpty()
-            ? options.specs(training, options.seeds()).size()
-            : trials.size()
-                + options.seeds().size() * options.rules.size() * options.variations.size();
-    if (runs.size() < all || stop.getAsBoolean() && !runs.getLast().complete()) {
+    if (!done) {
       log.problem("interrupted: the report has what was done until then" + resume);
       return ExitStatus.INTERRUPTED;
     }
@@ -243,9 +243,10 @@ final class Job {
       return ExitStatus.OUTPUT;
     }
     List<Run> diverged =
-        runs.stream().filter(run -> Divergence.of(run.history(), training.steps)).toList();
+        tested.stream().filter(run -> Divergence.of(run.history(), training.steps)).toList();
     if (!diverged.isEmpty()) {
-      log.problem("diverged runs: %d of %d; try a lower --lr".formatted(diverged.size(), all));
+      log.problem(
+          "diverged runs: %d of %d; try a lower --lr".formatted(diverged.size(), tested.size()));
       return ExitStatus.DIVERGED;
     }
     return ExitStatus.OK;
@@ -279,17 +280,18 @@ final class Job {
       long skipped =
           history.steps().stream().filter(s -> !Double.isFinite(s.gradientNorm())).count();
       if (skipped > 0) {
-        log.problem("steps skipped because gradients were not finite: " + skipped);
+        tell(trial, "steps skipped because gradients were not finite: " + skipped);
       }
       if (Divergence.of(history, training.steps)) {
-        log.problem(
+        tell(
+            trial,
             "diverged: %s, in step %d: its last losses or gradients were not finite"
                 .formatted(run.title(), history.steps().size()));
       }
       String file = trial || options.noWeights ? null : results.save(run, model.weights());
       log.detail(trial ? "validating …" : "testing …");
-      Optional<Validation> validation =
-          Evaluation.validation(model.classifier(), data.validation(), training.batch, stop);
+      Optional<Score> validation =
+          Evaluation.score(model.classifier(), data.validation(), training.batch, stop);
       validation.ifPresent(
           v -> log.detail(String.format(Locale.ROOT, "validation: loss %.4f", v.loss())));
       SequencedMap<String, List<Example>> tests = trial ? new LinkedHashMap<>() : data.tests();
@@ -321,6 +323,15 @@ final class Job {
           file,
           validation.orElse(null),
           interpolated);
+    }
+  }
+
+  /** Tells of a problem, which is none in a trial: it is not chosen. */
+  private void tell(boolean trial, String message) {
+    if (trial) {
+      log.detail(message);
+    } else {
+      log.problem(message);
     }
   }
 

@@ -17,7 +17,7 @@ final class JobOptions extends RunOptions {
   private static final int RESUMED_EVERY = 50;
   private static final double VALIDATION = 0.2;
 
-  /** The α for which the WiSE-FT paper gives its results. */
+  /** The α that the WiSE-FT paper recommends where none can be chosen. */
   private static final double ALPHA = 0.5;
 
   @Option(
@@ -72,13 +72,12 @@ final class JobOptions extends RunOptions {
   @Option(
       names = "--validation",
       paramLabel = "SHARE",
-      defaultValue = "0",
       description =
           "Share of the training mails held back for validation. The test mails are then the same "
               + "for all seeds; default: 0, with --choose-seeds "
               + VALIDATION
               + ".")
-  private double validation;
+  private Double validation;
 
   @Option(
       names = "--test-fraction",
@@ -141,11 +140,11 @@ final class JobOptions extends RunOptions {
     if (!(testFraction > 0 && testFraction < 1)) {
       throw Failure.ofInput("--test-fraction must be more than 0 and less than 1");
     }
-    if (!(validation >= 0 && validation < 1)) {
+    if (!(validation() >= 0 && validation() < 1)) {
       throw Failure.ofInput("--validation must be 0 or more and less than 1");
     }
-    if (!chooseSeeds.values().isEmpty() && states.size() > 1) {
-      throw Failure.ofInput("--choose-seeds takes one --state, not " + states);
+    if (!chooseSeeds.values().isEmpty()) {
+      checkChoice(training);
     }
     for (Lambdas given : lambdas) {
       if (!rules.contains(given.method())) {
@@ -172,6 +171,24 @@ final class JobOptions extends RunOptions {
       }
     }
     super.check();
+  }
+
+  private void checkChoice(TrainingOptions training) throws Failure {
+    if (states.size() > 1) {
+      throw Failure.ofInput("--choose-seeds takes one --state, not " + states);
+    }
+    if (validation() == 0) {
+      throw Failure.ofInput("--choose-seeds needs a --validation of more than 0");
+    }
+    for (long seed : chooseSeeds.values()) {
+      if (seeds().contains(seed)) {
+        throw Failure.ofInput(
+            "--choose-seeds must differ from --seeds, which test what was chosen: " + seed);
+      }
+    }
+    if (training.lrs.size() == 1 && rules.stream().allMatch(rule -> lambdas(rule).size() == 1)) {
+      throw Failure.ofInput("--choose-seeds needs several --lambda or --lr to choose from");
+    }
   }
 
   private void checkMethods(TrainingOptions training) throws Failure {
@@ -238,7 +255,10 @@ final class JobOptions extends RunOptions {
 
   /** Returns the share of the training examples that is held back for validation. */
   double validation() {
-    return validation == 0 && !chooseSeeds.values().isEmpty() ? VALIDATION : validation;
+    if (validation != null) {
+      return validation;
+    }
+    return chooseSeeds.values().isEmpty() ? 0 : VALIDATION;
   }
 
   /** Returns the runs that choose the settings of the others; none if these are given. */

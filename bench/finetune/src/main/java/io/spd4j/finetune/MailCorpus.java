@@ -2,6 +2,7 @@ package io.spd4j.finetune;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
 
+import io.spd4j.finetune.cli.Failure;
 import io.spd4j.finetune.data.Example;
 import io.spd4j.finetune.data.Mail;
 import io.spd4j.finetune.data.MailTokenizer;
@@ -61,37 +62,50 @@ record MailCorpus(
    * serves both to choose settings and to test them.
    */
   @Override
-  public Data data(long seed, double validation, Variation variation) {
+  public Data data(long seed, double validation, Variation variation) throws Failure {
     Splits splits = Splits.of(mails, testFraction, validation > 0 ? FIXED : seed);
     SplittableRandom random = new SplittableRandom(seed);
     List<Mail> train = splits.train();
     List<Mail> validating = List.of();
+    SplittableRandom order = random.split();
     if (validation > 0) {
       List<Mail> shuffled = new ArrayList<>(train);
-      Collections.shuffle(shuffled, random.split());
-      int count = Math.max(1, (int) Math.round(validation * shuffled.size()));
+      Collections.shuffle(shuffled, order);
+      int count = (int) Math.round(validation * shuffled.size());
       List<List<Mail>> parts = Splits.cut(shuffled, count);
-      validating = parts.getFirst();
+      validating = withBothClasses(parts.getFirst(), "for validation");
       train = parts.getLast();
     }
     if (variation.mails() != null) {
-      train = Splits.cut(train, Math.min(variation.mails(), train.size())).getFirst();
+      if (variation.mails() > train.size()) {
+        throw Failure.ofInput(
+            "--data %s: there are %d mails to train with".formatted(variation, train.size()));
+      }
+      train = Splits.cut(train, variation.mails()).getFirst();
     }
+    withBothClasses(train, "to train with");
     SplittableRandom noise = random.split();
     Double spurious = variation.spurious();
-    SplittableRandom words = random.split();
     SequencedMap<String, List<Example>> tests = new LinkedHashMap<>();
     List<Mail> idTest = evenly(splits.idTest(), testLimit);
-    tests.put(IN_DISTRIBUTION, encode(plant(idTest, spurious, words)));
+    tests.put(IN_DISTRIBUTION, encode(plant(idTest, spurious, random.split())));
     if (spurious != null) {
-      tests.put(DISAGREES, encode(plant(idTest, 0.0, words)));
+      tests.put(DISAGREES, encode(plant(idTest, 0.0, order)));
     }
     tests.put(OUT_OF_DISTRIBUTION, encode(evenly(splits.oodTest(), testLimit)));
     tests.put(HARD_HAM, encode(evenly(splits.hardHam(), testLimit)));
     return new Data(
-        mislabel(encode(plant(train, spurious, words)), variation.noise(), noise),
-        mislabel(encode(plant(validating, spurious, words)), variation.noise(), noise),
+        mislabel(encode(plant(train, spurious, random.split())), variation.noise(), noise),
+        mislabel(encode(plant(validating, spurious, random.split())), variation.noise(), noise),
         tests);
+  }
+
+  private static List<Mail> withBothClasses(List<Mail> some, String what) throws Failure {
+    if (some.stream().map(Mail::label).distinct().count() < 2) {
+      throw Failure.ofInput(
+          "the %d mails %s lack ham or spam: use more of them".formatted(some.size(), what));
+    }
+    return some;
   }
 
   private List<Example> encode(List<Mail> some) {

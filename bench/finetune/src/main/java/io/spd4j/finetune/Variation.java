@@ -1,9 +1,9 @@
 package io.spd4j.finetune;
 
+import java.math.BigDecimal;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.TypeConversionException;
@@ -86,7 +86,8 @@ record Variation(Double spurious, double noise, Integer mails) {
       parts.add("planted word, p = " + spurious);
     }
     if (noise > 0) {
-      parts.add(String.format(Locale.ROOT, "%.3g%% wrong labels", 100 * noise));
+      BigDecimal percent = BigDecimal.valueOf(noise).movePointRight(2).stripTrailingZeros();
+      parts.add(percent.toPlainString() + "% wrong labels");
     }
     if (mails != null) {
       parts.add(mails + " mails");

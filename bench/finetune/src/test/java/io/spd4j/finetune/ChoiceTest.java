@@ -6,7 +6,6 @@ import io.spd4j.finetune.cli.State;
 import io.spd4j.finetune.report.History;
 import io.spd4j.finetune.report.Run;
 import io.spd4j.finetune.report.Score;
-import io.spd4j.finetune.report.Validation;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -22,7 +21,7 @@ class ChoiceTest {
 
   /** Adds a trial whose accuracy would lead to another choice. */
   private void trial(RunSpec spec, double loss) {
-    Validation validation = new Validation(new Score(loss > 1 ? 9 : 0, 9), loss);
+    Score validation = new Score(loss > 1 ? 9 : 0, 9, loss);
     History history = new History(List.of(), List.of());
     specs.add(spec);
     runs.add(

@@ -1,14 +1,18 @@
 package io.spd4j.finetune;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import io.spd4j.finetune.cli.Failure;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 class ChoosingJobTest {
   private static final String JOB =
@@ -42,7 +46,7 @@ class ChoosingJobTest {
     trials.forEach(trial -> {
       assertThat(trial.get("scores")).isEmpty();
       assertThat(trial.get("complete").asBoolean()).isTrue();
-      assertThat(trial.get("validation").get("score").get("total").asInt()).isEqualTo(48);
+      assertThat(trial.get("validation").get("total").asInt()).isEqualTo(48);
     });
     assertThat(values(runs, "rule"))
         .containsExactly("SPD", "AdamW", "SPD", "AdamW", "SPD", "AdamW");
@@ -83,7 +87,39 @@ class ChoosingJobTest {
     JsonNode report = results("--rules spd --data plain,noise=0.25 --seeds 1,2").report();
 
     assertThat(values(report.get("runs"), "data"))
-        .containsExactly("", "25.0% wrong labels", "", "25.0% wrong labels");
+        .containsExactly("", "25% wrong labels", "", "25% wrong labels");
     assertThat(report.get("trials")).isEmpty();
+  }
+
+  /** A grid is there to find where training fails. */
+  @Test
+  void aTrialThatDivergesIsNotChosenAndNoFailure() throws Exception {
+    String options =
+        "--rules adamw,adamw --lambda adamw=1e37,0.01 --steps 60 --warmup 0 --choose-seeds 11";
+    JsonNode report = results(options + " --seeds 1,2 --data plain,noise=0").report();
+
+    assertThat(values(report.get("trials"), "complete")).containsExactly("false", "true");
+    assertThat(values(report.get("runs"), "lambda")).containsExactly("0.01", "0.01");
+    assertThat(values(report.get("runs"), "seed")).containsExactly("1", "2");
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "--lambda spd=1,2 --seeds 1..3 --choose-seeds 3,4 | --choose-seeds must differ from --seeds, "
+            + "which test what was chosen: 3",
+        "--choose-seeds 11 | --choose-seeds needs several --lambda or --lr to choose from",
+        "--lambda spd=1,2 --choose-seeds 11 --validation 0 | --choose-seeds needs a --validation of "
+            + "more than 0",
+        "--lambda spd=1,2 --choose-seeds 11 --state bf16,8bit | --choose-seeds takes one --state, not "
+            + "[bf16, 8bit]",
+      })
+  void refusesAChoiceThatProvesNothing(String options, String message) {
+    JobOptions job = Fixtures.job(("--rules spd " + options).split(" "));
+
+    assertThatThrownBy(() -> job.check(TrainingOptions.defaults()))
+        .isInstanceOf(Failure.class)
+        .hasMessage(message);
   }
 }

@@ -38,7 +38,7 @@ class JobStateTest {
             -7,
             4,
             false,
-            Map.of("near", new Score(3, 4)),
+            Map.of("near", new Score(3, 4, 0.25)),
             1 / 3.0,
             history(),
             null,

@@ -1,7 +1,9 @@
 package io.spd4j.finetune;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.spd4j.finetune.cli.Failure;
 import io.spd4j.finetune.data.Example;
 import io.spd4j.finetune.data.Mail;
 import io.spd4j.finetune.data.MailCollection;
@@ -16,10 +18,14 @@ import java.util.Set;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 class MailCorpusTest {
-  /** Of each collection. */
-  private static final int MAILS = 100;
+  /** Mails of a collection. */
+  private static final int HAM = 170;
+
+  private static final int SPAM = 30;
 
   private static MailTokenizer tokenizer;
   private static MailCorpus corpus;
@@ -32,7 +38,8 @@ class MailCorpusTest {
     tokenizer = new MailTokenizer();
     List<Mail> mails = new ArrayList<>();
     for (MailCollection collection : MailCollection.values()) {
-      for (int i = 0; i < MAILS; i++) {
+      int count = collection.spam() ? SPAM : HAM;
+      for (int i = 0; i < count; i++) {
         String text = "number %d of collection %d".formatted(i, collection.ordinal());
         mails.add(new Mail(collection, i + ".txt", text));
       }
@@ -46,7 +53,7 @@ class MailCorpusTest {
     tokenizer.close();
   }
 
-  private static Data data(long seed, double validation, String variation) {
+  private static Data data(long seed, double validation, String variation) throws Failure {
     return corpus.data(seed, validation, Variation.of(variation));
   }
 
@@ -80,7 +87,7 @@ class MailCorpusTest {
   }
 
   @Test
-  void plainDataIsTheCorpus() {
+  void plainDataIsTheCorpus() throws Exception {
     Data data = data(1, 0, "plain");
 
     assertThat(data.train()).hasSize(160);
@@ -90,11 +97,11 @@ class MailCorpusTest {
   }
 
   @Test
-  void validationMailIsNeitherTrainedOnNorTested() {
+  void validationMailIsNeitherTrainedOnNorTested() throws Exception {
     Data data = data(1, 0.25, "plain");
     Data other = data(2, 0.25, "plain");
 
-    assertThat(data.validation()).hasSize(40).filteredOn(e -> e.label() == 1).hasSize(20);
+    assertThat(data.validation()).hasSize(40).filteredOn(e -> e.label() == 1).hasSize(6);
     assertThat(data.train()).hasSize(120);
     Set<String> test = texts(data.tests().firstEntry().getValue());
     assertThat(texts(data.validation())).doesNotContainAnyElementsOf(texts(data.train()));
@@ -105,7 +112,7 @@ class MailCorpusTest {
   }
 
   @Test
-  void aShareOfTheLabelsIsWrongButNoneOfTheTests() {
+  void aShareOfTheLabelsIsWrongButNoneOfTheTests() throws Exception {
     Data data = data(1, 0.25, "noise=0.2");
 
     assertThat(wrong(data.train())).isEqualTo(24);
@@ -117,16 +124,47 @@ class MailCorpusTest {
   }
 
   @Test
-  void fewMailsHaveBothClasses() {
-    assertThat(data(1, 0, "mails=10").train())
-        .hasSize(10)
+  void fewMailsHaveBothClasses() throws Exception {
+    assertThat(data(1, 0, "mails=12").train())
+        .hasSize(12)
         .filteredOn(e -> e.label() == 1)
-        .hasSize(5);
-    assertThat(data(1, 0, "mails=100000").train()).hasSize(160);
+        .hasSize(2);
+    assertThat(data(1, 0, "mails=160").train()).hasSize(160);
   }
 
   @Test
-  void thePlantedWordAgreesAsOftenAsSaid() {
+  void moreMailsThanThereAreAreRefused() {
+    assertThatThrownBy(() -> data(1, 0, "mails=161"))
+        .isInstanceOf(Failure.class)
+        .hasMessage("--data mails=161: there are 160 mails to train with");
+    assertThatThrownBy(() -> data(1, 0.25, "mails=121")).isInstanceOf(Failure.class);
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "0, mails=2, 'the 2 mails to train with lack ham or spam: use more of them'", // 15% of 2 is
+    // rounded to 0
+    "0.999, plain, 'the 0 mails to train with lack ham or spam: use more of them'",
+    "0.01, plain, 'the 2 mails for validation lack ham or spam: use more of them'",
+  })
+  void bothClassesAreNeeded(double validation, String variation, String message) {
+    assertThatThrownBy(() -> data(1, validation, variation))
+        .isInstanceOf(Failure.class)
+        .hasMessage(message);
+  }
+
+  @Test
+  void theTestsDoNotChangeWhatIsPlantedInTraining() throws Exception {
+    List<Example> train = data(1, 0, "spurious=0.8").train();
+    MailCorpus limited = new MailCorpus(corpus.mails(), 0.2, 7, 32, true, tokenizer);
+
+    assertThat(limited.data(1, 0, Variation.of("spurious=0.8")).train())
+        .usingRecursiveFieldByFieldElementComparator()
+        .isEqualTo(train);
+  }
+
+  @Test
+  void thePlantedWordAgreesAsOftenAsSaid() throws Exception {
     Data data = data(1, 0, "spurious=0.8");
 
     assertThat(agreeing(data.train())).isBetween(0.7, 0.9);

@@ -59,9 +59,11 @@ class MethodsJobTest {
       boolean probed = run.get("rule").asText().equals("LP-FT");
       assertThat(alphas).isEqualTo(probed ? List.of(0.0, 0.5, 0.75) : List.of());
     }
-    assertThat(rows(job)).hasSize(3);
+    assertThat(rows(job)).hasSize(5);
     assertThat(rows(job).get(0)).startsWith("| LP-FT, λ = 0.01 ");
-    assertThat(rows(job).get(2)).startsWith("| WiSE-FT, α = 0.5 ");
+    assertThat(rows(job).get(2)).startsWith("| WiSE-FT, α = 0 ");
+    assertThat(rows(job).get(3)).startsWith("| WiSE-FT, α = 0.5 ");
+    assertThat(rows(job).get(4)).startsWith("| WiSE-FT, α = 0.75 ");
   }
 
   @Test

@@ -32,7 +32,7 @@ class VariationTest {
   void itsTitleIsForReaders() {
     assertThat(Variation.PLAIN.title()).isEmpty();
     assertThat(Variation.of("mails=300+noise=0.1+spurious=0.95").title())
-        .isEqualTo("planted word, p = 0.95, 10.0% wrong labels, 300 mails");
+        .isEqualTo("planted word, p = 0.95, 10% wrong labels, 300 mails");
   }
 
   @ParameterizedTest

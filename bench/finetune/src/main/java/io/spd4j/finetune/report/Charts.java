@@ -10,6 +10,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
 import java.util.function.Function;
+import java.util.function.Predicate;
 import java.util.stream.DoubleStream;
 import java.util.stream.IntStream;
 import org.knowm.xchart.CategoryChart;
@@ -85,7 +86,7 @@ final class Charts {
             rule.rule(),
             color(rule),
             data,
-            name -> percentages(bestOf(rule, name), testSet));
+            name -> percentages(bestOf(rule, s -> isShown(s, name)), testSet));
       }
       accuracyAxis(chart, List.of(testSet));
       panels.addAll(panels(testSet, chart));
@@ -101,14 +102,16 @@ final class Charts {
         panels);
   }
 
-  /** Returns a rule's settings for one kind of data, of which the first one is shown. */
-  private List<Setting> bestOf(Setting rule, String data) {
-    return settings.stream()
-        .filter(s -> s.rule().equals(rule.rule()))
-        .filter(s -> ResultTable.data(s.setup().data()).equals(data))
-        .filter(s -> s.setup().state().equals(report.states().getFirst()))
-        .limit(1)
-        .toList();
+  private boolean isShown(Setting setting, String data) {
+    return ResultTable.data(setting.setup().data()).equals(data)
+        && setting.setup().state().equals(report.states().getFirst());
+  }
+
+  /** Returns the best of a rule's settings that are wanted, or nothing. */
+  private List<Setting> bestOf(Setting rule, Predicate<Setting> wanted) {
+    List<Setting> ofRule =
+        settings.stream().filter(s -> s.rule().equals(rule.rule())).filter(wanted).toList();
+    return Setting.bestOfEachRule(ofRule, report.testSets().getFirst());
   }
 
   private static double[] percentages(List<Setting> settings, String testSet) {
@@ -218,7 +221,7 @@ final class Charts {
   private Figure sweep() {
     List<Panel> panels = new ArrayList<>();
     List<Key> legend = List.of();
-    if (isSweep()) {
+    if (best.stream().anyMatch(this::hasSeveralLambdas)) {
       for (String testSet : report.testSets()) {
         CategoryChart chart = sweepChart("accuracy, %", s -> percentages(s, testSet));
         accuracyAxis(chart, List.of(testSet));
@@ -230,7 +233,7 @@ final class Charts {
       panels.addAll(panels("distance from the pre-trained weights", chart));
       legend = legend(chart, Setting::rule);
     }
-    return new Figure("Against λ", "All λ that were tried." + spread(), legend, panels);
+    return new Figure("Against λ", "All λ that were tried." + choice() + spread(), legend, panels);
   }
 
   private Figure interpolation() {
@@ -256,6 +259,16 @@ final class Charts {
         panels);
   }
 
+  private boolean hasSeveralLambdas(Setting rule) {
+    return rule.isTrained()
+        && settings.stream()
+                .filter(s -> s.rule().equals(rule.rule()))
+                .mapToDouble(Setting::lambda)
+                .distinct()
+                .count()
+            > 1;
+  }
+
   private CategoryChart sweepChart(String title, Function<Setting, double[]> values) {
     CategoryChart chart =
         ChartStyle.categories(panelWidth(report.testSets().size() + 1), PANEL_HEIGHT, title);
@@ -277,12 +290,9 @@ final class Charts {
           color(rule),
           lambdas,
           lambda ->
-              settings.stream()
-                  .filter(s -> s.rule().equals(rule.rule()))
-                  .filter(s -> Rule.number(s.lambda()).equals(lambda))
-                  .map(values)
-                  .findFirst()
-                  .orElse(new double[0]));
+              bestOf(rule, s -> Rule.number(s.lambda()).equals(lambda)).stream()
+                  .flatMapToDouble(s -> DoubleStream.of(values.apply(s)))
+                  .toArray());
     }
     return chart;
   }
@@ -293,7 +303,7 @@ final class Charts {
 
   private String choice() {
     return isSweep()
-        ? " For every rule, the λ with the highest in-distribution accuracy is shown."
+        ? " Of a rule's settings, the one with the highest in-distribution accuracy is shown."
         : "";
   }
 

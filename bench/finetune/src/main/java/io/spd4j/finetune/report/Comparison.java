@@ -9,6 +9,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.OptionalDouble;
+import java.util.function.ToDoubleFunction;
 import java.util.stream.Stream;
 
 /**
@@ -17,6 +18,7 @@ import java.util.stream.Stream;
  * @param baseline AdamW; if it was run with several λ or learning rates, the one with the highest
  *     in-distribution accuracy
  * @param points the differences in accuracy by test set, in percentage points
+ * @param losses the differences in mean cross-entropy by test set
  * @param deviation the difference in ‖θ−θ0‖
  * @param deviationPercent the difference in ‖θ−θ0‖ in percent of AdamW's
  */
@@ -24,6 +26,7 @@ record Comparison(
     Setting setting,
     Setting baseline,
     Map<String, PairedDifference> points,
+    Map<String, PairedDifference> losses,
     PairedDifference deviation,
     PairedDifference deviationPercent) {
   /** Returns the comparisons that have at least two seeds in something, in the report's order. */
@@ -54,24 +57,36 @@ record Comparison(
     List<Run> runs = setting.complete();
     List<Run> others = baseline.complete();
     Map<String, PairedDifference> points = new LinkedHashMap<>();
+    Map<String, PairedDifference> losses = new LinkedHashMap<>();
     for (String testSet : testSets) {
       points.put(
           testSet,
           PairedDifference.of(
-              runs, others, run -> accuracy(run, testSet), (own, other) -> 100 * (own - other)));
+              runs,
+              others,
+              run -> measure(run, testSet, Score::accuracy),
+              (own, other) -> 100 * (own - other)));
+      losses.put(
+          testSet,
+          PairedDifference.of(
+              runs,
+              others,
+              run -> measure(run, testSet, Score::loss),
+              (own, other) -> own - other));
     }
     return new Comparison(
         setting,
         baseline,
         points,
+        losses,
         PairedDifference.of(runs, others, Comparison::deviation, (own, other) -> own - other),
         PairedDifference.of(
             runs, others, Comparison::deviation, (own, other) -> 100 * (own - other) / other));
   }
 
-  private static OptionalDouble accuracy(Run run, String testSet) {
+  private static OptionalDouble measure(Run run, String testSet, ToDoubleFunction<Score> measure) {
     Score score = run.scores().get(testSet);
-    return score == null ? OptionalDouble.empty() : OptionalDouble.of(score.accuracy());
+    return score == null ? OptionalDouble.empty() : OptionalDouble.of(measure.applyAsDouble(score));
   }
 
   private static OptionalDouble deviation(Run run) {
@@ -80,6 +95,10 @@ record Comparison(
 
   /** Returns the differences in every measure. */
   private Stream<PairedDifference> all() {
-    return Stream.concat(points.values().stream(), Stream.of(deviation, deviationPercent));
+    return Stream.of(
+            points.values().stream(),
+            losses.values().stream(),
+            Stream.of(deviation, deviationPercent))
+        .flatMap(all -> all);
   }
 }

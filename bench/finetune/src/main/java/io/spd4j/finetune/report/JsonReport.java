@@ -64,6 +64,7 @@ final class JsonReport {
         "setting", comparison.setting().setup(),
         "baseline", comparison.baseline().setup(),
         "points", comparison.points(),
+        "losses", comparison.losses(),
         "deviation", comparison.deviation(),
         "deviation_percent", comparison.deviationPercent());
   }

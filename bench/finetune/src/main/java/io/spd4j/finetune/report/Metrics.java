@@ -133,6 +133,7 @@ public final class Metrics implements AutoCloseable {
         out.flush();
       });
     }
+    run = Map.of();
   }
 
   private void line(Object... fields) throws IOException {

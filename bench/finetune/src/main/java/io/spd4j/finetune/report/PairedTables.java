@@ -57,6 +57,12 @@ public final class PairedTables {
                 rows.add(row(rule, testSet + ", points", "%+.2f", "", difference));
               }
             });
+        c.losses()
+            .forEach((testSet, difference) -> {
+              if (!difference.seeds().isEmpty()) {
+                rows.add(row(rule, testSet + ", loss", "%+.4f", "", difference));
+              }
+            });
         double percent = c.deviationPercent().mean();
         String addition = Double.isFinite(percent) ? number(" (%+.1f%%)", percent) : "";
         rows.add(row(rule, "‖θ−θ0‖", "%+.3f", addition, c.deviation()));
@@ -110,7 +116,8 @@ public final class PairedTables {
     notes.add(
         "A run is compared with AdamW's run of the same seed, which saw the same data in the same "
             + "order. Points are percentage points of accuracy: above 0, the rule was better than "
-            + "AdamW. ‖θ−θ0‖ below 0: it stayed closer to the pre-trained weights."
+            + "AdamW. The loss is the mean cross-entropy on the test mails, which sees more than the "
+            + "accuracy: below 0, the rule was better. ‖θ−θ0‖ below 0: it stayed closer to the pre-trained weights."
             + (severalAdamw
                 ? " Of AdamW's settings, the one with the highest in-distribution accuracy is "
                     + "compared with."
@@ -120,7 +127,7 @@ public final class PairedTables {
             + "seeds show no difference. It is a percentile bootstrap (%,d resamples of the seeds) "
                 .formatted(BootstrapInterval.RESAMPLES)
             + "and too narrow with few seeds: of such intervals, about 75% contain the true mean with 3 "
-            + "seeds and 90% with 10.");
+            + "seeds and 90% with 10. It tells of other seeds, not of other mails.");
     notes.add(
         "p is how often chance alone would give signs as uneven as these, or more so, if the rule "
             + "made no difference (two-sided sign test, without the ties). With %d seeds it cannot "
@@ -133,7 +140,8 @@ public final class PairedTables {
       notes.add(
           "There are %d rows with a p. By chance alone, up to one in 20 has p < 0.05: the more rows, "
                   .formatted(tests)
-              + "the less a single one says. To be safe, multiply p by the number of rows.");
+              + "the less a single one says. Decide before a job which row is to count; to be safe with "
+              + "all, multiply p by their number.");
     }
     return notes;
   }

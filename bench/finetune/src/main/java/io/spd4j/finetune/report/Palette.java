@@ -5,6 +5,7 @@ import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
+import java.util.stream.Stream;
 
 /** The numbered colours of the page's style sheet: {@code --chart-1} and so on. */
 final class Palette {
@@ -13,13 +14,18 @@ final class Palette {
 
   static final int GRID = 2;
   private static final int FIRST_SERIES = 3;
-  private static final int SERIES = 6;
+  private static final int SERIES = 8;
 
   private Palette() {}
 
   /** Returns a rule's colour in all pictures of a report. */
   static int ofRule(FinetuneReport report, String rule) {
-    List<String> rules = Setting.of(report).stream().map(Setting::rule).distinct().toList();
+    List<String> rules =
+        Stream.concat(
+                report.trials().stream().map(trial -> trial.setup().rule()),
+                Setting.of(report).stream().map(Setting::rule))
+            .distinct()
+            .toList();
     return ofSeries(rules.indexOf(rule));
   }
 

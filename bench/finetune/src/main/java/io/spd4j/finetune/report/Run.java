@@ -28,7 +28,7 @@ public record Run(
     double deviation,
     History history,
     String weights,
-    Validation validation,
+    Score validation,
     List<Interpolated> interpolated) {
   /** Copies the collections. */
   public Run {

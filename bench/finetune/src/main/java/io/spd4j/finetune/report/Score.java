@@ -3,12 +3,13 @@ package io.spd4j.finetune.report;
 import com.fasterxml.jackson.annotation.JsonProperty;
 
 /**
- * How many examples of a test set a model got right.
+ * How a model did on a set of examples.
  *
- * @param correct 0 to total
+ * @param correct how many it classified correctly, 0 to total
  * @param total 1 or more
+ * @param loss the mean cross-entropy; NaN if the model gives no finite numbers
  */
-public record Score(int correct, int total) {
+public record Score(int correct, int total, double loss) {
   /**
    * Checks the range.
    *

@@ -13,9 +13,6 @@ import java.util.Objects;
  * @param showLr whether the label has the learning rate
  */
 record Setting(Setup setup, List<Run> runs, boolean showLr) {
-  /** The share of fine-tuned weights for which the WiSE-FT paper gives its results. */
-  private static final double ALPHA = 0.5;
-
   /** Returns the settings of all runs, in order of first appearance; WiSE-FT's follow the rest. */
   static List<Setting> of(FinetuneReport report) {
     Map<Setup, List<Run>> bySetup = new LinkedHashMap<>();
@@ -26,7 +23,6 @@ record Setting(Setup setup, List<Run> runs, boolean showLr) {
     boolean sweep = tuned.stream().mapToDouble(run -> run.setup().lambda()).distinct().count() > 1;
     for (Run run : tuned) {
       run.interpolated().stream()
-          .filter(model -> model.alpha() == ALPHA)
           .map(model -> wise(run, model, sweep))
           .forEach(
               wise -> bySetup.computeIfAbsent(wise.setup(), setup -> new ArrayList<>()).add(wise));

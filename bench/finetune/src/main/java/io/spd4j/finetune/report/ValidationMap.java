@@ -59,7 +59,7 @@ final class ValidationMap {
     List<Double> lambdas =
         trials.stream().map(t -> t.setup().lambda()).distinct().sorted().toList();
     List<Double> lrs = trials.stream().map(t -> t.setup().lr()).distinct().sorted().toList();
-    Map<Setup, List<Validation>> bySetup = new LinkedHashMap<>();
+    Map<Setup, List<Score>> bySetup = new LinkedHashMap<>();
     trials.forEach(
         t -> bySetup.computeIfAbsent(t.setup(), setup -> new ArrayList<>()).add(t.validation()));
     double[] losses =
@@ -89,7 +89,7 @@ final class ValidationMap {
         if (!setups.isEmpty()) {
           Setup setup = setups.getFirst();
           boolean chosen = report.runs().stream().anyMatch(run -> run.setup().equals(setup));
-          List<Validation> validations = bySetup.get(setup);
+          List<Score> validations = bySetup.get(setup);
           double loss = loss(validations);
           double goodness = worst > best ? (worst - loss) / (worst - best) : 1;
           cell(svg, column, y, color, Double.isFinite(loss) ? goodness : 0, chosen);
@@ -134,12 +134,12 @@ final class ValidationMap {
         .learningRate();
   }
 
-  private static double loss(List<Validation> validations) {
-    return Statistics.mean(validations.stream().mapToDouble(Validation::loss).toArray());
+  private static double loss(List<Score> validations) {
+    return Statistics.mean(validations.stream().mapToDouble(Score::loss).toArray());
   }
 
-  private static double accuracy(List<Validation> validations) {
-    return Statistics.mean(validations.stream().mapToDouble(v -> v.score().accuracy()).toArray());
+  private static double accuracy(List<Score> validations) {
+    return Statistics.mean(validations.stream().mapToDouble(Score::accuracy).toArray());
   }
 
   private static String number(String format, double value) {

@@ -57,7 +57,7 @@ class HtmlReportTest {
     Element table = section(page, "Differences to AdamW");
     PairedTables tables = new PairedTables(report);
     assertThat(table.select("h3").text()).isEqualTo("Compared with AdamW, λ = 0.01");
-    assertThat(table.select("tbody tr")).hasSize(8 * 4);
+    assertThat(table.select("tbody tr")).hasSize(8 * 7);
     assertThat(table.select("tbody tr").last().children().eachText())
         .isEqualTo(tables.tables().getFirst().rows().getLast());
     assertThat(table.select("p").eachText()).isEqualTo(tables.notes());
@@ -123,7 +123,7 @@ class HtmlReportTest {
     assertThat(sweep.select("li").eachText()).containsExactly("AdamW", "L2-SP", "SPD");
     assertThat(section(page, "Loss").select("li")).hasSize(3);
     assertThat(section(page, "Loss").text())
-        .contains("the λ with the highest in-distribution accuracy");
+        .contains("the one with the highest in-distribution accuracy is shown");
   }
 
   @Test
@@ -143,7 +143,7 @@ class HtmlReportTest {
             "L2-SP, λ = 0.01",
             "SPD, λ = 1",
             "LP-FT, λ = 0.01",
-            "WiSE-FT, α = 0.5");
+            "WiSE-FT, α = 0.75");
     assertThat(section(page, "Loss").select("li")).hasSize(4);
     assertThat(page.select("h2").eachText()).doesNotContain("Against λ");
   }
@@ -239,7 +239,7 @@ class HtmlReportTest {
             1,
             1,
             true,
-            Map.of(evil, new Score(1, 2)),
+            Map.of(evil, new Score(1, 2, 0.25)),
             1,
             history,
             evil,
@@ -291,7 +291,7 @@ class HtmlReportTest {
             1,
             steps,
             true,
-            Map.of("hard-ham-1", new Score(0, 7)),
+            Map.of("hard-ham-1", new Score(0, 7, 0.25)),
             deviation,
             history,
             null,
@@ -339,7 +339,7 @@ class HtmlReportTest {
         .hasSize(4)
         .contains("Compared with AdamW, λ = 0.01; data: plain");
     assertThat(page.select("tbody").first().select("td:nth-child(2)").eachText())
-        .contains("plain", "20.0% wrong labels");
+        .contains("plain", "20% wrong labels");
     List<String> ids = page.select("[id]").eachAttr("id");
     assertThat(ids).doesNotHaveDuplicates();
   }

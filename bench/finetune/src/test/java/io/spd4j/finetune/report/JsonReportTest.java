@@ -40,7 +40,7 @@ class JsonReportTest {
             7,
             3,
             false,
-            Map.of("hard", new Score(3, 4)),
+            Map.of("hard", new Score(3, 4, 0.25)),
             Double.NaN,
             history,
             "spd.safetensors",
@@ -73,7 +73,7 @@ class JsonReportTest {
                     "rule": "SPD", "lambda": 0.5, "lr": 5.0E-5, "state": "8bit", "data": "",
                     "seed": 7,
                     "complete": false, "planned_steps": 3, "steps": 2,
-                    "scores": {"hard": {"correct": 3, "total": 4, "accuracy": 0.75}},
+                    "scores": {"hard": {"correct": 3, "total": 4, "loss": 0.25, "accuracy": 0.75}},
                     "deviation": null, "step_ms": 405.0, "optimizer_ms": 12.5,
                     "tokens_per_second": 1500.0, "padding": 0.05078125,
                     "weights": "spd.safetensors", "validation": null, "interpolated": [],
@@ -130,6 +130,14 @@ class JsonReportTest {
                     },
                     "hard": {
                       "seeds": [8], "values": [50.0], "mean": null, "interval": null, "signs": null
+                    }
+                  },
+                  "losses": {
+                    "id": {
+                      "seeds": [], "values": [], "mean": null, "interval": null, "signs": null
+                    },
+                    "hard": {
+                      "seeds": [], "values": [], "mean": null, "interval": null, "signs": null
                     }
                   },
                   "deviation": {

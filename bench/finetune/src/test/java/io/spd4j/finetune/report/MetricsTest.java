@@ -25,7 +25,7 @@ class MetricsTest {
   }
 
   private static Run run(History history) {
-    Map<String, Score> scores = Map.of("far", new Score(1, 2), "near", new Score(3, 4));
+    Map<String, Score> scores = Map.of("far", new Score(1, 2, 0.25), "near", new Score(3, 4, 0.25));
     return new Run(
         new Setup("SPD", 0.5, 5e-5, "8bit", ""),
         3,
@@ -70,8 +70,8 @@ class MetricsTest {
       lines.add(
           SPD
               + "\"step\":2,\"complete\":true,\"deviation\":0.75,\"scores\":{"
-              + "\"far\":{\"correct\":1,\"total\":2,\"accuracy\":0.5},"
-              + "\"near\":{\"correct\":3,\"total\":4,\"accuracy\":0.75}}}");
+              + "\"far\":{\"correct\":1,\"total\":2,\"loss\":0.25,\"accuracy\":0.5},"
+              + "\"near\":{\"correct\":3,\"total\":4,\"loss\":0.25,\"accuracy\":0.75}}}");
       assertThat(Files.readAllLines(file)).isEqualTo(lines);
 
       History next = new History(List.of("layer 0"), List.of());

@@ -28,7 +28,7 @@ final class PairedRuns {
   }
 
   /**
-   * A complete run.
+   * A complete run whose losses are not finite.
    *
    * @param id correct of 100; negative for no score
    * @param hard correct of 50; negative for no score
@@ -40,10 +40,10 @@ final class PairedRuns {
   static Run run(Setup setup, long seed, boolean complete, int id, int hard, double deviation) {
     Map<String, Score> scores = new HashMap<>();
     if (id >= 0) {
-      scores.put("id", new Score(id, 100));
+      scores.put("id", new Score(id, 100, Double.NaN));
     }
     if (hard >= 0) {
-      scores.put("hard", new Score(hard, 50));
+      scores.put("hard", new Score(hard, 50, Double.NaN));
     }
     History history = new History(List.of(), List.of());
     history.add(new History.Step(0.5, 1, 1e-5, 100, 3, 60, 4, new BitSet()));

@@ -7,6 +7,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import org.junit.jupiter.api.Test;
 
 class PairedTablesTest {
@@ -46,6 +47,34 @@ class PairedTablesTest {
             "With 3 seeds it cannot be below 0.250, whatever the rule does: too few for p < 0.05, "
                 + "which needs 6.",
             "There are 5 rows with a p.");
+  }
+
+  @Test
+  void hasARowForTheLossOfEachTest() {
+    List<Run> runs = new ArrayList<>();
+    for (int seed = 1; seed <= 3; seed++) {
+      for (String rule : List.of("AdamW", "SPD")) {
+        Run run = run(rule, 1, seed, 90, 20, 2);
+        double loss = rule.equals("SPD") ? 0.125 : 0.125 * seed;
+        runs.add(
+            new Run(
+                run.setup(),
+                seed,
+                1,
+                true,
+                Map.of("id", new Score(90, 100, loss), "hard", new Score(9, 10, Double.NaN)),
+                2,
+                run.history(),
+                null,
+                null,
+                List.of()));
+      }
+    }
+
+    assertThat(markdown(runs.toArray(Run[]::new)))
+        .contains("| SPD, λ = 1 | id, loss     |     3 |         -0.1250 | -0.2500 to +0.0000 |")
+        .contains("0 / 2 / 1 | 0.500 |")
+        .doesNotContain("hard, loss");
   }
 
   @Test

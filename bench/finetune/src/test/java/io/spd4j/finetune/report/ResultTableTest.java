@@ -88,7 +88,7 @@ class ResultTableTest {
   }
 
   private static Score score(int correct) {
-    return new Score(correct, 100);
+    return new Score(correct, 100, 0.25);
   }
 
   private static Run run(

@@ -17,7 +17,7 @@ class RunsTest {
   @CsvSource({"-1, 5", "6, 5", "0, 0"})
   void aScoreOutOfRangeIsRefused(int correct, int total) {
     assertThatIllegalArgumentException()
-        .isThrownBy(() -> new Score(correct, total))
+        .isThrownBy(() -> new Score(correct, total, 0.25))
         .withMessageContaining(correct + " of " + total);
   }
 
@@ -112,7 +112,7 @@ class RunsTest {
             1,
             4,
             true,
-            Map.of("elsewhere", new Score(1, 2)),
+            Map.of("elsewhere", new Score(1, 2, 0.25)),
             0,
             new History(List.of(), List.of()),
             null,
@@ -160,12 +160,13 @@ class RunsTest {
   }
 
   @Test
-  void wiseFtIsASettingForEveryLambdaOfItsRuns() {
+  void wiseFtIsASettingForEveryAlphaAndEveryLambdaOfItsRuns() {
     FinetuneReport report = SampleReport.of(List.of(tuned(0.01, 0.5), tuned(0.01, 0.25, 0.5)));
     assertThat(Setting.of(report))
         .extracting(Setting::label)
-        .containsExactly("LP-FT, λ = 0.01", "WiSE-FT, α = 0.5");
-    assertThat(Setting.of(report).getLast().runs()).hasSize(2);
+        .containsExactly("LP-FT, λ = 0.01", "WiSE-FT, α = 0.5", "WiSE-FT, α = 0.25");
+    assertThat(Setting.of(report).get(1).runs()).hasSize(2);
+    assertThat(Setting.of(report).get(2).runs()).hasSize(1);
 
     FinetuneReport sweep = SampleReport.of(List.of(tuned(0.01, 0.5), tuned(0, 0.5)));
     assertThat(Setting.of(sweep))
@@ -197,7 +198,7 @@ class RunsTest {
         1,
         4,
         complete,
-        Map.of(SampleReport.TEST_SETS.getFirst(), new Score(correct, 100)),
+        Map.of(SampleReport.TEST_SETS.getFirst(), new Score(correct, 100, 0.25)),
         0,
         new History(List.of(), List.of()),
         null,

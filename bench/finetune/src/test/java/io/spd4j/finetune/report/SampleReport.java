@@ -112,7 +112,7 @@ final class SampleReport {
     List<Run> runs = new ArrayList<>();
     List<Run> trials = new ArrayList<>();
     for (String data :
-        List.of("", "planted word, p = 0.8", "10.0% wrong labels", "20.0% wrong labels")) {
+        List.of("", "planted word, p = 0.8", "10% wrong labels", "20% wrong labels")) {
       for (Rule rule : Rule.values()) {
         double best = rule == Rule.SPD ? 1 : 0.01;
         for (int seed = 1; seed <= seeds; seed++) {
@@ -122,7 +122,7 @@ final class SampleReport {
           for (double lr : new double[] {2e-5, 5e-5, 1e-4}) {
             double off = Math.abs(Math.log10(lambda / best)) + Math.abs(Math.log(lr / 5e-5));
             double loss = lr == 1e-4 && lambda > best ? Double.NaN : 0.06 + 0.02 * off;
-            Validation validation = new Validation(new Score((int) (98 - 2 * off), 100), loss);
+            Score validation = new Score((int) (98 - 2 * off), 100, loss);
             trials.add(with(run(rule, lambda, 11, 2, 2), lr, data, validation));
           }
         }
@@ -139,7 +139,7 @@ final class SampleReport {
         trials);
   }
 
-  private static Run with(Run run, double lr, String data, Validation validation) {
+  private static Run with(Run run, double lr, String data, Score validation) {
     Setup setup = new Setup(run.setup().rule(), run.setup().lambda(), lr, "float32", data);
     return new Run(
         setup,
@@ -167,7 +167,9 @@ final class SampleReport {
           double start = new double[] {0.93, 0.9, 0.7}[i];
           double best = new double[] {0.02, 0.06, 0.3}[i] * alpha * (1 - alpha);
           double accuracy = (1 - alpha) * start + alpha * end.accuracy() + best;
-          scores.put(TEST_SETS.get(i), new Score((int) (accuracy * end.total()), end.total()));
+          scores.put(
+              TEST_SETS.get(i),
+              new Score((int) (accuracy * end.total()), end.total(), 1 - accuracy));
         }
         models.add(new Interpolated(alpha, scores, alpha * run.deviation()));
       }
@@ -227,7 +229,9 @@ final class SampleReport {
       double accuracy = rule.accuracies[i] + 0.008 * (i + 1) * (random.nextDouble() - 0.5);
       double penalty = 0.02 * Math.abs(Math.log(0.3 + lambda)) * strength;
       scores.put(
-          TEST_SETS.get(i), new Score((int) Math.min(total, total * (accuracy - penalty)), total));
+          TEST_SETS.get(i),
+          new Score(
+              (int) Math.min(total, total * (accuracy - penalty)), total, 3 * (1 - accuracy)));
     }
     return new Run(
         new Setup(rule.title, lambda, 5e-5, "float32", ""),
