@@ -93,6 +93,12 @@ void reference_set_nearest(int32_t type, void *array, int64_t i, float x) {
     ((uint16_t *)array)[i] = code_of(format_of(type), x, NULL);
 }
 
+bool reference_same(int32_t type, const void *a, const void *b, int64_t i) {
+  if (type != SPD4J_TYPE_FLOAT32) return ((const uint16_t *)a)[i] == ((const uint16_t *)b)[i];
+  const float x = ((const float *)a)[i], y = ((const float *)b)[i];
+  return isnan(x) ? isnan(y) : bits_of(x) == bits_of(y);
+}
+
 float reference_get_split(const void *high, const void *low, int64_t i) {
   const int64_t sum = (int64_t)((const uint16_t *)high)[i] * 65536 + ((const int16_t *)low)[i];
   return float_of((uint32_t)sum);

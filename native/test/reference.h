@@ -14,6 +14,8 @@ float reference_get(int32_t type, const void *array, int64_t i);
 void reference_set(int32_t type, void *array, int64_t i, float x, uint32_t random);
 /* Likewise, rounded to nearest, ties to even. */
 void reference_set_nearest(int32_t type, void *array, int64_t i, float x);
+/* Whether element i of two arrays has the same bits. In float32 any NaN is like any other. */
+bool reference_same(int32_t type, const void *a, const void *b, int64_t i);
 /* Parameters with low halves. */
 float reference_get_split(const void *high, const void *low, int64_t i);
 void reference_set_split(void *high, void *low, int64_t i, float x);
