@@ -17,7 +17,7 @@ import java.lang.foreign.MemorySegment;
  * to}; if their type is also that of {@code dst}, these are copies of the bits, those of NaNs too.
  * Otherwise, where {@code from} and {@code to} are equal, rounding may move the result a little
  * away from them. Results of 16 bits are rounded to nearest, ties to even. The bits are the same on
- * every backend (native/NUMERICS.md), except that a NaN may have others.
+ * every backend (native/NUMERICS.md), except that a NaN computed in float32 may have others.
  *
  * <p>Each array is FLOAT32, BFLOAT16 or FLOAT16, starts at a multiple of its element's size, and
  * has as many elements as the others, which may be 0. {@code dst} may be {@code from} or {@code to}
