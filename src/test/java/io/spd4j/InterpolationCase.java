@@ -19,8 +19,14 @@ record InterpolationCase(
     ElementType fromType, ElementType toType, ElementType dstType, long numel, double alpha) {
   static final List<ElementType> TYPES =
       List.of(ElementType.FLOAT32, ElementType.BFLOAT16, ElementType.FLOAT16);
-  private static final long[] SIZES = {0, 1, 63, 64, 65, 4161};
-  static final double[] ALPHAS = {0, 1e-60, 0.25, 0.3, 0.5, 1};
+
+  /** None, less than the lanes that make a row, a row, and a row and a rest. */
+  private static final long[] SIZES = {0, 1, 63, 64, 65};
+
+  /** A block, another row and a rest. */
+  private static final long LARGE = 4096 + 64 + 1;
+
+  private static final double[] ALPHAS = {0, 1e-60, 0.25, 0.5, 1};
 
   private static final float[] SPECIAL = {
     Float.NaN,
@@ -37,23 +43,32 @@ record InterpolationCase(
     65504
   };
 
-  /** Lists every mixture of types with every size and alpha; large arrays with one alpha. */
+  /**
+   * Lists every mixture of types with every size, each with 0.3 and with one other alpha, in turn.
+   * Interpreted vectors are slow, so there are large arrays of nine mixtures only, in which every
+   * type meets every other.
+   */
   static List<InterpolationCase> all() {
     List<InterpolationCase> all = new ArrayList<>();
-    for (ElementType from : TYPES) {
-      for (ElementType to : TYPES) {
-        for (ElementType dst : TYPES) {
-          for (long numel : SIZES) {
-            for (double alpha : ALPHAS) {
-              if (numel < 100 || alpha == 0.3) {
-                all.add(new InterpolationCase(from, to, dst, numel, alpha));
-              }
-            }
-          }
-        }
+    int n = TYPES.size();
+    for (int mix = 0; mix < n * n * n; mix++) {
+      int from = mix % n;
+      int to = mix / n % n;
+      int dst = mix / n / n;
+      for (int size = 0; size < SIZES.length; size++) {
+        double other = ALPHAS[(mix + size) % ALPHAS.length];
+        all.add(of(from, to, dst, SIZES[size], 0.3));
+        all.add(of(from, to, dst, SIZES[size], other));
+      }
+      if (dst == (from + to) % n) {
+        all.add(of(from, to, dst, LARGE, 0.3));
       }
     }
     return all;
+  }
+
+  private static InterpolationCase of(int from, int to, int dst, long numel, double alpha) {
+    return new InterpolationCase(TYPES.get(from), TYPES.get(to), TYPES.get(dst), numel, alpha);
   }
 
   MemorySegment from(Arena arena) {

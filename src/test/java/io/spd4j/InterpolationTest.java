@@ -103,7 +103,7 @@ class InterpolationTest {
   @EachKernels
   void closingAnArenaMeanwhileIsRefusedOrReported(Kernels kernels, @TempDir Path folder)
       throws Exception {
-    long bytes = 1 << 20;
+    long bytes = 1 << 16;
     MemorySegment lasting = arena.allocate(bytes, 64);
     SplittableRandom random = new SplittableRandom(4);
     for (int round = 0; round < 3; round++) {
