@@ -39,8 +39,9 @@ import java.lang.foreign.MemorySegment;
  *
  * <p>Thread-safe as long as the arrays are. A call uses only the caller's thread; to use several,
  * interpolate slices of the arrays in parallel, which gives the same bits. If another thread closes
- * an arena meanwhile, either that thread gets an {@link IllegalStateException}, or, in plain Java,
- * this call does, and {@code dst} may be half written.
+ * an arena of host memory meanwhile, either that thread gets an {@link IllegalStateException}, or
+ * this call does: before it begins, or, in plain Java and where bits are copied, also in the
+ * middle, when {@code dst} may be half written.
  */
 public final class Interpolation {
   private Interpolation() {}
