@@ -13,7 +13,9 @@ import java.lang.foreign.MemorySegment;
  * A linear layer: dst = src·weightᵀ + bias, with src [rows, in], weight [out, in] as in PyTorch,
  * bias [out] and dst [rows, out], all row-major. The operands, which are what is multiplied (src,
  * weight and dstGrad), are float32, or bfloat16 if the layer was made so; everything else is
- * float32. Made by {@link OneDnn#linear}; confined to its OneDnn's thread.
+ * float32. Segments may be larger than needed, so float32 values that are given as bfloat16
+ * operands are not noticed: their halves are read as numbers. Made by {@link OneDnn#linear};
+ * confined to its OneDnn's thread.
  */
 public final class Linear {
   /** What is done to the product. */

@@ -11,8 +11,9 @@ import java.lang.foreign.MemorySegment;
  * A batch of matrix products, c = scale·a·b (+ addend), with a [batch…, m, k], b [batch…, k, n] and
  * c [batch…, m, n] in any {@link Layout}: transposed matrices and attention heads that lie side by
  * side are read and written in place. The operands, which are what is multiplied (a, b and cGrad),
- * are float32, or bfloat16 if the product was made so; everything else is float32. Made by {@link
- * OneDnn#matMul}; confined to its OneDnn's thread.
+ * are float32, or bfloat16 if the product was made so; everything else is float32. Segments may be
+ * larger than needed, so float32 values that are given as bfloat16 operands are not noticed: their
+ * halves are read as numbers. Made by {@link OneDnn#matMul}; confined to its OneDnn's thread.
  */
 public final class MatMul {
   private final Engine engine;
