@@ -14,8 +14,9 @@ public enum MathMode {
    * bfloat16 (8 significant bits; to nearest, ties to even) in memory of the {@link OneDnn}. What
    * several products read is rounded for each of them: to do it once, give them {@linkplain
    * OneDnn#linear(long, long, long, io.spd4j.ElementType) operands in bfloat16}. A product of which
-   * one matrix is a vector stays in float32, as does one for which oneDNN has nothing but a plain
-   * loop. On a processor without bfloat16 instructions this may be slower than FLOAT32.
+   * one matrix is a vector or has 2³¹ elements or more stays in float32, as does one for which
+   * oneDNN has nothing but a plain loop. On a processor without bfloat16 instructions this may be
+   * slower than FLOAT32.
    */
   BF16,
 

@@ -167,9 +167,9 @@ public final class OneDnn implements AutoCloseable {
 
   /**
    * Returns a linear layer. With operands in bfloat16, which a {@link Conversion} makes, each array
-   * is rounded once, however many products read it. The results are those of {@link MathMode#BF16}.
-   * The first call throws {@link OneDnnException} if oneDNN has no products of bfloat16 for the
-   * processor.
+   * is rounded once, however many products read it. Where {@link MathMode#BF16} rounds, the results
+   * are the same; but that mode leaves some products in float32. The first call throws {@link
+   * OneDnnException} if oneDNN has no products of bfloat16 for the processor.
    *
    * @param rows the rows of the input: all leading dimensions together
    * @param in the features of the input

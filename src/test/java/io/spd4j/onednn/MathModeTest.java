@@ -23,6 +23,7 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.MethodSource;
 
@@ -85,38 +86,42 @@ class MathModeTest {
     }
   }
 
-  /** An operand that is rounded once gives the bits of one that each product rounds. */
-  @Test
-  void anOperandCanBeRoundedBefore() {
+  /**
+   * An operand that is rounded once gives the bits of one that each product rounds. A product with
+   * a vector does not round: the mode then gives the bits of float32. All three products of a
+   * linear layer have one if there is one row or one feature.
+   */
+  @ParameterizedTest
+  @CsvSource({"65, 384, 96, true", "65, 384, 1, false", "1, 384, 96, false"})
+  void anOperandCanBeRoundedBefore(int rows, int in, int out, boolean rounds) {
     assumeTrue(OneDnn.autoMath().mode() == MathMode.BF16, OneDnn.autoMath().reason());
-    int rows = 65;
-    int in = 384;
-    int out = 96;
     SplittableRandom random = new SplittableRandom(2);
     try (OneDnn oneDnn = open(MathMode.BF16);
+        OneDnn exact = open(MathMode.FLOAT32);
         Arena arena = Arena.ofConfined()) {
-      MemorySegment src = random(arena, random, rows * in);
-      MemorySegment weight = random(arena, random, out * in);
-      MemorySegment dstGrad = random(arena, random, rows * out);
-      MemorySegment[] rounded =
-          Stream.of(src, weight, dstGrad)
-              .map(floats -> {
-                MemorySegment halves = arena.allocate(floats.byteSize() / 2, 64);
-                long numel = floats.byteSize() / Float.BYTES;
+      List<MemorySegment> floats =
+          Stream.of(rows * out, rows * in, out * in).map(n -> random(arena, random, n)).toList();
+      List<MemorySegment> halves =
+          floats.stream()
+              .map(array -> {
+                MemorySegment rounded = arena.allocate(array.byteSize() / 2, 64);
+                long numel = array.byteSize() / Float.BYTES;
                 oneDnn
                     .conversion(numel, ElementType.FLOAT32, ElementType.BFLOAT16)
-                    .forward(floats, halves);
-                return halves;
+                    .forward(array, rounded);
+                return rounded;
               })
-              .toArray(MemorySegment[]::new);
-      assertThat(results(arena, oneDnn.linear(rows, in, out), src, weight, dstGrad))
-          .isEqualTo(
-              results(
-                  arena,
-                  oneDnn.linear(rows, in, out, ElementType.BFLOAT16),
-                  rounded[0],
-                  rounded[1],
-                  rounded[2]));
+              .toList();
+      List<ByteBuffer> ofMode = results(arena, oneDnn.linear(rows, in, out), floats, 4);
+      List<ByteBuffer> ofHalves =
+          results(arena, oneDnn.linear(rows, in, out, ElementType.BFLOAT16), halves, 2);
+      List<ByteBuffer> ofFloats = results(arena, exact.linear(rows, in, out), floats, 4);
+      for (int i = 0; i < 3; i++) {
+        assertThat(ofMode.get(i))
+            .as("result %d", i)
+            .isEqualTo((rounds ? ofHalves : ofFloats).get(i))
+            .isNotEqualTo((rounds ? ofFloats : ofHalves).get(i));
+      }
     }
   }
 
@@ -128,11 +133,19 @@ class MathModeTest {
     return segment;
   }
 
-  /** Returns dst, srcGrad and weightGrad. */
+  /**
+   * Returns dst, srcGrad and weightGrad.
+   *
+   * @param operands dstGrad, src and weight
+   * @param elementSize of the operands
+   */
   private static List<ByteBuffer> results(
-      Arena arena, Linear linear, MemorySegment src, MemorySegment weight, MemorySegment dstGrad) {
+      Arena arena, Linear linear, List<MemorySegment> operands, int elementSize) {
+    MemorySegment dstGrad = operands.get(0);
+    MemorySegment src = operands.get(1);
+    MemorySegment weight = operands.get(2);
     List<MemorySegment> results =
-        Stream.of(65 * 96, 65 * 384, 96 * 384).map(n -> arena.allocate(4L * n, 64)).toList();
+        operands.stream().map(o -> arena.allocate(o.byteSize() / elementSize * 4, 64)).toList();
     linear.forward(src, weight, null, results.get(0));
     linear.backwardSource(dstGrad, weight, results.get(1));
     linear.backwardWeights(src, dstGrad, results.get(2), null);
