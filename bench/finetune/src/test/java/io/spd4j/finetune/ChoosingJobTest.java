@@ -16,7 +16,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 
 class ChoosingJobTest {
   private static final String JOB =
-      "--rules spd,adamw --lambda spd=0.5,1 --lr 1e-9,3e-3 --choose-seeds 11..12 --seeds 1..3";
+      "--rules spd,adamw --lr 1e-9,3e-3 --choose-seeds 11..12 --seeds 1..2";
 
   @TempDir private Path results;
 
@@ -42,23 +42,22 @@ class ChoosingJobTest {
     JsonNode trials = report.get("trials");
     JsonNode runs = report.get("runs");
 
-    assertThat(trials).hasSize(2 * (2 + 1) * 2);
+    assertThat(trials).hasSize(2 * 2 * 2);
     trials.forEach(trial -> {
       assertThat(trial.get("scores")).isEmpty();
       assertThat(trial.get("complete").asBoolean()).isTrue();
       assertThat(trial.get("validation").get("total").asInt()).isEqualTo(48);
     });
-    assertThat(values(runs, "rule"))
-        .containsExactly("SPD", "AdamW", "SPD", "AdamW", "SPD", "AdamW");
-    assertThat(values(runs, "seed")).containsExactly("1", "1", "2", "2", "3", "3");
+    assertThat(values(runs, "rule")).containsExactly("SPD", "AdamW", "SPD", "AdamW");
+    assertThat(values(runs, "seed")).containsExactly("1", "1", "2", "2");
     assertThat(values(runs, "lr")).containsOnly("0.003"); // with 1e-9 nothing is learned
     runs.forEach(run -> {
       assertThat(run.get("scores")).hasSize(2);
       assertThat(run.get("weights").isNull()).isTrue();
     });
     JsonNode deviation = report.get("differences").get(0).get("deviation");
-    assertThat(deviation.get("seeds")).extracting(JsonNode::asInt).containsExactly(1, 2, 3);
-    for (int seed = 0; seed < 3; seed++) {
+    assertThat(deviation.get("seeds")).extracting(JsonNode::asInt).containsExactly(1, 2);
+    for (int seed = 0; seed < 2; seed++) {
       double spd = runs.get(2 * seed).get("deviation").asDouble();
       double adamw = runs.get(2 * seed + 1).get("deviation").asDouble();
       assertThat(deviation.get("values").get(seed).asDouble()).isEqualTo(spd - adamw);
@@ -69,7 +68,7 @@ class ChoosingJobTest {
   @Test
   void aResumedJobChoosesTheSame() throws Exception {
     TinyResults whole = results(JOB);
-    for (int stopAt : new int[] {30, 100, 150}) {
+    for (int stopAt : new int[] {30, 90}) {
       AtomicInteger asked = new AtomicInteger();
       TinyJob.run(
           results,
@@ -78,7 +77,7 @@ class ChoosingJobTest {
       TinyResults resumed = results(JOB + " --checkpoint-every 4 --resume");
 
       assertThat(resumed.report()).isEqualTo(whole.report());
-      assertThat(resumed.weights()).isEqualTo(whole.weights()).hasSize(6);
+      assertThat(resumed.weights()).isEqualTo(whole.weights()).hasSize(4);
     }
   }
 
