@@ -5,14 +5,11 @@ import io.spd4j.finetune.cli.Failure;
 import io.spd4j.finetune.data.Example;
 import io.spd4j.finetune.minilm.Config;
 import io.spd4j.finetune.minilm.Weights;
-import io.spd4j.finetune.report.FinetuneReport;
 import io.spd4j.finetune.report.History;
 import io.spd4j.finetune.report.Interpolated;
 import io.spd4j.finetune.report.Metrics;
-import io.spd4j.finetune.report.PairedTables;
 import io.spd4j.finetune.report.Progress;
 import io.spd4j.finetune.report.ReportFiles;
-import io.spd4j.finetune.report.ResultTable;
 import io.spd4j.finetune.report.Run;
 import io.spd4j.finetune.report.Score;
 import java.io.IOException;
@@ -213,12 +210,7 @@ final class Job {
   /** Says how the job ended. */
   private int end() throws Failure, IOException {
     List<Run> tested = runs.subList(Math.min(trials.size(), runs.size()), runs.size());
-    FinetuneReport report = results.report(runs, trials.size());
-    log.result("\n" + new ResultTable(report).markdown());
-    String differences = new PairedTables(report).markdown();
-    if (!differences.isEmpty()) {
-      log.result(differences);
-    }
+    log.result("\n" + results.report(runs, trials.size()).markdown());
     ReportFiles.Written written = results.write(runs, trials.size());
     written.warning().ifPresent(log::problem);
     log.result("report: " + written.html() + ", numbers: " + written.json());

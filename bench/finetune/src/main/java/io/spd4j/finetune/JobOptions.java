@@ -4,6 +4,7 @@ import io.spd4j.ElementType;
 import io.spd4j.finetune.cli.Count;
 import io.spd4j.finetune.cli.Failure;
 import io.spd4j.finetune.cli.State;
+import io.spd4j.finetune.report.ReportFiles;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashSet;
@@ -153,9 +154,7 @@ final class JobOptions extends RunOptions {
       }
     }
     checkMethods(training);
-    if (Path.of(name).getNameCount() != 1 || name.isBlank() || Path.of(name).isAbsolute()) {
-      throw Failure.ofInput("--name must be a prefix of a file name, not a path: " + name);
-    }
+    ReportFiles.checkName(name);
     if (export != null && noWeights) {
       throw Failure.ofInput("--export needs the weights: leave out --no-weights");
     }

@@ -1,11 +1,10 @@
 package io.spd4j.finetune;
 
-import static java.util.stream.Collectors.joining;
-
 import io.spd4j.finetune.cli.Failure;
 import io.spd4j.finetune.cli.State;
 import io.spd4j.finetune.minilm.Weights;
 import io.spd4j.finetune.report.FinetuneReport;
+import io.spd4j.finetune.report.JoinedReport;
 import io.spd4j.finetune.report.Machine;
 import io.spd4j.finetune.report.ReportFiles;
 import io.spd4j.finetune.report.Run;
@@ -34,18 +33,16 @@ record JobResults(JobOptions options, TrainingOptions training, List<String> tes
   FinetuneReport report(List<Run> runs, int trials) {
     int tried = Math.min(trials, runs.size());
     Map<String, Object> settings = training.settings();
-    settings.put("state", options.states.stream().map(State::toString).collect(joining(", ")));
+    settings.put("state", JoinedReport.setting(options.states.stream().map(State::toString)));
     if (options.rules.contains(Method.LP_FT)) {
-      settings.put("LP-FT, steps for the head alone", training.probing());
+      settings.put(JoinedReport.PROBING, training.probing());
     }
     settings.put("held back", options.testFraction);
     if (options.validation() > 0) {
       settings.put("held back of the rest, for validation", options.validation());
     }
-    if (options.variations.size() > 1) {
-      settings.put(
-          "data", options.variations.stream().map(Variation::toString).collect(joining(", ")));
-    }
+    settings.put(
+        "data", JoinedReport.setting(options.variations.stream().map(Variation::toString)));
     if (options.testLimit != null) {
       settings.put("largest number of mails per test set", options.testLimit);
     }

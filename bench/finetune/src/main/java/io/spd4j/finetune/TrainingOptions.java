@@ -205,7 +205,7 @@ final class TrainingOptions extends NetworkOptions {
     settings.put("head weight decay", headDecay);
     settings.put("warm-up", warmup);
     settings.put("schedule", schedule);
-    settings.put("clip", clip);
+    settings.put("clip", Double.isFinite(clip) ? clip : "never");
     settings.put("trained", lora == null ? "everything" : "LoRA of rank " + lora + ", head");
     if (!layerLambda.isEmpty()) {
       settings.put("λ by layer, factors", layerLambda);

@@ -185,8 +185,7 @@ class JobTest {
     String out = run(() -> false, "spd", "--record", "1");
 
     assertThat(out).contains("SPD, λ = 1, seed 1, split: step", "| state   |");
-    assertThat(values("state", "\"([^\"]+)\""))
-        .containsExactly("float32, split", "float32", "split");
+    assertThat(values("state", "\"([^\"]+)\"")).containsExactly("float32", "split");
     for (String field : List.of("loss", "gradient_norm", "layers", "selected")) {
       assertTheSame(values(field, "(\\[[^{}\"]+)"));
     }

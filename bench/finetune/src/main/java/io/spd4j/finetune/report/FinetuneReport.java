@@ -70,4 +70,22 @@ public record FinetuneReport(
             .toList();
     return new FinetuneReport(title, settings, machine, finished, testSets, first, trials);
   }
+
+  /** Returns the results and the differences to AdamW as tables in Markdown, with notes below. */
+  public String markdown() {
+    String differences = new PairedTables(this).markdown();
+    return new ResultTable(this).markdown() + (differences.isEmpty() ? "" : "\n" + differences);
+  }
+
+  /** Returns a report with no more than a summary of each run's steps. */
+  public FinetuneReport withoutHistory() {
+    return new FinetuneReport(
+        title,
+        settings,
+        machine,
+        finished,
+        testSets,
+        runs.stream().map(Run::withoutHistory).toList(),
+        trials.stream().map(Run::withoutHistory).toList());
+  }
 }

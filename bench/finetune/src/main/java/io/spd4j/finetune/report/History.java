@@ -20,6 +20,9 @@ public final class History {
   private final List<Deviation> deviations = new ArrayList<>();
   private final SequencedMap<String, Integer> stopped = new LinkedHashMap<>();
 
+  /** What is left of the steps if they were dropped; else null. */
+  private final StepSummary left;
+
   /**
    * One optimizer step. Numbers may be NaN or infinite if training diverges.
    *
@@ -69,8 +72,18 @@ public final class History {
    *     rule that does not select
    */
   public History(List<String> layers, List<String> tensors) {
+    this(layers, tensors, null);
+  }
+
+  private History(List<String> layers, List<String> tensors, StepSummary left) {
     this.layers = List.copyOf(layers);
     this.tensors = List.copyOf(tensors);
+    this.left = left;
+  }
+
+  /** Returns a history of which only a summary is known: it has no steps and no deviations. */
+  static History dropped(StepSummary left) {
+    return new History(List.of(), List.of(), left);
   }
 
   /**
@@ -161,5 +174,15 @@ public final class History {
   @JsonProperty
   public List<Deviation> deviations() {
     return Collections.unmodifiableList(deviations);
+  }
+
+  /** Returns whether only a summary is known. */
+  boolean isDropped() {
+    return left != null;
+  }
+
+  /** Returns the steps in a few numbers. */
+  StepSummary summary() {
+    return isDropped() ? left : StepSummary.of(steps);
   }
 }

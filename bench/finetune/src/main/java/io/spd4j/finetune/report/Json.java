@@ -59,6 +59,7 @@ public final class Json {
               new SimpleModule()
                   .addSerializer(Double.class, FINITE_OR_NULL)
                   .addSerializer(double.class, FINITE_OR_NULL)
+                  .addDeserializer(Double.class, NUMBER_OR_NAN)
                   .addDeserializer(double.class, NUMBER_OR_NAN))
           .enable(EnumFeature.WRITE_ENUMS_TO_LOWERCASE)
           .enable(MapperFeature.ACCEPT_CASE_INSENSITIVE_ENUMS)
@@ -90,6 +91,20 @@ public final class Json {
    */
   public static <T> T read(byte[] json, Class<T> type) throws IOException {
     return MAPPER.readValue(json, type);
+  }
+
+  /**
+   * Reads one value that has all fields of the type and no others.
+   *
+   * @throws IOException if the bytes are not JSON or do not describe such a value
+   */
+  static <T> T readExactly(byte[] json, Class<T> type) throws IOException {
+    return MAPPER
+        .readerFor(type)
+        .with(DeserializationFeature.FAIL_ON_UNKNOWN_PROPERTIES)
+        .with(DeserializationFeature.FAIL_ON_MISSING_CREATOR_PROPERTIES)
+        .with(DeserializationFeature.FAIL_ON_NULL_FOR_PRIMITIVES)
+        .readValue(json);
   }
 
   /**

@@ -1,11 +1,12 @@
 package io.spd4j.finetune.report;
 
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.function.ToDoubleFunction;
 import java.util.function.ToIntFunction;
 
-/** All numbers of a report in JSON. */
+/** All numbers of a report in JSON, which {@link StoredReport} reads. */
 final class JsonReport {
   private JsonReport() {}
 
@@ -22,20 +23,13 @@ final class JsonReport {
   }
 
   private static Map<String, Object> run(Run run, List<String> testSets) {
-    Map<String, Object> scores = Json.object();
-    for (String testSet : testSets) {
-      Score score = run.scores().get(testSet);
-      if (score != null) {
-        scores.put(testSet, score);
-      }
-    }
     Map<String, Object> json = identity(run.setup(), run.seed());
     json.putAll(
         Json.object(
             "complete", run.complete(),
             "planned_steps", run.plannedSteps(),
-            "steps", run.history().steps().size(),
-            "scores", scores,
+            "steps", run.steps(),
+            "scores", scores(run.scores(), testSets),
             "deviation", run.deviation(),
             "step_ms", run.stepMillis(),
             "optimizer_ms", run.optimizerMillis(),
@@ -43,9 +37,29 @@ final class JsonReport {
             "padding", run.padding(),
             "weights", run.weights(),
             "validation", run.validation(),
-            "interpolated", run.interpolated(),
-            "history", history(run.history())));
+            "interpolated",
+                run.interpolated().stream().map(model -> interpolated(model, testSets)).toList(),
+            "history", run.history().isDropped() ? null : history(run.history())));
     return json;
+  }
+
+  private static Map<String, Object> interpolated(Interpolated model, List<String> testSets) {
+    return Json.object(
+        "alpha", model.alpha(),
+        "scores", scores(model.scores(), testSets),
+        "deviation", model.deviation());
+  }
+
+  /** Returns the scores in the order of the test sets. */
+  private static Map<String, Score> scores(Map<String, Score> scores, List<String> testSets) {
+    Map<String, Score> ordered = new LinkedHashMap<>();
+    for (String testSet : testSets) {
+      Score score = scores.get(testSet);
+      if (score != null) {
+        ordered.put(testSet, score);
+      }
+    }
+    return ordered;
   }
 
   /** Returns what names a run. */

@@ -31,6 +31,11 @@ public record Machine(String cpu, int cores, String jdk, String os) {
             + ")");
   }
 
+  /** Returns the machine on one line. */
+  String line() {
+    return "%s, %d cores, JDK %s, %s".formatted(cpu, cores, jdk, os);
+  }
+
   /**
    * Returns the first "model name" in a cpuinfo file. ARM has none, and only Linux has the file.
    */

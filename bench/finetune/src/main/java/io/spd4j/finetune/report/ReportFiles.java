@@ -31,6 +31,17 @@ public final class ReportFiles {
   private ReportFiles() {}
 
   /**
+   * Checks the option --name.
+   *
+   * @throws Failure if it is not a prefix of a file name
+   */
+  public static void checkName(String name) throws Failure {
+    if (Path.of(name).getNameCount() != 1 || name.isBlank() || Path.of(name).isAbsolute()) {
+      throw Failure.ofInput("--name must be a prefix of a file name, not a path: " + name);
+    }
+  }
+
+  /**
    * Writes name.json and then name.html, or replaces them. Each file appears complete or not at
    * all.
    *

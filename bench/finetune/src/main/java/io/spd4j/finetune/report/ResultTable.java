@@ -46,7 +46,7 @@ public final class ResultTable {
       }
       for (Run run : setting.runs()) {
         if (!run.complete()) {
-          int steps = run.history().steps().size();
+          int steps = run.steps();
           String label =
               setting.label()
                   + (steps == run.plannedSteps()
@@ -71,7 +71,7 @@ public final class ResultTable {
       row.add(cell("%.2f%%", "%.2f", 100, Setting.accuracies(runs, testSet)));
     }
     row.add(cell("%.3f", runs, Run::deviation));
-    List<Run> trained = runs.stream().filter(run -> !run.history().steps().isEmpty()).toList();
+    List<Run> trained = runs.stream().filter(run -> run.steps() > 0).toList();
     row.add(cell("%.1f", trained, Run::stepMillis));
     row.add(cell("%.2f", trained, Run::optimizerMillis));
     row.add(cell("%.0f", trained, Run::tokensPerSecond));
@@ -112,10 +112,7 @@ public final class ResultTable {
 
   private static String note(FinetuneReport report) {
     OptionalDouble padding =
-        report.runs().stream()
-            .filter(run -> !run.history().steps().isEmpty())
-            .mapToDouble(Run::padding)
-            .average();
+        report.runs().stream().filter(run -> run.steps() > 0).mapToDouble(Run::padding).average();
     return "‖θ−θ0‖ is the distance from the pre-trained weights; milliseconds are medians over a "
         + "run's steps; tokens per s are those of the texts, over all steps, without padding"
         + (padding.isPresent()

@@ -2,7 +2,6 @@ package io.spd4j.finetune.report;
 
 import java.util.List;
 import java.util.Map;
-import java.util.function.ToDoubleFunction;
 
 /**
  * One training run and how the model did afterwards.
@@ -36,32 +35,45 @@ public record Run(
     scores = Map.copyOf(scores);
   }
 
+  /** Returns the number of steps that were taken. */
+  int steps() {
+    return history.summary().steps();
+  }
+
   /** Returns the median milliseconds of a step; NaN without steps. */
   public double stepMillis() {
-    return Statistics.median(
-        history.steps().stream().mapToDouble(History.Step::stepMillis).toArray());
+    return history.summary().stepMillis();
+  }
+
+  /** Returns the median milliseconds in the optimizer per step; NaN without steps. */
+  public double optimizerMillis() {
+    return history.summary().optimizerMillis();
   }
 
   /**
    * Returns the tokens of the texts, without padding, per second of all steps; NaN without steps.
    */
   public double tokensPerSecond() {
-    return sum(History.Step::tokens) / sum(History.Step::stepMillis) * 1e3;
+    return history.summary().tokensPerSecond();
   }
 
   /** Returns the share of padding in what was computed, 0 to 1; NaN without steps. */
   public double padding() {
-    double padding = sum(History.Step::padding);
-    return padding / (sum(History.Step::tokens) + padding);
+    return history.summary().padding();
   }
 
-  private double sum(ToDoubleFunction<History.Step> value) {
-    return history.steps().stream().mapToDouble(value).sum();
-  }
-
-  /** Returns the median milliseconds in the optimizer per step; NaN without steps. */
-  public double optimizerMillis() {
-    return Statistics.median(
-        history.steps().stream().mapToDouble(History.Step::optimizerMillis).toArray());
+  /** Returns the run with no more than a summary of its steps. */
+  Run withoutHistory() {
+    return new Run(
+        setup,
+        seed,
+        plannedSteps,
+        complete,
+        scores,
+        deviation,
+        History.dropped(history.summary()),
+        weights,
+        validation,
+        interpolated);
   }
 }

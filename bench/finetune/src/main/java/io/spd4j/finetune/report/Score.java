@@ -1,6 +1,7 @@
 package io.spd4j.finetune.report;
 
 import com.fasterxml.jackson.annotation.JsonProperty;
+import com.fasterxml.jackson.annotation.JsonProperty.Access;
 
 /**
  * How a model did on a set of examples.
@@ -23,7 +24,7 @@ public record Score(int correct, int total, double loss) {
   }
 
   /** Returns the correct share, 0 to 1. */
-  @JsonProperty
+  @JsonProperty(access = Access.READ_ONLY)
   public double accuracy() {
     return (double) correct / total;
   }
