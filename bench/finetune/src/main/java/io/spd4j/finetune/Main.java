@@ -10,6 +10,7 @@ import picocli.CommandLine.Command;
     description = "Fine-tunes a transformer with spd4j.",
     subcommands = {
       FinetuneCommand.class,
+      ReportCommand.class,
       ClassifyCommand.class,
       ExportCommand.class,
       PretrainCommand.class,

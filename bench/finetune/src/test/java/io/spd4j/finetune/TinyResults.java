@@ -40,9 +40,13 @@ record TinyResults(Map<String, List<Byte>> weights, JsonNode report, List<JsonNo
         }
       }
     }
+    return new TinyResults(weights, report(folder), metrics(folder));
+  }
+
+  static JsonNode report(Path folder) throws IOException {
     JsonNode report = MAPPER.readTree(folder.resolve("tiny.json").toFile());
     assertThat(report.has("finished")).isTrue();
-    return new TinyResults(weights, withoutTimes(report), metrics(folder));
+    return withoutTimes(report);
   }
 
   static List<JsonNode> metrics(Path folder) throws IOException {
