@@ -3,6 +3,8 @@ package io.spd4j.finetune;
 import io.spd4j.Backend;
 import io.spd4j.finetune.cli.Count;
 import io.spd4j.finetune.cli.Failure;
+import io.spd4j.finetune.minilm.Config;
+import io.spd4j.finetune.minilm.Encoder;
 import io.spd4j.onednn.MathMode;
 import io.spd4j.onednn.OneDnn;
 import java.util.Locale;
@@ -63,6 +65,19 @@ class NetworkOptions {
           a.backend() != backend || a.available(),
           "--backend " + a.backend().id() + ": " + a.reason());
     }
+  }
+
+  /**
+   * Checks that oneDNN can handle the arrays of a batch.
+   *
+   * @throws Failure if the batch is too large
+   */
+  void checkBatch(Config config) throws Failure {
+    long longest = config.longestVector(batch, Tokens.padded(length), Encoder.operands(math));
+    require(
+        longest <= Integer.MAX_VALUE,
+        "--batch %d of --length %d has an array of %d elements; oneDNN handles %d at most"
+            .formatted(batch, length, longest, Integer.MAX_VALUE));
   }
 
   /** Opens oneDNN for the calling thread. */

@@ -31,6 +31,7 @@ final class PretrainOptions extends NetworkOptions {
     require(length >= 2 && length <= 512, "--length must be 2 to 512");
     require(lr >= 0 && Float.isFinite((float) lr), "--lr must be 0 or more");
     super.check();
+    checkBatch(config());
   }
 
   /** Returns the sizes of the model. */

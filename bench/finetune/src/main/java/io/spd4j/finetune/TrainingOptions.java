@@ -4,6 +4,7 @@ import com.sun.management.OperatingSystemMXBean;
 import io.spd4j.finetune.cli.Count;
 import io.spd4j.finetune.cli.Failure;
 import io.spd4j.finetune.minilm.Config;
+import io.spd4j.finetune.minilm.Encoder;
 import java.lang.management.ManagementFactory;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -132,8 +133,8 @@ final class TrainingOptions extends NetworkOptions {
       paramLabel = "RANK",
       converter = Count.class,
       description =
-          "Train only the head and adapters of this rank on the attention's projections, which decay "
-              + "towards the origin; default: train everything.")
+          "Train only the head and adapters of this rank (1 to 384) on the attention's projections, "
+              + "which decay towards the origin; default: train everything.")
   Integer lora;
 
   /** Returns the options' default values. */
@@ -170,14 +171,19 @@ final class TrainingOptions extends NetworkOptions {
                 && !unfreeze.containsKey(LayerGroup.EMBEDDINGS),
         "with --lora the embeddings are not trained: --layer-lambda and --unfreeze cannot name"
             + " them");
-    long needed = Config.MINILM_L6.activationBytes(batch, Tokens.padded(length));
+    int widest = Config.MINILM_L6.hidden();
+    require(lora == null || lora <= widest, "--lora must be 1 to " + widest);
+    super.check();
+    checkBatch(Config.MINILM_L6);
+    long needed =
+        Config.MINILM_L6.activationBytes(
+            batch, Tokens.padded(length), lora == null ? 0 : lora, Encoder.operands(math));
     long memory =
         ((OperatingSystemMXBean) ManagementFactory.getOperatingSystemMXBean()).getTotalMemorySize();
     require(
         needed < memory / 2,
         "--batch %d of --length %d needs %d GB, more than half of this machine's memory"
             .formatted(batch, length, needed >> 30));
-    super.check();
   }
 
   private static boolean isLayer(String name) {

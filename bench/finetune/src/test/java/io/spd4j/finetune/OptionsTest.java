@@ -3,9 +3,13 @@ package io.spd4j.finetune;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatCode;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import io.spd4j.finetune.cli.Failure;
 import io.spd4j.finetune.cli.State;
+import io.spd4j.finetune.minilm.Config;
+import io.spd4j.onednn.MathMode;
+import io.spd4j.onednn.OneDnn;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -14,6 +18,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
+import picocli.CommandLine;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.TypeConversionException;
 
@@ -111,11 +116,41 @@ class OptionsTest {
             + " or more",
         "--backend cuda | --backend cuda: the network lies in host memory, which native, vector"
             + " and scalar step",
+        "--lora 385 | --lora must be 1 to 384",
+        "--batch 3000 --length 500 | --batch 3000 of --length 500 has an array of 2359296000"
+            + " elements; oneDNN handles 2147483647 at most",
       })
   void refusesWhatIsOutOfRange(String arguments, String message) {
     TrainingOptions options = Fixtures.training(arguments.split(" "));
 
     assertThatThrownBy(options::check).isInstanceOf(Failure.class).hasMessage(message);
+  }
+
+  /** Only what rounds the attention scores has a limit of their number. */
+  @Test
+  void refusesScoresThatCannotBeRounded() {
+    assumeTrue(OneDnn.availability().available() && OneDnn.autoMath().mode() == MathMode.BF16);
+    String batch = "--batch 683 --length 512";
+
+    TrainingOptions rounding = Fixtures.training((batch + " --math auto").split(" "));
+    assertThatThrownBy(rounding::check)
+        .isInstanceOf(Failure.class)
+        .hasMessage(
+            "--batch 683 of --length 512 has an array of 2148532224 elements; oneDNN handles"
+                + " 2147483647 at most");
+    TrainingOptions exact = Fixtures.training(batch.split(" "));
+    assertThatCode(() -> exact.checkBatch(Config.MINILM_L6)).doesNotThrowAnyException();
+  }
+
+  @Test
+  void refusesALargeBatchToPretrain() {
+    PretrainOptions options = new PretrainOptions();
+    new CommandLine(options).parseArgs("--batch", "8193", "--length", "512");
+    assertThatThrownBy(options::check)
+        .isInstanceOf(Failure.class)
+        .hasMessage(
+            "--batch 8193 of --length 512 has an array of 2147745792 elements; oneDNN handles"
+                + " 2147483647 at most");
   }
 
   @ParameterizedTest

@@ -1,5 +1,7 @@
 package io.spd4j.finetune.minilm;
 
+import io.spd4j.ElementType;
+
 /**
  * The sizes of a BERT encoder.
  *
@@ -26,10 +28,38 @@ public record Config(
     return 2 * rows * (linear + attention) * layers;
   }
 
-  /** Returns the approximate bytes of a batch's activations in training. */
-  public long activationBytes(long size, long length) {
-    long token = 8L * hidden + 2L * intermediate + heads * length + 4;
-    return size * length * token * layers * Float.BYTES;
+  /**
+   * Returns the bytes of the activations and their gradients, which an encoder allocates. oneDNN's
+   * scratch memory is not among them.
+   *
+   * @param rank the rank of adapters, 0 for none
+   * @param operands as from {@link Encoder#operands}
+   */
+  public long activationBytes(long size, long length, int rank, ElementType operands) {
+    boolean rounds = operands != ElementType.FLOAT32;
+    long h = hidden;
+    long i = intermediate;
+    long scores = heads * length;
+    long adapters = 2L * rank * EncoderLayer.ATTENTION_PROJECTIONS.size();
+    long layer = (rounds ? 4 * h + i : 8 * h + 2 * i) + scores + adapters + 4;
+    long shared = 9 * h + i + scores + 4 + (rounds ? Math.max(h, i) : 0);
+    long token = (layer * layers + shared) * Float.BYTES;
+    if (rounds) {
+      long copies = (6 * h + i + scores + adapters) * layers + 7 * h + i + scores;
+      token += copies * operands.byteSize();
+    }
+    return size * length * token;
+  }
+
+  /**
+   * Returns the elements of the longest vector that an operation of oneDNN is made for, which are
+   * limited to 2³¹ − 1: GELU's, or that of the attention scores if they are rounded.
+   *
+   * @param operands as from {@link Encoder#operands}
+   */
+  public long longestVector(long size, long length, ElementType operands) {
+    long scores = operands == ElementType.FLOAT32 ? 0 : heads * length;
+    return size * length * Math.max(intermediate, scores);
   }
 
   /** Returns the features of a head. */

@@ -5,6 +5,7 @@ import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 import io.spd4j.ElementType;
 import io.spd4j.onednn.Layout;
 import io.spd4j.onednn.MatMul;
+import io.spd4j.onednn.MathMode;
 import io.spd4j.onednn.OneDnn;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -42,7 +43,18 @@ public final class Encoder {
    */
   public Encoder(
       OneDnn dnn, Config config, Weights weights, int maxSize, int maxLength, Arena arena) {
-    this(dnn, config, weights, maxSize, maxLength, arena, Operand.type(dnn));
+    this(dnn, config, weights, maxSize, maxLength, arena, operands(dnn.math()));
+  }
+
+  /**
+   * Returns the type of what products read: bfloat16 if they are to be computed so and the
+   * processor has instructions for it. Without them float32, which a product rounds itself if it
+   * can.
+   */
+  public static ElementType operands(MathMode math) {
+    return math != MathMode.FLOAT32 && OneDnn.autoMath().mode() == MathMode.BF16
+        ? ElementType.BFLOAT16
+        : ElementType.FLOAT32;
   }
 
   /**

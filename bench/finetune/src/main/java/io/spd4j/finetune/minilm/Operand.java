@@ -1,7 +1,6 @@
 package io.spd4j.finetune.minilm;
 
 import io.spd4j.ElementType;
-import io.spd4j.onednn.MathMode;
 import io.spd4j.onednn.OneDnn;
 import java.lang.foreign.MemorySegment;
 
@@ -22,16 +21,6 @@ final class Operand {
     this.dnn = dnn;
     this.floats = floats;
     this.read = read;
-  }
-
-  /**
-   * Returns the type of operands: bfloat16 if products are to be computed so and the processor has
-   * instructions for it. Without them float32, which a product rounds itself if it can.
-   */
-  static ElementType type(OneDnn dnn) {
-    return dnn.math() == MathMode.BF16 && OneDnn.autoMath().mode() == MathMode.BF16
-        ? ElementType.BFLOAT16
-        : ElementType.FLOAT32;
   }
 
   /** Returns the float32 values. */

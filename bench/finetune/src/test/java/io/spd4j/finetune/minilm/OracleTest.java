@@ -70,7 +70,7 @@ class OracleTest {
 
   private static Pass pass(MathMode math) {
     try (OneDnn dnn = OneDnn.builder().threads(2).math(math).open()) {
-      return pass(dnn, Operand.type(dnn), List.of());
+      return pass(dnn, Encoder.operands(dnn.math()), List.of());
     }
   }
 
