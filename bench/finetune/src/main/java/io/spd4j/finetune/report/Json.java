@@ -59,7 +59,6 @@ public final class Json {
               new SimpleModule()
                   .addSerializer(Double.class, FINITE_OR_NULL)
                   .addSerializer(double.class, FINITE_OR_NULL)
-                  .addDeserializer(Double.class, NUMBER_OR_NAN)
                   .addDeserializer(double.class, NUMBER_OR_NAN))
           .enable(EnumFeature.WRITE_ENUMS_TO_LOWERCASE)
           .enable(MapperFeature.ACCEPT_CASE_INSENSITIVE_ENUMS)
@@ -67,6 +66,13 @@ public final class Json {
           .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
           .disable(DeserializationFeature.FAIL_ON_UNKNOWN_PROPERTIES)
           .disable(SerializationFeature.WRITE_DATES_AS_TIMESTAMPS)
+          .build();
+
+  /** Also reads the nulls in lists of numbers as NaN. */
+  private static final JsonMapper EXACT =
+      MAPPER
+          .rebuild()
+          .addModule(new SimpleModule("lists").addDeserializer(Double.class, NUMBER_OR_NAN))
           .build();
 
   private Json() {}
@@ -94,12 +100,12 @@ public final class Json {
   }
 
   /**
-   * Reads one value that has all fields of the type and no others.
+   * Reads one value that has all fields of the type and no others. No number of it can be missing.
    *
    * @throws IOException if the bytes are not JSON or do not describe such a value
    */
   static <T> T readExactly(byte[] json, Class<T> type) throws IOException {
-    return MAPPER
+    return EXACT
         .readerFor(type)
         .with(DeserializationFeature.FAIL_ON_UNKNOWN_PROPERTIES)
         .with(DeserializationFeature.FAIL_ON_MISSING_CREATOR_PROPERTIES)
