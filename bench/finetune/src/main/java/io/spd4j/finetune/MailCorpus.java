@@ -90,7 +90,7 @@ record MailCorpus(
     List<Mail> idTest = evenly(splits.idTest(), testLimit);
     tests.put(IN_DISTRIBUTION, encode(plant(idTest, spurious, random.split())));
     if (spurious != null) {
-      tests.put(DISAGREES, encode(plant(idTest, 0.0, order)));
+      tests.put(DISAGREES, encode(plant(idTest, 0.0, order))); // whatever is drawn, none agrees
     }
     tests.put(OUT_OF_DISTRIBUTION, encode(evenly(splits.oodTest(), testLimit)));
     tests.put(HARD_HAM, encode(evenly(splits.hardHam(), testLimit)));
