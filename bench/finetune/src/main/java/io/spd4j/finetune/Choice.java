@@ -1,11 +1,14 @@
 package io.spd4j.finetune;
 
+import static java.util.stream.Collectors.averagingDouble;
+import static java.util.stream.Collectors.groupingBy;
+
 import io.spd4j.finetune.report.Run;
 import java.util.ArrayList;
-import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.IntStream;
 
 /** Chooses settings by what they did on the validation set, which no test has seen. */
 final class Choice {
@@ -21,34 +24,30 @@ final class Choice {
    */
   static List<RunSpec> runs(List<RunSpec> specs, List<Run> trials, List<Long> seeds) {
     record Task(Method method, Variation variation) {}
-    record Sum(double loss, int runs) {
-      Sum plus(double more) {
-        return new Sum(loss + (Double.isFinite(more) ? more : Double.POSITIVE_INFINITY), runs + 1);
-      }
-
-      double mean() {
-        return loss / runs;
-      }
-    }
-    Map<Task, Map<RunSpec, Sum>> sums = new LinkedHashMap<>();
-    for (int i = 0; i < trials.size(); i++) {
-      RunSpec spec = specs.get(i);
-      RunSpec anySeed = spec.withSeed(0);
-      double loss = trials.get(i).validation().loss();
-      sums.computeIfAbsent(new Task(spec.method(), spec.variation()), task -> new LinkedHashMap<>())
-          .merge(anySeed, new Sum(0, 0).plus(loss), (sum, one) -> sum.plus(one.loss()));
-    }
+    Map<Task, Map<RunSpec, Double>> losses =
+        IntStream.range(0, trials.size())
+            .boxed()
+            .collect(
+                groupingBy(
+                    i -> new Task(specs.get(i).method(), specs.get(i).variation()),
+                    LinkedHashMap::new,
+                    groupingBy(
+                        i -> specs.get(i).withSeed(0),
+                        LinkedHashMap::new,
+                        averagingDouble(i -> loss(trials.get(i))))));
     List<RunSpec> chosen = new ArrayList<>();
     for (long seed : seeds) {
-      for (Map<RunSpec, Sum> ofTask : sums.values()) {
+      for (Map<RunSpec, Double> ofTask : losses.values()) {
         RunSpec best =
-            ofTask.entrySet().stream()
-                .min(Comparator.comparingDouble(entry -> entry.getValue().mean()))
-                .orElseThrow()
-                .getKey();
+            ofTask.entrySet().stream().min(Map.Entry.comparingByValue()).orElseThrow().getKey();
         chosen.add(best.withSeed(seed));
       }
     }
     return List.copyOf(chosen);
+  }
+
+  private static double loss(Run trial) {
+    double loss = trial.validation().loss();
+    return Double.isFinite(loss) ? loss : Double.POSITIVE_INFINITY;
   }
 }
