@@ -40,6 +40,15 @@ final class Checks {
     return value;
   }
 
+  /** Checks that gradients can be added in pairs of ranks. */
+  static int ranks(int size) {
+    if (Integer.bitCount(size) != 1) {
+      throw new IllegalArgumentException(
+          "the number of ranks must be a power of two, not " + size + ": gradients add in pairs");
+    }
+    return size;
+  }
+
   static <T> T notNull(String what, T value) {
     if (value == null) {
       throw new NullPointerException(what + " is null");

@@ -1,0 +1,195 @@
+package io.spd4j;
+
+import io.spd4j.kernel.GradientSum;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.SegmentAllocator;
+import java.util.Collection;
+import java.util.HashSet;
+import java.util.List;
+
+/**
+ * Adds the gradients of a batch in an order that does not depend on the number of processes. The
+ * batch is cut into a fixed number of sub-batches, a power of two. Each one's gradient is computed
+ * by itself, and these are added in pairs, pairs of pairs, and so on: a binary tree. Each rank owns
+ * consecutive sub-batches, and so a whole subtree, whose root its gradient arrays hold in the end.
+ * The step of an optimizer with the same {@link Ranks} completes the tree. For the same number of
+ * sub-batches, 1, 2, 4, … ranks thus take the same steps, to the bit. Without ranks, this is
+ * gradient accumulation in a fixed order.
+ *
+ * {@snippet :
+ * try (GradientTree tree = GradientTree.of(adam.parameters(), 8, ranks)) {
+ *   for (int v = tree.begin(); v < tree.end(); v++) {
+ *     backward(subBatch(v)); // overwrites the gradients
+ *     tree.add();
+ *   }
+ *   adam.step(1.0 / 8); // the tree adds; this makes it a mean, exactly
+ * }
+ * }
+ *
+ * <p>Sums have the gradients' own type: 16 bits are added in float32 and rounded to nearest, ties
+ * to even, at each node of the tree. The tree keeps log2(end - begin) copies of the gradients at
+ * most. A tree serves one batch after another.
+ *
+ * <p>Not thread-safe.
+ */
+public final class GradientTree implements AutoCloseable {
+  private static final long LINE = 64;
+
+  private final List<Parameter> parameters;
+  private final int begin;
+  private final int end;
+  private final Arena arena = Arena.ofShared();
+
+  /** For each level, by parameter, the sum of a full left subtree of 2^level sub-batches. */
+  private final MemorySegment[][] levels;
+
+  /** Which parameters have a gradient in this batch. */
+  private final boolean[] given;
+
+  private int added;
+
+  private GradientTree(List<Parameter> parameters, int begin, int end) {
+    this.parameters = parameters;
+    this.begin = begin;
+    this.end = end;
+    given = new boolean[parameters.size()];
+    levels = new MemorySegment[Integer.numberOfTrailingZeros(end - begin)][];
+    try {
+      for (int level = 0; level < levels.length; level++) {
+        levels[level] = arrays();
+      }
+    } catch (RuntimeException | Error e) {
+      arena.close();
+      throw e;
+    }
+  }
+
+  private MemorySegment[] arrays() {
+    long bytes = parameters.stream().mapToLong(p -> Math.ceilDiv(bytes(p), LINE) * LINE).sum();
+    SegmentAllocator one = SegmentAllocator.slicingAllocator(arena.allocate(bytes, LINE));
+    return parameters.stream().map(p -> one.allocate(bytes(p), LINE)).toArray(MemorySegment[]::new);
+  }
+
+  private static long bytes(Parameter p) {
+    return p.numel() * p.gradientType().byteSize();
+  }
+
+  /**
+   * Returns a tree for one process.
+   *
+   * @param parameters those whose gradients are added; their gradients lie in host memory and are
+   *     not read-only
+   * @param subBatches the number of sub-batches, a power of two
+   * @throws IllegalArgumentException if it is none, or a parameter is given twice
+   * @throws OutOfMemoryError if there is no memory for the copies
+   */
+  public static GradientTree of(Collection<Parameter> parameters, int subBatches) {
+    return of(parameters, subBatches, 0, 1);
+  }
+
+  /**
+   * Returns the tree of one of several processes.
+   *
+   * @param parameters those whose gradients are added; their gradients lie in host memory and are
+   *     not read-only
+   * @param subBatches the number of sub-batches of all ranks, a power of two, the same on each rank
+   * @throws IllegalArgumentException if it is none or less than the number of ranks, or that is no
+   *     power of two, or if a parameter is given twice
+   * @throws OutOfMemoryError if there is no memory for the copies
+   */
+  public static GradientTree of(Collection<Parameter> parameters, int subBatches, Ranks ranks) {
+    Checks.notNull("ranks", ranks);
+    return of(parameters, subBatches, ranks.rank(), Checks.ranks(ranks.size()));
+  }
+
+  private static GradientTree of(
+      Collection<Parameter> parameters, int subBatches, int rank, int ranks) {
+    List<Parameter> all = List.copyOf(Checks.notNull("parameters", parameters));
+    if (new HashSet<>(all).size() < all.size()) {
+      throw new IllegalArgumentException("a parameter is given twice");
+    }
+    if (Integer.bitCount(subBatches) != 1 || subBatches < ranks) {
+      throw new IllegalArgumentException(
+          "subBatches must be a power of two and at least the number of ranks, %d, not %d"
+              .formatted(ranks, subBatches));
+    }
+    int own = subBatches / ranks;
+    return new GradientTree(all, rank * own, (rank + 1) * own);
+  }
+
+  /** Returns the first sub-batch of this rank, counted from 0 through those of all ranks. */
+  public int begin() {
+    return begin;
+  }
+
+  /** Returns the sub-batch after the last one of this rank. */
+  public int end() {
+    return end;
+  }
+
+  /**
+   * Takes the gradients of this rank's next sub-batch, which the backward pass has written to each
+   * {@link Parameter#gradient}. Call it once for each sub-batch from {@link #begin} to {@link
+   * #end}, in order. After the last one, the gradients are this rank's sum, and the next call
+   * begins another batch. Before that, they are of no use. Parameters without a gradient are left
+   * out; none may get or lose its gradient within a batch.
+   *
+   * @throws IllegalStateException if one did, or the tree is closed
+   * @throws IllegalArgumentException if a gradient is read-only; nothing has changed
+   */
+  public void add() {
+    if (!arena.scope().isAlive()) {
+      throw new IllegalStateException("the tree is closed");
+    }
+    checkGradients();
+    int full = Integer.numberOfTrailingZeros(~added); // the left subtrees that this one completes
+    boolean last = added + 1 == end - begin;
+    for (int i = 0; i < given.length; i++) {
+      if (given[i]) {
+        add(i, full, last);
+      }
+    }
+    added = last ? 0 : added + 1;
+  }
+
+  /** Forgets the sub-batches that were added since the batch began, for example after a failure. */
+  public void restart() {
+    added = 0;
+  }
+
+  private void checkGradients() {
+    for (int i = 0; i < given.length; i++) {
+      Parameter p = parameters.get(i);
+      boolean has = p.gradient() != null;
+      if (has && p.gradient().isReadOnly()) {
+        throw new IllegalArgumentException(
+            "gradient of " + p.name() + " is read-only, but is written");
+      }
+      if (added > 0 && has != given[i]) {
+        throw new IllegalStateException(
+            p.name() + (has ? " got" : " lost") + " its gradient within a batch");
+      }
+      given[i] = has;
+    }
+  }
+
+  private void add(int i, int full, boolean last) {
+    Parameter p = parameters.get(i);
+    MemorySegment gradient = p.gradient();
+    for (int level = 0; level < full; level++) {
+      GradientSum.add(p.gradientType(), levels[level][i], gradient, gradient);
+    }
+    if (!last) {
+      levels[full][i].copyFrom(gradient);
+    }
+  }
+
+  /** Frees the copies. The gradients are untouched. Closing twice does nothing. */
+  @Override
+  public void close() {
+    if (arena.scope().isAlive()) {
+      arena.close();
+    }
+  }
+}
