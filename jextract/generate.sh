@@ -31,3 +31,5 @@ rm -rf jextract/generated
   -I "$CUDA_INCLUDE" @jextract/cudart.includes "$CUDA_INCLUDE/cuda_runtime_api.h"
 "$JEXTRACT" --output jextract/generated --target-package io.spd4j.generated.dnnl --header-class-name dnnl_h \
   -I "$DNNL_INCLUDE" @jextract/dnnl.includes jextract/dnnl.h
+"$JEXTRACT" --output jextract/generated --target-package io.spd4j.generated.mpi --header-class-name mpi_h \
+  @jextract/mpi.includes jextract/mpi.h

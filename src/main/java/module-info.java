@@ -6,6 +6,7 @@ module io.spd4j {
 
   exports io.spd4j;
   exports io.spd4j.cuda;
+  exports io.spd4j.mpi;
   exports io.spd4j.onednn;
   exports io.spd4j.safetensors;
 }

@@ -21,7 +21,8 @@ import java.util.stream.Stream;
 
 /**
  * The result of looking for a native library: where {@code -D<name>.library.path=FILE} says, else
- * among the resources of the class path and the module path, else in {@code java.library.path}.
+ * among the resources of the class path and the module path, else in {@code java.library.path},
+ * else among the libraries of the system.
  *
  * @param loaded whether its functions can be called
  * @param reason one sentence for users: where it came from, or why it was not loaded
@@ -34,6 +35,7 @@ public record NativeLibrary(boolean loaded, String reason) {
   private static final String NATIVES = "io.spd4j.natives." + Platform.NAME.replace('-', '.');
 
   private static final Bundle NO_BUNDLE = new Bundle("", "", List.of(), "");
+  private static final SystemLibrary NOT_OF_THE_SYSTEM = new SystemLibrary(List.of(), "");
 
   /**
    * A place among the resources where a library can be.
@@ -117,6 +119,11 @@ public record NativeLibrary(boolean loaded, String reason) {
         load("dnnl", List.of(Bundle.own("dnnl"), DnnlVersion.BUNDLE), DnnlVersion::mismatch);
   }
 
+  private static final class Mpi {
+    static final NativeLibrary LIBRARY =
+        load("mpi", List.of(), MpiAbi.installed(), MpiAbi::mismatch);
+  }
+
   /** Loads libspd4j at the first call. Never throws. */
   public static NativeLibrary spd4j() {
     return Spd4j.LIBRARY;
@@ -135,21 +142,35 @@ public record NativeLibrary(boolean loaded, String reason) {
     return Dnnl.LIBRARY;
   }
 
+  /** Loads the library of the installed MPI at the first call. Never throws. */
+  public static NativeLibrary mpi() {
+    return Mpi.LIBRARY;
+  }
+
+  static NativeLibrary load(
+      String name, List<Bundle> bundles, Supplier<Optional<String>> mismatch) {
+    return load(name, bundles, NOT_OF_THE_SYSTEM, mismatch);
+  }
+
   /**
    * Loads a library into this class's loader, where generated bindings look for symbols. Never
    * throws. Callers must keep the result, because each call loads again.
    *
    * @param name as for {@link System#loadLibrary}
    * @param bundles the places that can hold it, tried in order
+   * @param system what it is called if the system has it
    * @param mismatch returns what is wrong with the loaded library; may throw the bindings'
    *     exception for a missing symbol
    */
-  static NativeLibrary load(
-      String name, List<Bundle> bundles, Supplier<Optional<String>> mismatch) {
+  private static NativeLibrary load(
+      String name,
+      List<Bundle> bundles,
+      SystemLibrary system,
+      Supplier<Optional<String>> mismatch) {
     String file = System.mapLibraryName(name);
     String wrong = file + " was not loaded: ";
     try {
-      String origin = find(name, bundles);
+      String origin = find(name, bundles, system);
       wrong = file + " from " + origin + " cannot be used: ";
       Optional<String> found = mismatch.get();
       if (found.isPresent()) {
@@ -168,7 +189,7 @@ public record NativeLibrary(boolean loaded, String reason) {
   }
 
   /** Loads the first that can be loaded: even if it is wrong, its symbols would hide the next. */
-  private static String find(String name, List<Bundle> bundles) {
+  private static String find(String name, List<Bundle> bundles, SystemLibrary system) {
     String property = name + ".library.path";
     String path = System.getProperty(property);
     if (path != null) {
@@ -189,8 +210,9 @@ public record NativeLibrary(boolean loaded, String reason) {
       System.loadLibrary(name);
       return "java.library.path";
     } catch (UnsatisfiedLinkError e) {
-      throw new UnsatisfiedLinkError(tried.add(e.getMessage()).toString());
+      tried.add(e.getMessage());
     }
+    return system.load().orElseThrow(() -> new UnsatisfiedLinkError(tried + system.advice()));
   }
 
   private static void loadFile(File file, String property) {
