@@ -1,6 +1,7 @@
 package io.spd4j;
 
 import io.spd4j.cuda.CudaStream;
+import io.spd4j.kernel.Exchange;
 import io.spd4j.kernel.HostPlace;
 import io.spd4j.kernel.Kernels;
 import io.spd4j.kernel.Place;
@@ -71,6 +72,9 @@ public final class Adam implements AutoCloseable {
   private final ArrayChecks arrays;
   private final StepRecorder recorder;
 
+  /** Null if this process steps all elements. */
+  private final ShardExchange exchange;
+
   /** The parameters of all groups. */
   private List<Parameter> parameters;
 
@@ -92,23 +96,26 @@ public final class Adam implements AutoCloseable {
     groups = b.groups.toArray(ParameterGroup[]::new);
     parameters = parameters(groups);
     threads = b.threads;
-    arrays = new ArrayChecks(groups);
+    boolean sharded = b.ranks != null && b.ranks.size() > 1;
+    arrays = new ArrayChecks(groups, sharded);
     checkGroups(groups);
     place = b.place();
     backend = Backend.of(place.backend());
     recorder = new StepRecorder(backend);
     arrays.checkPlace(place);
+    exchange = sharded ? exchange(b) : null;
     Restore restore = b.checkpoint == null ? null : restore(b);
     long ownSeed = b.seed == null ? 0 : b.seed;
     seed = restore == null ? ownSeed : restore.seed(ownSeed);
     momentsArena = place.openArena();
     List<SteppedTensor> tensors;
     try {
-      tensors = Moments.complete(groups, momentsArena, seed);
+      tensors =
+          Moments.complete(groups, momentsArena, seed, exchange == null ? null : exchange.shards());
       if (restore != null) {
         tensors = restore.continued(tensors);
       }
-      stepper = place.stepper(tensors, settings(groups), arrays::describe);
+      stepper = stepper(tensors);
     } catch (RuntimeException | Error e) {
       try {
         momentsArena.close();
@@ -123,15 +130,37 @@ public final class Adam implements AutoCloseable {
     gradients = (int) parameters.stream().filter(p -> p.gradient() != null).count();
     b.groups.forEach(group -> group.adopt(this));
     arrays.addMoments();
-    if (restore != null) {
-      apply(restore);
-    }
+    apply(restore, b.ranks);
   }
 
-  private void apply(Restore restore) {
+  private ShardExchange exchange(Builder b) {
+    if (backend == Backend.CUDA) {
+      throw new IllegalArgumentException(
+          "several ranks step host memory only, but the backend is CUDA");
+    }
+    for (Parameter p : parameters) {
+      if (p.expAvg() != null) {
+        throw new IllegalArgumentException(
+            "moments of "
+                + p.name()
+                + " are given, but each rank allocates those of its shard: to continue a training,"
+                + " restore a checkpoint");
+      }
+    }
+    SameOnRanks.requireSameShapes(b.ranks, groups);
+    return new ShardExchange(b.ranks, groups, parameters, b.chunk);
+  }
+
+  private void apply(Restore restore, Ranks ranks) {
     try {
-      restore.apply();
-    } catch (RuntimeException | Error e) { // CUDA failed
+      if (restore != null) {
+        restore.apply();
+      }
+      if (exchange != null) {
+        SameOnRanks.requireSameSettings(ranks, groups, seed);
+        SameOnRanks.requireSameValues(ranks, parameters);
+      }
+    } catch (RuntimeException | Error e) { // CUDA failed, or the ranks differ
       try {
         close();
       } catch (RuntimeException lost) {
@@ -143,7 +172,7 @@ public final class Adam implements AutoCloseable {
 
   private Restore restore(Builder b) {
     arrays.checkAccess();
-    return new Restore(b.checkpoint, b.groups, b.seed, place);
+    return new Restore(b.checkpoint, b.groups, b.seed, place, exchange);
   }
 
   private void adopt(Parameter parameter, int index, SteppedTensor t) {
@@ -194,8 +223,8 @@ public final class Adam implements AutoCloseable {
    * @param group one of {@link #groups()}, or a new one without parameters, which becomes the last
    * @throws IllegalArgumentException if the group is neither, or if {@link Builder#build} would
    *     refuse the parameter; nothing has changed
-   * @throws IllegalStateException as {@link #step()}, or in the capture of a CUDA graph; nothing
-   *     has changed
+   * @throws IllegalStateException as {@link #step()}, in the capture of a CUDA graph, or with
+   *     several ranks; nothing has changed
    * @throws OutOfMemoryError if there is no memory for the moments; nothing has changed
    * @throws io.spd4j.cuda.CudaException if CUDA fails
    */
@@ -208,6 +237,11 @@ public final class Adam implements AutoCloseable {
     }
     enter();
     try {
+      if (exchange != null) {
+        throw new IllegalStateException(
+            "no parameter can join an optimizer of several ranks, whose shards are cut when it is"
+                + " built");
+      }
       stepper.checkMayGrow();
       arrays.checkAdded(parameter, group);
       adopt(
@@ -267,13 +301,21 @@ public final class Adam implements AutoCloseable {
       }
     }
     Stepper before = stepper;
-    stepper = place.stepper(all, settings(groups), arrays::describe);
+    stepper = stepper(all);
     for (int i = 0; i < all.size(); i++) {
       adopt(parameters.get(i), i, all.get(i));
     }
     joining = false;
     before.close();
     return stepper;
+  }
+
+  private Stepper stepper(List<SteppedTensor> tensors) {
+    return place.stepper(
+        tensors,
+        settings(groups),
+        arrays::describe,
+        exchange == null ? Exchange.NONE : exchange);
   }
 
   /** Returns the backend that runs the steps. */
@@ -423,7 +465,7 @@ public final class Adam implements AutoCloseable {
    *
    * @return false if the parameter was left alone: it has no gradient, or its group is frozen
    * @throws IllegalArgumentException if the parameter does not belong to this optimizer
-   * @throws IllegalStateException as {@link #step()}
+   * @throws IllegalStateException as {@link #step()}, or with several ranks
    * @throws WrongThreadException as {@link #step()}
    */
   public boolean stepParameter(Parameter parameter) {
@@ -438,7 +480,7 @@ public final class Adam implements AutoCloseable {
    * @return false if the parameter was left alone: it has no gradient, or its group is frozen
    * @throws IllegalArgumentException if gradScale is out of range, or the parameter does not belong
    *     to this optimizer
-   * @throws IllegalStateException as {@link #step()}
+   * @throws IllegalStateException as {@link #step()}, or with several ranks
    * @throws WrongThreadException as {@link #step()}
    */
   public boolean stepParameter(Parameter parameter, double gradScale) {
@@ -446,6 +488,10 @@ public final class Adam implements AutoCloseable {
     checkGradScale(gradScale);
     enter();
     try {
+      if (exchange != null) {
+        throw new IllegalStateException(
+            "several ranks step all parameters together: call step() or one that clips");
+      }
       recorder.begin();
       boolean stepped = stepper().stepAlone(parameter.index(), gradScale);
       if (stepped) {
@@ -522,6 +568,27 @@ public final class Adam implements AutoCloseable {
     Checkpoint.of(this).write(path);
   }
 
+  /**
+   * Brings the low halves of exact masters ({@link Parameter#low}) to every rank, for example to
+   * export float32 values. With several ranks, a step leaves the low halves of a shard with the
+   * rank that steps it, as no network reads them; {@link #save} with the parameters' values gathers
+   * them itself. All ranks call this together. Without ranks it does nothing.
+   *
+   * @throws IllegalStateException if the optimizer is closed, a step is under way, an earlier step
+   *     broke off half done, or an arena is closed
+   * @throws WrongThreadException if a segment belongs to another thread
+   */
+  public void gatherLow() {
+    beginSave();
+    try {
+      if (exchange != null) {
+        exchange.gatherLow();
+      }
+    } finally {
+      endSave();
+    }
+  }
+
   /** Keeps steps away while a checkpoint is written; {@link #endSave} must follow. */
   void beginSave() {
     if (closed) {
@@ -544,6 +611,11 @@ public final class Adam implements AutoCloseable {
 
   Place place() {
     return place;
+  }
+
+  /** Returns what is exchanged with other ranks; null if this process steps all elements. */
+  ShardExchange exchange() {
+    return exchange;
   }
 
   /** Returns the seed of the random bits. */
@@ -607,9 +679,15 @@ public final class Adam implements AutoCloseable {
     try {
       if (gradient != null) {
         arrays.checkGradient(parameter, gradient);
+      } else {
+        arrays.dropGradient(parameter);
       }
       if (parameter.index() != JOINING) {
-        stepper.gradient(parameter.index(), gradient);
+        stepper.gradient(
+            parameter.index(),
+            gradient == null || exchange == null
+                ? gradient
+                : exchange.shard(parameter.index(), gradient, parameter.gradientType()));
       }
       gradients += (gradient == null ? 0 : 1) - (parameter.gradient() == null ? 0 : 1);
     } finally {
@@ -677,6 +755,8 @@ public final class Adam implements AutoCloseable {
     private CudaStream stream;
     private Long seed;
     private Checkpoint checkpoint;
+    private Ranks ranks;
+    private long chunk;
 
     private Builder() {}
 
@@ -755,6 +835,44 @@ public final class Adam implements AutoCloseable {
       return this;
     }
 
+    /**
+     * Makes several processes step one model together, each a shard of it (ZeRO stage 1). All have
+     * the same groups, settings, parameters' values and anchors; {@link #build} compares them. Each
+     * holds the whole data, gradients and anchors, but moments of its shard only: contiguous blocks
+     * of 4096 elements, about 1/size() of all. {@link Parameter#expAvg} and the others are these.
+     *
+     * <p>A step adds up the gradients of all ranks along a binary tree in the order of the ranks,
+     * in the gradients' own type (16 bits are added in float32 and rounded to nearest, ties to
+     * even). The result is the same to the bit as if one process had stepped these sums. {@link
+     * GradientTree} makes the sums themselves independent of the number of ranks. After a step,
+     * every rank has all data, step counts and reports; in {@link Parameter#gradient} the total of
+     * its own shard, and in the rest of it what was there.
+     *
+     * <p>The calls of {@code build}, steps, {@link Adam#gradientNorm}, {@link Adam#gatherLow} and
+     * {@link Adam#save} are collective: each rank makes the same calls in the same order, with the
+     * same settings, and has a gradient for the same parameters; a step checks that. {@link
+     * Adam#save} writes on rank 0 the file that one process would write. {@link #restore} reads a
+     * file on each rank, whatever number of ranks wrote it. After a failure in a step, close the
+     * optimizer.
+     *
+     * <p>Gradients are written, so they must not be read-only and not overlap any other array.
+     * Parameters cannot bring moments. {@link Adam#addParameter} and {@link Adam#stepParameter}
+     * throw. Only host memory can be stepped. With one rank, all is as without ranks.
+     *
+     * @throws IllegalArgumentException if the number of ranks is not a power of two
+     */
+    public Builder ranks(Ranks ranks) {
+      Checks.ranks(Checks.notNull("ranks", ranks).size());
+      this.ranks = ranks;
+      return this;
+    }
+
+    /** Sets the most bytes that a rank sends to another at once, a multiple of 8, for tests. */
+    Builder chunk(long bytes) {
+      chunk = bytes;
+      return this;
+    }
+
     /** Sets one particular implementation: tests compare all of them. */
     Builder kernels(Kernels kernels) {
       this.kernels = kernels;
@@ -799,8 +917,10 @@ public final class Adam implements AutoCloseable {
      *     but the group is not AMSGrad; if an AMSGrad group has 8-bit moments, or steps taken but
      *     no maximum; if a stream is given, but the backend is not CUDA; if {@code -Dspd4j.backend}
      *     names no backend; or if a checkpoint does not fit: the message lists what does not, a
-     *     seed set before included
-     * @throws IllegalStateException if the chosen backend is not available; the message says why
+     *     seed set before included; with several ranks, also if the backend is CUDA, moments are
+     *     given, or a gradient is read-only
+     * @throws IllegalStateException if the chosen backend is not available, or the ranks differ;
+     *     the message says why, or in what
      * @throws OutOfMemoryError if there is no memory for the moments
      * @throws io.spd4j.cuda.CudaException if CUDA fails, for example for lack of device memory
      */

@@ -36,9 +36,16 @@ final class ArrayChecks {
   /** The arrays that steps write, by their first address. */
   private final TreeMap<Long, Array> written = new TreeMap<>();
 
+  /** Whether steps write gradients. */
+  private final boolean addsGradients;
+
   private Place place;
 
-  ArrayChecks(ParameterGroup[] groups) {
+  /**
+   * @param addsGradients whether steps write gradients, because they add those of other processes
+   */
+  ArrayChecks(ParameterGroup[] groups, boolean addsGradients) {
+    this.addsGradients = addsGradients;
     Set<Parameter> given = new HashSet<>();
     List<Array> arrays = new ArrayList<>();
     for (ParameterGroup group : groups) {
@@ -72,6 +79,9 @@ final class ArrayChecks {
       throw new IllegalArgumentException(
           "maxExpAvgSq of " + p.name() + " is given, but its group is not AMSGrad");
     }
+    if (p.gradient() != null) {
+      checkWritable(p, p.gradient());
+    }
     if (group.amsgrad() && p.maxExpAvgSq() == null && p.step() > 0) {
       throw new IllegalArgumentException(
           "maxExpAvgSq of %s is missing: its group is AMSGrad and it has taken %d steps"
@@ -82,6 +92,13 @@ final class ArrayChecks {
           "moments of "
               + p.name()
               + " are BLOCKWISE_8BIT, but its group is AMSGrad, which needs FLOAT32 or BFLOAT16");
+    }
+  }
+
+  private void checkWritable(Parameter p, MemorySegment gradient) {
+    if (addsGradients && gradient.isReadOnly()) {
+      throw new IllegalArgumentException(
+          "gradient of " + p.name() + " is read-only, but the gradients of all ranks add up in it");
     }
   }
 
@@ -187,11 +204,11 @@ final class ArrayChecks {
     }
   }
 
-  private static List<Array> arrays(Parameter p) {
+  private List<Array> arrays(Parameter p) {
     List<Array> arrays = new ArrayList<>();
     add(arrays, "data", p, p.data(), true);
     add(arrays, "low", p, p.low(), true);
-    add(arrays, "gradient", p, p.gradient(), false);
+    add(arrays, "gradient", p, p.gradient(), addsGradients);
     add(arrays, "anchor", p, p.anchor(), false);
     add(arrays, "expAvg", p, p.expAvg(), true);
     add(arrays, "expAvgSq", p, p.expAvgSq(), true);
@@ -214,9 +231,42 @@ final class ArrayChecks {
 
   /** Refuses a gradient that the place cannot step, or that overlaps an array that steps write. */
   void checkGradient(Parameter parameter, MemorySegment gradient) {
-    Array array = new Array("gradient of " + parameter.name(), gradient, false);
+    Array array = new Array("gradient of " + parameter.name(), gradient, addsGradients);
     checkPlace(array);
-    refuseOverlapWithWritten(array);
+    checkWritable(parameter, gradient);
+    if (addsGradients) {
+      replaceGradient(parameter, array);
+    } else {
+      refuseOverlapWithWritten(array);
+    }
+  }
+
+  /** Forgets the gradient that a parameter has until now. */
+  void dropGradient(Parameter parameter) {
+    takeGradient(parameter);
+  }
+
+  /** Forgets the gradient that a parameter has until now; returns it if steps write it. */
+  private Array takeGradient(Parameter parameter) {
+    MemorySegment old = parameter.gradient();
+    return !addsGradients || old == null || old.byteSize() == 0
+        ? null
+        : written.remove(old.address());
+  }
+
+  private void replaceGradient(Parameter parameter, Array array) {
+    Array before = takeGradient(parameter);
+    try {
+      refuseOverlapWithWritten(array);
+    } catch (IllegalArgumentException e) {
+      if (before != null) {
+        written.put(before.begin(), before);
+      }
+      throw e;
+    }
+    if (array.segment().byteSize() > 0) {
+      written.put(array.begin(), array);
+    }
   }
 
   private void refuseOverlapWithWritten(Array array) {

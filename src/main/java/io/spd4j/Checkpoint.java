@@ -249,6 +249,10 @@ public final class Checkpoint {
      * exception, or if the process is killed, the old file is unchanged. State in device memory is
      * copied to host memory first, which must have room for it; this waits for the steps under way.
      *
+     * <p>With {@linkplain Adam.Builder#ranks several ranks}, all call this together; rank 0, which
+     * needs room for the moments of all, writes the file that one process would write, with the
+     * strings and tensors that it added. If that fails, every rank throws.
+     *
      * @throws IllegalArgumentException if two tensors would have the same name
      * @throws IllegalStateException if the optimizer is closed, a step is under way, an earlier
      *     step broke off half done, or an arena is closed
@@ -259,36 +263,73 @@ public final class Checkpoint {
       Checks.notNull("path", path);
       adam.beginSave();
       try (Arena host = Arena.ofConfined()) {
-        List<Tensor> all = new ArrayList<>();
-        Map<String, String> strings = new HashMap<>(metadata);
-        strings.put(OPTIMIZER, SavedOptimizer.of(adam, parameters).toJson());
-        for (ParameterGroup group : adam.groups()) {
-          for (Parameter p : group.parameters()) {
-            addState(all, p, group.amsgrad(), host);
-          }
+        if (adam.exchange() == null) {
+          write(path, Map.of(), host);
+        } else {
+          writeShards(path, adam.exchange(), host);
         }
-        for (Tensor t : tensors) {
-          all.add(new Tensor(t.name(), t.dtype(), t.shape(), adam.place().onHost(t.data(), host)));
-        }
-        Set<SafetensorsWriter.Option> options = new HashSet<>();
-        options.add(SafetensorsWriter.Option.CHECKSUM);
-        if (keepPrevious) {
-          options.add(SafetensorsWriter.Option.KEEP_PREVIOUS);
-        }
-        SafetensorsWriter.write(
-            path, all, strings, options.toArray(SafetensorsWriter.Option[]::new));
       } finally {
         adam.endSave();
       }
     }
 
-    private void addState(List<Tensor> all, Parameter p, boolean amsgrad, Arena host) {
+    private void writeShards(Path path, ShardExchange exchange, Arena host) throws IOException {
+      if (parameters) {
+        exchange.gatherLow();
+      }
+      Map<MemorySegment, MemorySegment> whole = exchange.gatherMoments(host);
+      boolean done = false;
+      boolean written;
+      try {
+        if (exchange.isFirst()) {
+          write(path, whole, host);
+        }
+        done = true;
+      } finally {
+        written = exchange.all(done);
+      }
+      if (!written) {
+        throw new IOException(path + ": rank 0 could not write the checkpoint");
+      }
+    }
+
+    /**
+     * @param whole what is written instead of an array
+     */
+    private void write(Path path, Map<MemorySegment, MemorySegment> whole, Arena host)
+        throws IOException {
+      List<Tensor> all = new ArrayList<>();
+      Map<String, String> strings = new HashMap<>(metadata);
+      strings.put(OPTIMIZER, SavedOptimizer.of(adam, parameters).toJson());
+      for (ParameterGroup group : adam.groups()) {
+        for (Parameter p : group.parameters()) {
+          addState(all, p, group.amsgrad(), whole, host);
+        }
+      }
+      for (Tensor t : tensors) {
+        all.add(new Tensor(t.name(), t.dtype(), t.shape(), adam.place().onHost(t.data(), host)));
+      }
+      Set<SafetensorsWriter.Option> options = new HashSet<>();
+      options.add(SafetensorsWriter.Option.CHECKSUM);
+      if (keepPrevious) {
+        options.add(SafetensorsWriter.Option.KEEP_PREVIOUS);
+      }
+      SafetensorsWriter.write(path, all, strings, options.toArray(SafetensorsWriter.Option[]::new));
+    }
+
+    private void addState(
+        List<Tensor> all,
+        Parameter p,
+        boolean amsgrad,
+        Map<MemorySegment, MemorySegment> whole,
+        Arena host) {
       List<StateTensors.Array> arrays = new ArrayList<>(StateTensors.moments(p, amsgrad));
       if (parameters) {
         arrays.addAll(StateTensors.data(p));
       }
       for (StateTensors.Array a : arrays) {
-        MemorySegment data = adam.place().onHost(a.segment(), host);
+        MemorySegment array = whole.getOrDefault(a.segment(), a.segment());
+        MemorySegment data = adam.place().onHost(array, host);
         all.add(new Tensor(a.name(), a.type(), List.of(a.count()), data));
       }
       all.add(StateTensors.step(p, p.step()));

@@ -4,6 +4,7 @@ import io.spd4j.kernel.Place;
 import io.spd4j.kernel.SpdDecision;
 import io.spd4j.kernel.SteppedTensor;
 import io.spd4j.safetensors.Tensor;
+import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -22,18 +23,29 @@ final class Restore {
 
   private final List<ParameterGroup> groups;
   private final Place place;
+
+  /** Null if the optimizer has all moments. */
+  private final ShardExchange exchange;
+
   private final List<String> faults = new ArrayList<>();
 
   /**
    * Checks everything and changes nothing.
    *
    * @param seed the seed that the caller set; null if none
+   * @param exchange null if the optimizer has all moments
    * @throws IllegalArgumentException if something does not fit; the message lists what
    */
-  Restore(Checkpoint checkpoint, List<ParameterGroup> groups, Long seed, Place place) {
+  Restore(
+      Checkpoint checkpoint,
+      List<ParameterGroup> groups,
+      Long seed,
+      Place place,
+      ShardExchange exchange) {
     this.checkpoint = checkpoint;
     this.groups = groups;
     this.place = place;
+    this.exchange = exchange;
     tensors = checkpoint.tensors();
     saved = checkpoint.optimizer();
     checkAccess();
@@ -138,7 +150,8 @@ final class Restore {
   }
 
   private void checkTensors(Parameter p, boolean amsgrad) {
-    arrays(p, amsgrad).forEach(this::checkTensor);
+    StateTensors.moments(p, amsgrad).forEach(this::checkTensor);
+    data(p).forEach(this::checkTensor);
     if (!amsgrad && tensors.containsKey(p.name() + StateTensors.MAX_EXP_AVG_SQ)) {
       faults.add(
           p.name() + StateTensors.MAX_EXP_AVG_SQ + " is given, but its group is not AMSGrad");
@@ -155,13 +168,11 @@ final class Restore {
     }
   }
 
-  /** Returns the arrays that the checkpoint has for a parameter. */
-  private List<StateTensors.Array> arrays(Parameter p, boolean amsgrad) {
-    List<StateTensors.Array> arrays = new ArrayList<>(StateTensors.moments(p, amsgrad));
-    if (saved != null ? saved.parameters() : tensors.containsKey(p.name() + StateTensors.DATA)) {
-      arrays.addAll(StateTensors.data(p));
-    }
-    return arrays;
+  /** Returns the arrays of a parameter's values, if the checkpoint has them. */
+  private List<StateTensors.Array> data(Parameter p) {
+    return (saved != null ? saved.parameters() : tensors.containsKey(p.name() + StateTensors.DATA))
+        ? StateTensors.data(p)
+        : List.of();
   }
 
   private void checkTensor(StateTensors.Array array) {
@@ -205,7 +216,10 @@ final class Restore {
     for (int g = 0; g < groups.size(); g++) {
       ParameterGroup group = groups.get(g);
       for (Parameter p : group.parameters()) {
-        for (StateTensors.Array array : arrays(p, group.amsgrad())) {
+        for (StateTensors.Array array : StateTensors.moments(p, group.amsgrad())) {
+          copyMoment(p, tensors.get(array.name()).data(), array.segment());
+        }
+        for (StateTensors.Array array : data(p)) {
           place.copy(tensors.get(array.name()).data(), array.segment());
         }
       }
@@ -215,6 +229,17 @@ final class Restore {
         group.decay(then.decay());
         group.frozen(then.frozen());
       }
+    }
+  }
+
+  private void copyMoment(Parameter p, MemorySegment saved, MemorySegment moment) {
+    if (exchange == null) {
+      place.copy(saved, moment);
+      return;
+    }
+    for (MomentPart part : exchange.momentParts(p.index())) {
+      place.copy(
+          saved.asSlice(part.whole(), part.bytes()), moment.asSlice(part.shard(), part.bytes()));
     }
   }
 }

@@ -44,6 +44,8 @@ public final class BlockTable implements AutoCloseable {
   private final MemorySegment header;
   private final SteppedTensor[] stepped;
   private final long[] firstBlock;
+  private final Shards shards;
+  private final MemorySegment wholeSums;
   private final Scalars[] rows;
 
   /** The tensors' rows of scalars once more, for Java to read; {@link #shrink} likewise. */
@@ -55,6 +57,16 @@ public final class BlockTable implements AutoCloseable {
 
   /** Creates a table in which no tensor is stepped yet. */
   public BlockTable(List<SteppedTensor> steppedTensors) {
+    this(steppedTensors, null);
+  }
+
+  /**
+   * Creates a table in which no tensor is stepped yet.
+   *
+   * @param shards which elements the tensors are; null if they are whole
+   */
+  BlockTable(List<SteppedTensor> steppedTensors, Shards shards) {
+    this.shards = shards;
     stepped = steppedTensors.toArray(SteppedTensor[]::new);
     firstBlock = new long[stepped.length + 1];
     for (int t = 0; t < stepped.length; t++) {
@@ -70,6 +82,7 @@ public final class BlockTable implements AutoCloseable {
     }
     blocks = rows(TableLayout.BLOCK, blockCount());
     sums = rows(TableLayout.SUMS, blockCount());
+    wholeSums = shards == null ? sums : rows(TableLayout.SUMS, shards.blockCount());
     header = arena.allocate(TableLayout.TABLE);
     header.set(ADDRESS, offset(TableLayout.TABLE, "tensors"), tensors);
     header.set(ADDRESS, offset(TableLayout.TABLE, "scalars"), scalars);
@@ -240,6 +253,21 @@ public final class BlockTable implements AutoCloseable {
   /** Returns the blocks' sums as {@code spd4j_sums} rows. */
   public MemorySegment sums() {
     return sums;
+  }
+
+  /** Returns whether the tensors are shards: then the table's blocks do not decide on them. */
+  boolean isSharded() {
+    return shards != null;
+  }
+
+  /** Returns the sums of all blocks of the whole tensors as {@code spd4j_sums} rows. */
+  MemorySegment wholeSums() {
+    return wholeSums;
+  }
+
+  /** Returns the first row of a whole tensor in {@link #wholeSums}. */
+  long firstWhole(int tensor) {
+    return shards == null ? firstBlock[tensor] : shards.firstBlock(tensor);
   }
 
   Holds holds() {

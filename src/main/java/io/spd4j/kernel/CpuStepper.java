@@ -1,5 +1,6 @@
 package io.spd4j.kernel;
 
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
 import java.util.concurrent.Executor;
@@ -10,6 +11,7 @@ import java.util.stream.IntStream;
 /** Steps on the CPU with any backend: decides which tensors are stepped, with which scalars. */
 public final class CpuStepper implements Stepper {
   private final BlockTable table;
+  private final Exchange exchange;
   private final PassRunner passes;
   private final int threads;
   private final Function<MemorySegment.Scope, String> describe;
@@ -51,6 +53,7 @@ public final class CpuStepper implements Stepper {
    * @param threads the most threads that work on a step, the caller's included
    * @param executor runs the helpers; null for daemon threads of the optimizer
    * @param describe names an array that lies in an arena, for messages
+   * @param exchange with the other processes, if the tensors are shards
    */
   public CpuStepper(
       Kernels kernels,
@@ -58,7 +61,9 @@ public final class CpuStepper implements Stepper {
       List<Supplier<Settings>> groups,
       int threads,
       Executor executor,
-      Function<MemorySegment.Scope, String> describe) {
+      Function<MemorySegment.Scope, String> describe,
+      Exchange exchange) {
+    this.exchange = exchange;
     this.threads = threads;
     this.describe = describe;
     this.groups = groups;
@@ -68,9 +73,9 @@ public final class CpuStepper implements Stepper {
     alone = new Schedule[steps.length];
     scheduledSettings = new Settings[groups.size()];
     rowTensors = new int[steps.length];
-    table = new BlockTable(tensors);
+    table = new BlockTable(tensors, exchange.shards());
     try {
-      passes = new PassRunner(kernels, table, threads, executor);
+      passes = new PassRunner(kernels, table, exchange, threads, executor);
     } catch (RuntimeException | Error e) {
       table.close();
       throw e;
@@ -91,6 +96,7 @@ public final class CpuStepper implements Stepper {
   @Override
   public void step(double gradScale) {
     prepare(gradScale);
+    addGradients(gradScale, Double.NaN);
     run();
     done(schedule, Double.NaN, false);
   }
@@ -98,6 +104,7 @@ public final class CpuStepper implements Stepper {
   @Override
   public double stepClipped(double maxNorm, double gradScale) {
     prepare(gradScale);
+    addGradients(gradScale, maxNorm);
     double norm = norm() * gradScale;
     if (Double.isFinite(norm)) {
       double clip = Math.min(1, maxNorm / (norm + 1e-6));
@@ -116,7 +123,53 @@ public final class CpuStepper implements Stepper {
   @Override
   public double gradientNorm() {
     prepare(1);
-    return norm();
+    if (!table.isSharded()) {
+      return norm();
+    }
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment[] own = ownGradients(arena);
+      addGradients(1, Double.NaN);
+      double norm = norm();
+      for (int t = 0; t < own.length; t++) {
+        if (own[t] != null) {
+          table.tensor(t).grad().copyFrom(own[t]);
+        }
+      }
+      return norm;
+    }
+  }
+
+  /** Returns copies of the scheduled gradients, in which the other processes' are added. */
+  private MemorySegment[] ownGradients(Arena arena) {
+    MemorySegment[] own = new MemorySegment[steps.length];
+    for (int t = 0; t < own.length; t++) {
+      if (scheduled[t]) {
+        MemorySegment grad = table.tensor(t).grad();
+        own[t] = arena.allocate(grad.byteSize()).copyFrom(grad);
+      }
+    }
+    return own;
+  }
+
+  /**
+   * Adds the other processes' gradients to this one's. From then on, other processes rely on this
+   * one: if it fails, they cannot go on together.
+   */
+  private void addGradients(double gradScale, double maxNorm) {
+    exchange.agree(scheduled, gradScale, maxNorm);
+    try {
+      exchange.gradients(scheduled);
+    } catch (RuntimeException | Error e) {
+      lost(e);
+      throw e;
+    }
+  }
+
+  /** Notes a failure after the exchange with other processes has begun. */
+  private void lost(Throwable failure) {
+    if (table.isSharded()) {
+      broken = failure;
+    }
   }
 
   @Override
@@ -294,7 +347,12 @@ public final class CpuStepper implements Stepper {
   }
 
   private double norm() {
-    return Math.sqrt(passes.gradSq(schedule));
+    try {
+      return Math.sqrt(passes.gradSq(schedule));
+    } catch (RuntimeException | Error e) {
+      lost(e);
+      throw e;
+    }
   }
 
   private void run() {
@@ -303,11 +361,21 @@ public final class CpuStepper implements Stepper {
   }
 
   private void drive(Schedule schedule) {
-    passes.begin(schedule);
+    begin(schedule);
     try {
       passes.step(schedule);
+      exchange.parameters(scheduled);
     } catch (RuntimeException | Error e) {
       broken = e;
+      throw e;
+    }
+  }
+
+  private void begin(Schedule schedule) {
+    try {
+      passes.begin(schedule);
+    } catch (RuntimeException | Error e) { // the caller's executor
+      lost(e);
       throw e;
     }
   }

@@ -51,7 +51,8 @@ public record HostPlace(Kernels kernels, int threads, Executor executor) impleme
   public Stepper stepper(
       List<SteppedTensor> tensors,
       List<Supplier<Settings>> groups,
-      Function<MemorySegment.Scope, String> describe) {
-    return new CpuStepper(kernels, tensors, groups, threads, executor, describe);
+      Function<MemorySegment.Scope, String> describe,
+      Exchange exchange) {
+    return new CpuStepper(kernels, tensors, groups, threads, executor, describe, exchange);
   }
 }

@@ -9,6 +9,7 @@ import java.util.concurrent.Executor;
 final class PassRunner implements AutoCloseable {
   private final Kernels kernels;
   private final BlockTable table;
+  private final Exchange exchange;
   private final Team team;
   private final SpdDecisions decisions;
   private final Team.Work part = this::runPart;
@@ -16,14 +17,19 @@ final class PassRunner implements AutoCloseable {
   private Schedule schedule;
 
   /**
+   * @param exchange with the other processes, if the tensors are shards
    * @param threads the most threads that work on a step, the caller's included
    * @param executor runs the helpers; null for daemon threads of the optimizer
    */
-  PassRunner(Kernels kernels, BlockTable table, int threads, Executor executor) {
+  PassRunner(
+      Kernels kernels, BlockTable table, Exchange exchange, int threads, Executor executor) {
     this.kernels = kernels;
     this.table = table;
+    this.exchange = exchange;
     decisions = new SpdDecisions(table);
-    table.decisions(decisions);
+    if (!table.isSharded()) {
+      table.decisions(decisions);
+    }
     team = new Team(threads, executor);
   }
 
@@ -46,9 +52,14 @@ final class PassRunner implements AutoCloseable {
 
   /** Decides on the tensors whose rule is SPD; returns whether any is to be projected. */
   private boolean decide(int[] tensors) {
+    boolean exchanged = false;
     boolean any = false;
     for (int t : tensors) {
       boolean decides = table.scalars(table.scalarsOf(t)).rule.decides();
+      if (decides && !exchanged) {
+        exchange.sums(table.sums(), table.wholeSums());
+        exchanged = true;
+      }
       float shrink = decides ? decisions.decide(t) : 0;
       table.shrink(t, shrink);
       any |= shrink > 0;
@@ -65,6 +76,7 @@ final class PassRunner implements AutoCloseable {
     begin(schedule);
     try {
       run(Pass.GRAD_SQ, schedule);
+      exchange.sums(table.sums(), table.wholeSums());
       for (int t = schedule.first(); t < schedule.end(); t++) {
         if (table.scalarsOf(t) >= 0) {
           sum += decisions.sum(t, TableLayout.GRAD_SQ);

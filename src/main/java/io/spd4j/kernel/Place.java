@@ -81,9 +81,11 @@ public interface Place {
    *
    * @param groups the groups' current settings, by the tensors' group index
    * @param describe names an array that lies in an arena, for messages
+   * @param exchange with the other processes, if the tensors are shards; none on a device
    */
   Stepper stepper(
       List<SteppedTensor> tensors,
       List<Supplier<Settings>> groups,
-      Function<MemorySegment.Scope, String> describe);
+      Function<MemorySegment.Scope, String> describe,
+      Exchange exchange);
 }

@@ -104,7 +104,8 @@ final class Schedule {
   private static int[] shared(BlockTable table, int first, int end, long[] bounds) {
     return IntStream.range(first, end)
         .filter(t -> table.scalarsOf(t) >= 0)
-        .filter(t -> table.tensor(t).numel() == 0 || isCut(table, t, bounds))
+        .filter(
+            t -> table.isSharded() || table.tensor(t).numel() == 0 || isCut(table, t, bounds))
         .toArray();
   }
 
@@ -133,7 +134,7 @@ final class Schedule {
     return bounds[run];
   }
 
-  /** Returns the tensors that lie whole in no run, empty tensors included. */
+  /** Returns the tensors that lie whole in no run, empty tensors and all shards included. */
   int[] shared() {
     return shared;
   }

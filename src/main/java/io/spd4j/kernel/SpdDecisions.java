@@ -81,10 +81,12 @@ final class SpdDecisions {
     return shrink;
   }
 
-  /** Returns the sum over a tensor's blocks of the field at this offset in {@code spd4j_sums}. */
+  /**
+   * Returns the sum over a whole tensor's blocks of the field at this offset in {@code spd4j_sums}.
+   */
   double sum(int tensor, long field) {
-    long first = table.firstBlock(tensor);
-    return TensorSum.of(table.sums(), first, table.firstBlock(tensor + 1) - first, field);
+    long first = table.firstWhole(tensor);
+    return TensorSum.of(table.wholeSums(), first, table.firstWhole(tensor + 1) - first, field);
   }
 
   /** Returns whether the tensor was selected in its last step with SPD. */

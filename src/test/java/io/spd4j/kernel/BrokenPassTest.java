@@ -72,7 +72,7 @@ class BrokenPassTest {
     try (Arena arena = Arena.ofConfined();
         BlockTable broken = table(arena, TOO_FEW);
         BlockTable sound = table(arena, NUMEL);
-        PassRunner driver = new PassRunner(kernels, sound, 1, null)) {
+        PassRunner driver = new PassRunner(kernels, sound, Exchange.NONE, 1, null)) {
       assertThatThrownBy(() -> kernels.gradSq(broken, 0, 1))
           .isInstanceOf(IndexOutOfBoundsException.class);
       assertThat(driver.gradSq(Schedule.of(sound, 0, 1, 1))).isEqualTo(NUMEL);

@@ -4,6 +4,7 @@ import io.spd4j.cuda.CudaDevice;
 import io.spd4j.cuda.CudaStream;
 import io.spd4j.cuda.DeviceArena;
 import io.spd4j.generated.spd4jcuda.spd4j_cuda_h;
+import io.spd4j.kernel.Exchange;
 import io.spd4j.kernel.Interpolands;
 import io.spd4j.kernel.Place;
 import io.spd4j.kernel.Rule;
@@ -87,7 +88,8 @@ public record DevicePlace(CudaStream stream) implements Place {
   public Stepper stepper(
       List<SteppedTensor> tensors,
       List<Supplier<Settings>> groups,
-      Function<MemorySegment.Scope, String> describe) {
+      Function<MemorySegment.Scope, String> describe,
+      Exchange exchange) {
     return new CudaStepper(stream, tensors, groups, describe);
   }
 }

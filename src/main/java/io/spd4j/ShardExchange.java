@@ -1,0 +1,240 @@
+package io.spd4j;
+
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
+
+import io.spd4j.ShardTransfers.Span;
+import io.spd4j.kernel.Exchange;
+import io.spd4j.kernel.Shards;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.IdentityHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.function.Function;
+import java.util.function.IntPredicate;
+
+/** What one rank's optimizer exchanges with the others: each steps a shard of the parameters. */
+final class ShardExchange implements Exchange {
+  /** The most bytes of the buffers that one transfer sends, unless there are very many ranks. */
+  private static final long BUFFER = 1 << 24;
+
+  /** The most bytes that a rank sends to another at once. */
+  private static final long MOST = 1 << 20;
+
+  private static final long LEAST = 1 << 12;
+
+  /** What {@link #agree} compares. */
+  private static final List<String> SAME =
+      List.of(
+          "which parameters have a gradient and are not frozen",
+          "the settings of the groups",
+          "the kind of step, its gradScale or its maxNorm");
+
+  private final Ranks ranks;
+  private final ParameterGroup[] groups;
+  private final List<Parameter> parameters;
+  private final Shards shards;
+  private final ShardTransfers transfers;
+
+  /**
+   * @param parameters of all groups, in order
+   * @param limit the most bytes that a rank sends to another at once, a multiple of 8; 0 for the
+   *     usual number
+   */
+  ShardExchange(Ranks ranks, ParameterGroup[] groups, List<Parameter> parameters, long limit) {
+    this.ranks = ranks;
+    this.groups = groups;
+    this.parameters = parameters;
+    shards =
+        new Shards(
+            parameters.stream().mapToLong(Parameter::numel).toArray(), ranks.rank(), ranks.size());
+    long usual = Math.clamp(BUFFER / ranks.size(), LEAST, MOST);
+    transfers = new ShardTransfers(ranks, limit > 0 ? limit : usual);
+  }
+
+  @Override
+  public Shards shards() {
+    return shards;
+  }
+
+  /** Returns this rank's elements of a parameter's array. */
+  MemorySegment shard(int parameter, MemorySegment array, ElementType type) {
+    long begin = shards.begin(parameter, ranks.rank());
+    long numel = shards.end(parameter, ranks.rank()) - begin;
+    return array.asSlice(begin * type.byteSize(), numel * type.byteSize());
+  }
+
+  boolean isFirst() {
+    return ranks.rank() == 0;
+  }
+
+  @Override
+  public void agree(boolean[] stepped, double gradScale, double maxNorm) {
+    long which = 0;
+    for (boolean one : stepped) {
+      which = mixed(which, one ? 1 : 0);
+    }
+    long settings = 0;
+    for (ParameterGroup group : groups) {
+      var s = group.settings();
+      settings = mixed(settings, s.rule().ordinal());
+      settings = mixed(settings, s.maximize() ? 1 : 0);
+      for (double value : new double[] {s.lambda(), s.lr(), s.beta1(), s.beta2(), s.eps()}) {
+        settings = mixed(settings, Double.doubleToLongBits(value));
+      }
+    }
+    long kind = mixed(Double.doubleToLongBits(gradScale), Double.doubleToLongBits(maxNorm));
+    long[] all = all(which, settings, kind);
+    for (int i = 0; i < all.length; i++) {
+      int what = i % SAME.size();
+      if (all[i] != all[what]) {
+        throw new IllegalStateException(
+            "rank %d and rank 0 are about to take different steps: they differ in %s"
+                .formatted(i / SAME.size(), SAME.get(what)));
+      }
+    }
+  }
+
+  /** Mixes a value into a hash. */
+  private static long mixed(long hash, long value) {
+    long product = (hash ^ value) * 0x9e3779b97f4a7c15L;
+    return product ^ product >>> 29;
+  }
+
+  /** Returns whether all ranks pass true. */
+  boolean all(boolean own) {
+    return Arrays.stream(all(own ? 1L : 0)).allMatch(one -> one == 1);
+  }
+
+  /** Returns what each rank passes, in the order of the ranks. */
+  private long[] all(long... own) {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment receive = arena.allocate(JAVA_LONG, (long) own.length * ranks.size());
+      ranks.allGather(arena.allocateFrom(JAVA_LONG, own), receive).await();
+      return receive.toArray(JAVA_LONG);
+    }
+  }
+
+  @Override
+  public void gradients(boolean[] stepped) {
+    List<List<Span>> spans = new ArrayList<>();
+    for (int r = 0; r < ranks.size(); r++) {
+      spans.add(
+          spans(r, t -> stepped[t], Parameter::gradient, Parameter::gradientType));
+    }
+    transfers.add(spans);
+  }
+
+  @Override
+  public void sums(MemorySegment own, MemorySegment all) {
+    List<List<Span>> rows = new ArrayList<>();
+    for (int r = 0; r < ranks.size(); r++) {
+      long begin = shards.sumsOffset(r);
+      rows.add(span(all, begin, shards.sumsOffset(r + 1) - begin));
+    }
+    long bytes = rows.get(ranks.rank()).stream().mapToLong(Span::bytes).sum();
+    transfers.gather(span(own, 0, bytes), rows);
+  }
+
+  private static List<Span> span(MemorySegment array, long offset, long bytes) {
+    return bytes == 0 ? List.of() : List.of(new Span(array, offset, bytes, null));
+  }
+
+  @Override
+  public void parameters(boolean[] stepped) {
+    gather(t -> stepped[t], Parameter::data, Parameter::type);
+  }
+
+  /** Brings the low halves of exact masters to every rank: steps leave them with their owners. */
+  void gatherLow() {
+    gather(t -> parameters.get(t).low() != null, Parameter::low, p -> ElementType.INT16);
+  }
+
+  /** Brings every rank's elements of some parameters' arrays to all ranks. */
+  private void gather(
+      IntPredicate which,
+      Function<Parameter, MemorySegment> array,
+      Function<Parameter, ElementType> type) {
+    List<List<Span>> spans = new ArrayList<>();
+    for (int r = 0; r < ranks.size(); r++) {
+      spans.add(spans(r, which, r == ranks.rank() ? p -> null : array, type));
+    }
+    transfers.gather(spans(ranks.rank(), which, array, type), spans);
+  }
+
+  /** Returns a rank's elements of some parameters' arrays. */
+  private List<Span> spans(
+      int rank,
+      IntPredicate which,
+      Function<Parameter, MemorySegment> array,
+      Function<Parameter, ElementType> type) {
+    List<Span> spans = new ArrayList<>();
+    for (int t = shards.firstTensor(rank); t < shards.endTensor(rank); t++) {
+      long begin = shards.begin(t, rank);
+      long numel = shards.end(t, rank) - begin;
+      if (numel > 0 && which.test(t)) {
+        Parameter p = parameters.get(t);
+        ElementType of = type.apply(p);
+        spans.add(
+            new Span(array.apply(p), begin * of.byteSize(), numel * of.byteSize(), of));
+      }
+    }
+    return spans;
+  }
+
+  /**
+   * Brings the moments of all shards to rank 0.
+   *
+   * @param arena where rank 0 allocates the whole arrays
+   * @return on rank 0, the whole array for each shard's array; elsewhere nothing
+   */
+  Map<MemorySegment, MemorySegment> gatherMoments(Arena arena) {
+    Map<MemorySegment, MemorySegment> whole = new IdentityHashMap<>();
+    gatherMoments(Parameter::expAvg, arena, whole);
+    gatherMoments(Parameter::expAvgSq, arena, whole);
+    gatherMoments(Parameter::maxExpAvgSq, arena, whole);
+    return whole;
+  }
+
+  private void gatherMoments(
+      Function<Parameter, MemorySegment> moment,
+      Arena arena,
+      Map<MemorySegment, MemorySegment> whole) {
+    if (ranks.rank() == 0) {
+      for (Parameter p : parameters) {
+        if (moment.apply(p) != null) {
+          whole.put(moment.apply(p), arena.allocate(p.momentType().byteSize(p.numel()), 64));
+        }
+      }
+    }
+    List<Span> own = new ArrayList<>();
+    List<List<Span>> all = new ArrayList<>();
+    for (int r = 0; r < ranks.size(); r++) {
+      List<Span> spans = new ArrayList<>();
+      for (int t = shards.firstTensor(r); t < shards.endTensor(r); t++) {
+        MemorySegment shard = moment.apply(parameters.get(t));
+        for (MomentPart part : shard == null ? List.<MomentPart>of() : momentParts(t, r)) {
+          spans.add(new Span(whole.get(shard), part.whole(), part.bytes(), null));
+          if (r == ranks.rank()) {
+            own.add(new Span(shard, part.shard(), part.bytes(), null));
+          }
+        }
+      }
+      all.add(spans);
+    }
+    transfers.gather(own, all);
+  }
+
+  /** Returns what a parameter's moments of this rank's shard consist of. */
+  List<MomentPart> momentParts(int parameter) {
+    return momentParts(parameter, ranks.rank());
+  }
+
+  private List<MomentPart> momentParts(int parameter, int rank) {
+    Parameter p = parameters.get(parameter);
+    return MomentPart.of(
+        p.momentType(), p.numel(), shards.begin(parameter, rank), shards.end(parameter, rank));
+  }
+}
