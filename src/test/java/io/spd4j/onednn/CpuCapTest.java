@@ -21,8 +21,7 @@ class CpuCapTest {
           "SSE41", 0x1,
           "AVX2", 0x7,
           "AVX512_CORE", 0x27,
-          "AVX512_CORE_BF16", 0xe7,
-          "DEFAULT", ~0);
+          "AVX512_CORE_BF16", 0xe7);
 
   @Test
   void oneDnnUsesNoMoreThanTheCap() throws Throwable {
