@@ -19,56 +19,58 @@ final class Reference {
   /** Computes c = scale·a·b, with elements placed by their layouts. */
   static double[] matMul(
       Layout a, double[] aValues, Layout b, double[] bValues, Layout c, double scale) {
-    int rank = c.rank();
-    long aStep = a.strides().get(rank - 1);
-    long bStep = b.strides().get(rank - 2);
-    double[] result = new double[(int) c.numel()];
-    for (int i = 0; i < result.length; i++) {
-      long[] at = index(c, i);
-      int place = offset(c, at);
-      long[] inA = at.clone();
-      inA[rank - 1] = 0;
-      int aBegin = offset(a, inA);
-      at[rank - 2] = 0;
-      int bBegin = offset(b, at);
-      double sum = 0;
-      for (int k = 0; k < a.size(rank - 1); k++) {
-        sum += aValues[(int) (aBegin + k * aStep)] * bValues[(int) (bBegin + k * bStep)];
+    int rows = (int) c.size(c.rank() - 2);
+    int columns = (int) c.size(c.rank() - 1);
+    int inner = (int) a.size(a.rank() - 1);
+    double[] left = rowMajor(a, aValues);
+    double[] right = rowMajor(b, bValues);
+    double[] sums = new double[(int) c.numel()];
+    // The columns are the innermost loop because memory is read in order then.
+    for (int i = 0; i < left.length; i++) {
+      int row = i / inner;
+      int to = row * columns;
+      int from = (row / rows * inner + i % inner) * columns;
+      for (int j = 0; j < columns; j++) {
+        sums[to + j] += left[i] * right[from + j];
       }
-      result[place] = scale * sum;
+    }
+    int[] places = places(c, c);
+    double[] result = new double[sums.length];
+    for (int i = 0; i < sums.length; i++) {
+      result[places[i]] = scale * sums[i];
     }
     return result;
+  }
+
+  private static double[] rowMajor(Layout layout, double[] values) {
+    return Arrays.stream(places(layout, layout)).mapToDouble(place -> values[place]).toArray();
   }
 
   /** Returns what an addend adds to each element of c: dimensions of size 1 are repeated. */
   static double[] broadcast(Layout addend, double[] values, Layout c) {
-    double[] result = new double[(int) c.numel()];
-    for (int i = 0; i < result.length; i++) {
-      long[] at = index(c, i);
-      int place = offset(c, at);
-      for (int d = 0; d < at.length; d++) {
-        at[d] = addend.size(d) == 1 ? 0 : at[d];
-      }
-      result[place] = values[offset(addend, at)];
+    int[] from = places(c, addend);
+    int[] to = places(c, c);
+    double[] result = new double[to.length];
+    for (int i = 0; i < to.length; i++) {
+      result[to[i]] = values[from[i]];
     }
     return result;
   }
 
-  private static long[] index(Layout layout, long i) {
-    long[] index = new long[layout.rank()];
-    for (int d = index.length - 1; d >= 0; d--) {
-      index[d] = i % layout.size(d);
-      i /= layout.size(d);
+  /**
+   * Returns where a layout, whose dimensions of size 1 are repeated, has each element of a shape.
+   * The elements are in row-major order.
+   */
+  private static int[] places(Layout shape, Layout layout) {
+    int[] places = {0};
+    for (int d = 0; d < shape.rank(); d++) {
+      int size = (int) shape.size(d);
+      int stride = layout.size(d) == 1 ? 0 : Math.toIntExact(layout.strides().get(d));
+      int[] outer = places;
+      places = new int[outer.length * size];
+      Arrays.setAll(places, i -> outer[i / size] + i % size * stride);
     }
-    return index;
-  }
-
-  private static int offset(Layout layout, long[] index) {
-    long offset = 0;
-    for (int d = 0; d < index.length; d++) {
-      offset += index[d] * layout.strides().get(d);
-    }
-    return (int) offset;
+    return places;
   }
 
   /** Returns the sums over the rows (axis 0) or the columns (axis 1) of a row-major matrix. */
