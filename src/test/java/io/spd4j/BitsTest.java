@@ -4,7 +4,7 @@ import java.util.List;
 
 /**
  * Tests plain Java with several thread counts, the Vector API at this JVM's width, and C in every
- * tier. The build also runs this class at other vector widths.
+ * tier. The build also runs this class at other vector widths, there without C.
  */
 class BitsTest extends OneResult {
   @Override
