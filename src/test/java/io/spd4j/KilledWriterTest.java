@@ -35,10 +35,10 @@ class KilledWriterTest {
   /** Folders in which processes are killed, side by side, and how often in each. */
   private static final int FOLDERS = 2;
 
-  private static final int KILLS = 100;
+  private static final int KILLS = 40;
 
   /** The kill of a process that cannot write a whole checkpoint. */
-  private static final int DISK_FULL = 30;
+  private static final int DISK_FULL = 15;
 
   @TempDir private static Path shared;
   private static final List<String> JAVA = new ArrayList<>();

@@ -16,7 +16,7 @@ import org.junit.jupiter.api.io.TempDir;
 
 /** Kills a job again and again. */
 class KillTest {
-  private static final int KILLS = 20;
+  private static final int KILLS = 10;
   private static final String[] JOB =
       ("--rules spd,adamw,l2sp --state 8bit --checkpoint-every 7 --resume "
               + "--steps 80 --record 3 --early-stop 1 "
