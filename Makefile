@@ -72,7 +72,7 @@ SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all
 # -O1 does not vectorize, and clang warns of each loop that asks for it.
 SANITIZE_CFLAGS = $(CFLAGS) -g -O1 -Wno-pass-failed @target/c-obj/sanitize
 
-.PHONY: native cuda no-cuda native-test ptx-test bindings jar test cpu-caps replay finetune claim pretrain bench peers djl djl-step train-step release format clean jdk
+.PHONY: native cuda no-cuda native-test ptx-test bindings jar test mpi-test cpu-caps replay finetune claim pretrain bench peers djl djl-step train-step release format clean jdk
 .DEFAULT_GOAL := help
 .SECONDARY: # keep the object files
 
@@ -81,6 +81,7 @@ help:
 	@echo "make claim     compare the rules over ten seeds, on plain mail and under shifts (hours; goes on if it was stopped)"
 	@echo "make pretrain  train a small BERT from random weights (ARGS='--state float32,8bit': compares the optimizer's states)"
 	@echo "make test      build everything and run every test"
+	@echo "make mpi-test  test collectives in jobs of 1, 2 and 4 ranks, under each mpirun of this machine"
 	@echo "make cpu-caps  test oneDNN as on older CPUs, and our kernels in each tier that this CPU can run"
 	@echo "make replay    replay recorded PyTorch traces on every backend"
 	@echo "make bench     time steps side by side with plain C and other libraries (QUICK=1: under three minutes)"
@@ -358,6 +359,15 @@ cpu-caps: $(if $(filter test,$(MAKECMDGOALS)),test,native-test jar)
 	  grep -qsw "$${cap#*:}" /proc/cpuinfo || { echo "skipped: this CPU has no $${cap#*:}"; continue; }; \
 	  $(MVN) surefire:test -Dtest='$(CAPPED_TESTS)' && \
 	  $(MVN) -f bench/finetune/pom.xml surefire:test -Dtest='$(CAPPED_MODEL_TESTS)' || exit 1; done
+
+# `make test` runs these, too, where there is an mpirun.
+ifeq ($(shell command -v mpirun 2>/dev/null),)
+mpi-test:
+	@echo "spd4j: mpi-test is skipped: there is no mpirun (apt-get install openmpi-bin libopenmpi3)" >&2
+else
+mpi-test: jdk
+	$(MVN) test-compile surefire:test -Dtest='io.spd4j.mpi.*Test'
+endif
 
 # Removes all earlier output but native objects: Maven would take old jars and Javadoc to be up to date.
 # spd4j-djl is compiled against the library that `make jar` installs.

@@ -1,6 +1,7 @@
 package io.spd4j;
 
 import io.spd4j.kernel.KernelProvider;
+import io.spd4j.mpi.Mpi;
 import io.spd4j.onednn.OneDnn;
 import java.io.IOException;
 import java.io.InputStream;
@@ -12,8 +13,8 @@ import java.util.stream.Collectors;
 import java.util.stream.Stream;
 
 /**
- * The report that {@code java -jar spd4j.jar} prints: the version, whether each backend and oneDNN
- * can be used and why, and the JDK flags that are missing.
+ * The report that {@code java -jar spd4j.jar} prints: the version, whether each backend, oneDNN and
+ * MPI can be used and why, and the JDK flags that are missing.
  */
 public final class Diagnostics {
   private Diagnostics() {}
@@ -60,6 +61,8 @@ public final class Diagnostics {
       report.append(
           "  its AUTO multiplies matrices in %s: %s%n".formatted(math.mode(), math.reason()));
     }
+    Mpi.Availability mpi = Mpi.availability();
+    report.append(line("mpi", mpi.available() ? "yes" : "no", mpi.reason()));
     if (!flags.isEmpty()) {
       report.append("missing JDK flags: %s%n".formatted(flags));
     }

@@ -2,6 +2,7 @@ package io.spd4j;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.spd4j.mpi.Mpi;
 import io.spd4j.onednn.OneDnn;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -17,6 +18,13 @@ class DiagnosticsTest {
     OneDnn.Availability oneDnn = OneDnn.availability();
     String state = oneDnn.available() ? "yes  " : "no   ";
     assertThat(Diagnostics.report().lines()).contains("  onednn  " + state + oneDnn.reason());
+  }
+
+  @Test
+  void theReportSaysWhetherMpiIsAvailable() {
+    Mpi.Availability mpi = Mpi.availability();
+    String state = mpi.available() ? "yes  " : "no   ";
+    assertThat(Diagnostics.report().lines()).contains("  mpi     " + state + mpi.reason());
   }
 
   @Test

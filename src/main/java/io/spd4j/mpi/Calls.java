@@ -24,6 +24,10 @@ final class Calls {
   private final MemorySegment number;
   private final MemorySegment status;
   private final MemorySegment text;
+
+  /** Before, MPI ends a process that asks it for a text. */
+  private boolean running;
+
   private final Deque<MemorySegment> freeRequests = new ArrayDeque<>();
 
   Calls(MpiAbi abi, Arena arena) {
@@ -41,12 +45,11 @@ final class Calls {
 
   /** Starts MPI and has it return errors instead of ending the process. */
   void init() {
-    // UCX would take over the signals that the JVM needs. It reads this when MPI loads it.
-    mpi_h.setenv(memory.allocateFrom("UCX_ERROR_SIGNALS"), memory.allocateFrom(""), 0);
     check(
         "MPI_Init_thread",
         mpi_h.MPI_Init_thread(
             MemorySegment.NULL, MemorySegment.NULL, MpiAbi.THREAD_SERIALIZED, number));
+    running = true;
     int provided = number();
     if (provided < MpiAbi.THREAD_SERIALIZED) {
       throw new MpiException(
@@ -163,7 +166,7 @@ final class Calls {
 
   private void check(String call, int code) {
     if (code != 0) {
-      boolean known = mpi_h.MPI_Error_string(code, text, number) == 0;
+      boolean known = running && mpi_h.MPI_Error_string(code, text, number) == 0;
       throw new MpiException(call + ": " + (known ? text.getString(0) : "error " + code));
     }
   }

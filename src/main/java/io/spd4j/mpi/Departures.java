@@ -4,6 +4,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 
 /**
@@ -22,7 +23,7 @@ final class Departures {
   record Departure(int rank, long collectives, boolean failed) {
     @Override
     public String toString() {
-      return "rank %d %s after %d collectives%s"
+      return "rank %d %s after collective %d%s"
           .formatted(
               rank,
               failed ? "failed" : "closed",
@@ -60,7 +61,7 @@ final class Departures {
     receive = arena.allocate(ValueLayout.JAVA_LONG);
     collectives = new long[size];
     times = new long[size];
-    java.util.Arrays.fill(collectives, Long.MAX_VALUE);
+    Arrays.fill(collectives, Long.MAX_VALUE);
   }
 
   /** Receives what other ranks say. */

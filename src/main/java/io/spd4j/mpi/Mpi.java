@@ -10,6 +10,7 @@ import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Objects;
 import java.util.stream.Collectors;
@@ -134,7 +135,7 @@ public final class Mpi implements AutoCloseable {
       MemorySegment mine = arena.allocateFrom(ValueLayout.JAVA_BYTE, hash);
       MemorySegment all = arena.allocate((long) hash.length * size());
       long[] bytes = new long[size()];
-      java.util.Arrays.fill(bytes, hash.length);
+      Arrays.fill(bytes, hash.length);
       allGather(mine, all, Slices.packed(bytes));
       MemorySegment first = all.asSlice(0, hash.length);
       List<Integer> differ = new ArrayList<>();

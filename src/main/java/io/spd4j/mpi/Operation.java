@@ -1,7 +1,6 @@
 package io.spd4j.mpi;
 
 import java.lang.foreign.MemorySegment;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.function.IntPredicate;
 
@@ -16,7 +15,7 @@ final class Operation {
   /** Also keeps memory of automatic arenas from being collected. */
   private final List<MemorySegment> memory;
 
-  private List<Transfer> left;
+  private final List<Transfer> left;
 
   /**
    * Makes a collective that has not begun.
@@ -53,23 +52,17 @@ final class Operation {
 
   /** Starts messages that can start, and moves data. */
   void poll(Calls calls, MemorySegment communicator) {
-    int tag = (int) (number % LAST_TAG);
-    List<Transfer> still = new ArrayList<>();
-    for (Transfer transfer : left) {
-      try {
-        if (!transfer.poll(calls, tag, communicator)) {
-          still.add(transfer);
-        }
-      } catch (MpiException e) {
-        String what = transfer.send ? "what is sent to rank " : "what rank ";
-        throw new MpiException(
-            "%s, %s%d%s: %s"
-                .formatted(
-                    this, what, transfer.peer, transfer.send ? "" : " sends", e.getMessage()),
-            e);
-      }
+    left.removeIf(transfer -> poll(transfer, calls, communicator));
+  }
+
+  private boolean poll(Transfer transfer, Calls calls, MemorySegment communicator) {
+    try {
+      return transfer.poll(calls, (int) (number % LAST_TAG), communicator);
+    } catch (MpiException e) {
+      String what = transfer.send ? "what rank %d gets" : "what rank %d sends";
+      throw new MpiException(
+          "%s, %s: %s".formatted(this, what.formatted(transfer.peer), e.getMessage()), e);
     }
-    left = still;
   }
 
   /** Returns whether it still waits for a message of such a rank. */

@@ -5,6 +5,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.SymbolLookup;
 import java.lang.foreign.ValueLayout;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
@@ -44,6 +45,11 @@ public record MpiAbi(
   private static final List<String> FILES =
       List.of("libmpi.so.40", "libmpi.so.12", "libmpich.so.12", "libmpi.so", "libmpi.dylib");
 
+  /**
+   * UCX, on which both can be built, would take over signals that the JVM needs: SIGSEGV above all.
+   */
+  private static final Map<String, String> ENVIRONMENT = Map.of("UCX_ERROR_SIGNALS", "");
+
   /** How Intel MPI, MVAPICH and Cray's MPI, which have MPICH's constants, call themselves. */
   private static final List<String> MPICH = List.of("MPICH", "MVAPICH", "Intel(R) MPI");
 
@@ -57,7 +63,7 @@ public record MpiAbi(
     if (environment.containsKey("PMI_SIZE") && !environment.containsKey("OMPI_COMM_WORLD_SIZE")) {
       Collections.rotate(files.subList(0, 3), -1); // MPICH's launcher, not Open MPI's
     }
-    return new SystemLibrary(files, ADVICE);
+    return new SystemLibrary(files, ADVICE, ENVIRONMENT);
   }
 
   /**
@@ -67,7 +73,8 @@ public record MpiAbi(
    */
   static Optional<String> mismatch() {
     BoundFunctions.find(mpi_h.class);
-    if (SystemLibrary.file(mpi_h.MPI_Init_thread$address()).contains("mpi_abi")) {
+    Path file = Path.of(SystemLibrary.file(mpi_h.MPI_Init_thread$address()));
+    if (file.getFileName().toString().startsWith("libmpi_abi")) {
       return Optional.of("it has the standard ABI of MPI 5, whose constants are not known here");
     }
     return find().isPresent()

@@ -35,7 +35,6 @@ public record NativeLibrary(boolean loaded, String reason) {
   private static final String NATIVES = "io.spd4j.natives." + Platform.NAME.replace('-', '.');
 
   private static final Bundle NO_BUNDLE = new Bundle("", "", List.of(), "");
-  private static final SystemLibrary NOT_OF_THE_SYSTEM = new SystemLibrary(List.of(), "");
 
   /**
    * A place among the resources where a library can be.
@@ -149,7 +148,7 @@ public record NativeLibrary(boolean loaded, String reason) {
 
   static NativeLibrary load(
       String name, List<Bundle> bundles, Supplier<Optional<String>> mismatch) {
-    return load(name, bundles, NOT_OF_THE_SYSTEM, mismatch);
+    return load(name, bundles, SystemLibrary.NONE, mismatch);
   }
 
   /**
@@ -190,6 +189,7 @@ public record NativeLibrary(boolean loaded, String reason) {
 
   /** Loads the first that can be loaded: even if it is wrong, its symbols would hide the next. */
   private static String find(String name, List<Bundle> bundles, SystemLibrary system) {
+    system.setEnvironment();
     String property = name + ".library.path";
     String path = System.getProperty(property);
     if (path != null) {

@@ -6,6 +6,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.SymbolLookup;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 
 /**
@@ -13,10 +14,22 @@ import java.util.Optional;
  *
  * @param files the names it can have, tried in order
  * @param advice how to get the library, to follow the message that it is missing
+ * @param environment variables that it reads when it is loaded, from wherever that is; set unless
+ *     the user has set them
  */
-record SystemLibrary(List<String> files, String advice) {
+record SystemLibrary(List<String> files, String advice, Map<String, String> environment) {
+  static final SystemLibrary NONE = new SystemLibrary(List.of(), "", Map.of());
+
   /** A function that all of them have, which tells where the linker found the file. */
   private static final String FUNCTION = "MPI_Init_thread";
+
+  /** Sets its variables; Java's System.getenv does not see them. */
+  void setEnvironment() {
+    try (Arena arena = Arena.ofConfined()) {
+      environment.forEach(
+          (name, value) -> mpi_h.setenv(arena.allocateFrom(name), arena.allocateFrom(value), 0));
+    }
+  }
 
   /** Loads the first that is installed; returns its path. */
   Optional<String> load() {

@@ -5,7 +5,8 @@ import java.io.IOException;
 
 /**
  * Reports what NativeLibrary.spd4j() returns in a separate JVM or class loader; with
- * -Dreport.cuda=true NativeLibrary.cuda(), with -Dreport.onednn=true OneDnn.
+ * -Dreport.cuda=true NativeLibrary.cuda(), with -Dreport.mpi=true NativeLibrary.mpi(), with
+ * -Dreport.onednn=true OneDnn.
  */
 public final class Report {
   private Report() {}
@@ -21,6 +22,10 @@ public final class Report {
     if (Boolean.getBoolean("report.cuda")) {
       NativeLibrary library = NativeLibrary.cuda();
       return library.loaded() + "\ncuda\n" + library.reason();
+    }
+    if (Boolean.getBoolean("report.mpi")) {
+      NativeLibrary library = NativeLibrary.mpi();
+      return library.loaded() + "\nmpi\n" + library.reason();
     }
     return Boolean.getBoolean("report.onednn") ? oneDnn() : spd4j();
   }
