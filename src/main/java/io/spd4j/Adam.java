@@ -312,10 +312,7 @@ public final class Adam implements AutoCloseable {
 
   private Stepper stepper(List<SteppedTensor> tensors) {
     return place.stepper(
-        tensors,
-        settings(groups),
-        arrays::describe,
-        exchange == null ? Exchange.NONE : exchange);
+        tensors, settings(groups), arrays::describe, exchange == null ? Exchange.NONE : exchange);
   }
 
   /** Returns the backend that runs the steps. */
@@ -852,8 +849,8 @@ public final class Adam implements AutoCloseable {
      * {@link Adam#save} are collective: each rank makes the same calls in the same order, with the
      * same settings, and has a gradient for the same parameters; a step checks that. {@link
      * Adam#save} writes on rank 0 the file that one process would write. {@link #restore} reads a
-     * file on each rank, whatever number of ranks wrote it. After a failure in a step, close the
-     * optimizer.
+     * file on each rank, whatever number of ranks wrote it. A rank that throws before it has sent
+     * anything, for example because an arena is closed, leaves the others waiting until it ends.
      *
      * <p>Gradients are written, so they must not be read-only and not overlap any other array.
      * Parameters cannot bring moments. {@link Adam#addParameter} and {@link Adam#stepParameter}

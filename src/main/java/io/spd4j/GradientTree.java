@@ -99,8 +99,8 @@ public final class GradientTree implements AutoCloseable {
    * @throws OutOfMemoryError if there is no memory for the copies
    */
   public static GradientTree of(Collection<Parameter> parameters, int subBatches, Ranks ranks) {
-    Checks.notNull("ranks", ranks);
-    return of(parameters, subBatches, ranks.rank(), Checks.ranks(ranks.size()));
+    int size = Checks.ranks(Checks.notNull("ranks", ranks).size());
+    return of(parameters, subBatches, ranks.rank(), size);
   }
 
   private static GradientTree of(

@@ -54,8 +54,7 @@ record Moments(SegmentAllocator allocator) {
     return all;
   }
 
-  private SteppedTensor complete(
-      Parameter p, int group, boolean amsgrad, long seed, Range range) {
+  private SteppedTensor complete(Parameter p, int group, boolean amsgrad, long seed, Range range) {
     return new SteppedTensor(
         group,
         p.step(),

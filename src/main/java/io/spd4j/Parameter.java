@@ -20,9 +20,9 @@ import java.lang.foreign.MemorySegment;
  * <p>The arrays belong to the caller: they are neither copied nor freed. All arrays of an optimizer
  * are of one kind: host memory (from an {@link java.lang.foreign.Arena}, or a mapped file) or
  * device memory (from a {@link io.spd4j.cuda.DeviceArena}). Each starts at a multiple of its
- * element's size (8-bit moments: of 4 bytes); 64 bytes are fastest. The gradient and the anchor may
- * be read-only. An array that steps write (data, low halves, moments) must not overlap any other
- * array of the optimizer.
+ * element's size (8-bit moments: of 4 bytes); 64 bytes are fastest. The gradient (without several
+ * ranks) and the anchor may be read-only. An array that steps write (data, low halves, moments)
+ * must not overlap any other array of the optimizer.
  *
  * <p><b>Memory of other libraries.</b> {@link #ofAddress} and the methods that take an address use
  * host memory that something else owns, such as another library's tensor. Keep its owner alive and
@@ -145,7 +145,11 @@ public final class Parameter {
     return data;
   }
 
-  /** Returns the low halves of float32 values whose high halves are the data; null if none. */
+  /**
+   * Returns the low halves of float32 values whose high halves are the data; null if none. With
+   * {@linkplain Adam.Builder#ranks several ranks}, steps write those of this rank's shard only:
+   * {@link Adam#gatherLow} brings the others.
+   */
   public MemorySegment low() {
     return low;
   }
@@ -175,7 +179,11 @@ public final class Parameter {
     return anchor;
   }
 
-  /** Returns the gradient that the next step reads; null if it leaves this parameter alone. */
+  /**
+   * Returns the gradient that the next step reads; null if it leaves this parameter alone. With
+   * {@linkplain Adam.Builder#ranks several ranks}, steps write the total of all ranks into this
+   * rank's shard of it.
+   */
   public MemorySegment gradient() {
     return gradient;
   }
@@ -216,7 +224,8 @@ public final class Parameter {
   /**
    * Returns the first moment m: the caller's array or, if the caller gave none, the one that the
    * optimizer allocated (null before the optimizer is built). Closing the optimizer frees the
-   * latter: save it first.
+   * latter: save it first. With {@linkplain Adam.Builder#ranks several ranks}, it has the elements
+   * of this rank's shard only, perhaps none.
    */
   public MemorySegment expAvg() {
     return expAvg;

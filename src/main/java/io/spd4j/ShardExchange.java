@@ -121,8 +121,7 @@ final class ShardExchange implements Exchange {
   public void gradients(boolean[] stepped) {
     List<List<Span>> spans = new ArrayList<>();
     for (int r = 0; r < ranks.size(); r++) {
-      spans.add(
-          spans(r, t -> stepped[t], Parameter::gradient, Parameter::gradientType));
+      spans.add(spans(r, t -> stepped[t], Parameter::gradient, Parameter::gradientType));
     }
     transfers.add(spans);
   }
@@ -177,8 +176,7 @@ final class ShardExchange implements Exchange {
       if (numel > 0 && which.test(t)) {
         Parameter p = parameters.get(t);
         ElementType of = type.apply(p);
-        spans.add(
-            new Span(array.apply(p), begin * of.byteSize(), numel * of.byteSize(), of));
+        spans.add(new Span(array.apply(p), begin * of.byteSize(), numel * of.byteSize(), of));
       }
     }
     return spans;

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.spd4j.kernel.Kernels;
 import io.spd4j.kernel.Shards;
+import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -31,7 +32,7 @@ final class RanksTraining implements AutoCloseable {
    */
   RanksTraining(
       StepCase stepCase, int[] numels, Kernels kernels, Ranks ranks, long chunk, Path checkpoint)
-      throws java.io.IOException {
+      throws IOException {
     tensors = new Tensors(41, stepCase.types());
     for (int numel : numels) {
       int i = tensors.parameters.size();
@@ -73,8 +74,7 @@ final class RanksTraining implements AutoCloseable {
     }
     double along = (steps + index) % 3 - 1;
     for (long i = 0; i < p.numel(); i++) {
-      double anchor =
-          p.anchor() == null ? 0 : Tensors.get(p.anchor(), tensors.types.anchor(), i);
+      double anchor = p.anchor() == null ? 0 : Tensors.get(p.anchor(), tensors.types.anchor(), i);
       double deviation = Tensors.get(p.data(), tensors.types.data(), i) - anchor;
       double g = random.nextDouble(-1, 1) + along * deviation;
       Tensors.set(p.gradient(), tensors.types.gradient(), i, (float) g);
@@ -169,19 +169,15 @@ final class RanksTraining implements AutoCloseable {
   /** Returns the bytes of all moments on this rank. */
   long momentBytes() {
     return adam.parameters().stream()
-        .mapToLong(
-            p ->
-                p.expAvg().byteSize()
-                    + p.expAvgSq().byteSize()
-                    + (p.maxExpAvgSq() == null ? 0 : p.maxExpAvgSq().byteSize()))
+        .mapToLong(p ->
+            p.expAvg().byteSize()
+                + p.expAvgSq().byteSize()
+                + (p.maxExpAvgSq() == null ? 0 : p.maxExpAvgSq().byteSize()))
         .sum();
   }
 
-  void save(Path path) throws java.io.IOException {
-    Checkpoint.of(adam)
-        .parameters(true)
-        .metadata("steps", Integer.toString(steps))
-        .write(path);
+  void save(Path path) throws IOException {
+    Checkpoint.of(adam).parameters(true).metadata("steps", Integer.toString(steps)).write(path);
   }
 
   @Override

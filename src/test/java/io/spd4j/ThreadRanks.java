@@ -81,14 +81,13 @@ final class ThreadRanks implements Ranks {
       threads.add(
           Thread.ofPlatform()
               .name("rank " + rank)
-              .start(
-                  () -> {
-                    try {
-                      results.set(rank, job.run(new ThreadRanks(world, rank)));
-                    } catch (Throwable e) {
-                      world.fail(e);
-                    }
-                  }));
+              .start(() -> {
+                try {
+                  results.set(rank, job.run(new ThreadRanks(world, rank)));
+                } catch (Throwable e) {
+                  world.fail(e);
+                }
+              }));
     }
     try {
       for (Thread thread : threads) {

@@ -10,6 +10,9 @@ import java.util.stream.IntStream;
 
 /** Steps on the CPU with any backend: decides which tensors are stepped, with which scalars. */
 public final class CpuStepper implements Stepper {
+  /** In place of a maximum norm: no step follows. */
+  private static final double NORM_ONLY = 0;
+
   private final BlockTable table;
   private final Exchange exchange;
   private final PassRunner passes;
@@ -128,7 +131,7 @@ public final class CpuStepper implements Stepper {
     }
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment[] own = ownGradients(arena);
-      addGradients(1, Double.NaN);
+      addGradients(1, NORM_ONLY);
       double norm = norm();
       for (int t = 0; t < own.length; t++) {
         if (own[t] != null) {
@@ -139,7 +142,7 @@ public final class CpuStepper implements Stepper {
     }
   }
 
-  /** Returns copies of the scheduled gradients, in which the other processes' are added. */
+  /** Returns copies of this shard's gradients, which the other processes' are to be added to. */
   private MemorySegment[] ownGradients(Arena arena) {
     MemorySegment[] own = new MemorySegment[steps.length];
     for (int t = 0; t < own.length; t++) {

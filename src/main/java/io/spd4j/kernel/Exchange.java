@@ -35,12 +35,14 @@ public interface Exchange {
    * Makes sure that all processes are about to take the same step.
    *
    * @param stepped whether it steps a tensor
-   * @param maxNorm NaN if the step does not clip
+   * @param maxNorm NaN if the step does not clip, 0 if only the norm is asked for
    * @throws IllegalStateException on every process, if they are not
    */
   void agree(boolean[] stepped, double gradScale, double maxNorm);
 
-  /** Adds up the processes' gradients of these tensors, each process those of its shard. */
+  /**
+   * Adds up all processes' gradients of these tensors: each process gets the totals of its shard.
+   */
   void gradients(boolean[] stepped);
 
   /**

@@ -7,7 +7,7 @@ public final class LastStep {
    */
   public int tensors;
 
-  /** The number of these tensors' elements. */
+  /** The number of these tensors' elements, of which a process among several steps a shard. */
   public long elements;
 
   /** The number of CPU threads that had work; 0 on a device. */

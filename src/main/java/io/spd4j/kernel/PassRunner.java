@@ -21,8 +21,7 @@ final class PassRunner implements AutoCloseable {
    * @param threads the most threads that work on a step, the caller's included
    * @param executor runs the helpers; null for daemon threads of the optimizer
    */
-  PassRunner(
-      Kernels kernels, BlockTable table, Exchange exchange, int threads, Executor executor) {
+  PassRunner(Kernels kernels, BlockTable table, Exchange exchange, int threads, Executor executor) {
     this.kernels = kernels;
     this.table = table;
     this.exchange = exchange;

@@ -104,8 +104,7 @@ final class Schedule {
   private static int[] shared(BlockTable table, int first, int end, long[] bounds) {
     return IntStream.range(first, end)
         .filter(t -> table.scalarsOf(t) >= 0)
-        .filter(
-            t -> table.isSharded() || table.tensor(t).numel() == 0 || isCut(table, t, bounds))
+        .filter(t -> table.isSharded() || table.tensor(t).numel() == 0 || isCut(table, t, bounds))
         .toArray();
   }
 
