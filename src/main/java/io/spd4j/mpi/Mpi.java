@@ -1,6 +1,7 @@
 package io.spd4j.mpi;
 
 import io.spd4j.Diagnostics;
+import io.spd4j.Ranks;
 import io.spd4j.nativelib.MpiAbi;
 import io.spd4j.nativelib.NativeLibrary;
 import java.lang.foreign.Arena;
@@ -53,6 +54,18 @@ public final class Mpi implements AutoCloseable {
    */
   public record Availability(boolean available, String reason) {}
 
+  /** What the launchers of Open MPI, MPICH and Slurm set for the processes that they start. */
+  private static final List<String> LAUNCHED =
+      List.of("OMPI_COMM_WORLD_SIZE", "PMIX_RANK", "PMI_RANK", "PMI_SIZE");
+
+  /**
+   * Returns whether this process was started by mpirun or another launcher of MPI, as far as its
+   * environment tells. Thread-safe.
+   */
+  public static boolean isLaunched() {
+    return LAUNCHED.stream().anyMatch(variable -> System.getenv(variable) != null);
+  }
+
   /** Looks for the library of an MPI, at the first call only. Thread-safe; never throws. */
   public static Availability availability() {
     NativeLibrary library = NativeLibrary.mpi();
@@ -98,6 +111,11 @@ public final class Mpi implements AutoCloseable {
   /** Returns the number of processes in the job. */
   public int size() {
     return world.size();
+  }
+
+  /** Returns the ranks as {@link io.spd4j.Adam.Builder#ranks} takes them. */
+  public Ranks ranks() {
+    return new MpiRanks(this);
   }
 
   /** Returns the name of the MPI in use, with its version. */

@@ -63,11 +63,12 @@ public final class FinetuneCommand implements Callable<Integer> {
       job.export().check(training.length);
     }
     CommandLine line = spec.commandLine();
-    Log log = new Log(line.getOut(), line.getErr(), job.quiet);
-    try (Interruption interruption = new Interruption();
+    try (Processes processes = Processes.open();
+        Interruption interruption = new Interruption();
         Arena arena = Arena.ofShared();
         MailTokenizer tokenizer = new MailTokenizer()) {
-      List<Mail> mails = SpamAssassin.load(cache);
+      Log log = processes.log(line.getOut(), line.getErr(), job.quiet);
+      List<Mail> mails = processes.firstAlone(() -> SpamAssassin.load(cache));
       log.detail(mails.size() + " mails");
       return new Job(
               job,
@@ -75,6 +76,7 @@ public final class FinetuneCommand implements Callable<Integer> {
               Config.MINILM_L6,
               OnnxWeights.minilm(arena),
               MailCorpus.of(mails, job, training, tokenizer),
+              processes,
               interruption::requested,
               log)
           .run();

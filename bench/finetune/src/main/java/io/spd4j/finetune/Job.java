@@ -36,6 +36,7 @@ final class Job {
   private final Config config;
   private final Weights pretrained;
   private final Corpus corpus;
+  private final Processes processes;
   private final BooleanSupplier stop;
   private final Log log;
   private final JobResults results;
@@ -62,7 +63,10 @@ final class Job {
 
   /**
    * @param pretrained the model's weights
+   * @param processes which do the job together; all create it at the same time
    * @param stop returns true once the job must end
+   * @throws Failure if the options are not for several processes
+   * @throws RuntimeException if the processes' options or data differ
    */
   Job(
       JobOptions options,
@@ -70,25 +74,30 @@ final class Job {
       Config config,
       Weights pretrained,
       Corpus corpus,
+      Processes processes,
       BooleanSupplier stop,
-      Log log) {
+      Log log)
+      throws Failure {
+    training.check(processes);
+    options.check(processes);
     this.options = options;
     this.training = training;
     this.config = config;
     this.pretrained = pretrained;
     this.corpus = corpus;
-    this.stop = stop;
+    this.processes = processes;
+    this.stop = processes.agreed(stop);
     this.log = log;
     trials = options.trials(training);
-    results = new JobResults(options, training, corpus.testSets(), log);
-    if (options.checkpointEvery() == null) {
-      checkpoint = null;
-    } else {
-      Path file = results.file("-checkpoint.safetensors");
-      Map<String, String> identity = options.identity(training);
-      identity.put("--cache", corpus.fingerprint());
-      checkpoint = new JobCheckpoint(file, identity, log);
-    }
+    results = new JobResults(options, training, processes, corpus.testSets(), log);
+    Map<String, String> identity = options.identity(training);
+    identity.put("--sub-batches", Integer.toString(training.subBatches(processes)));
+    identity.put("--cache", corpus.fingerprint());
+    processes.requireSame("the options (among them --threads) or the mail", identity);
+    checkpoint =
+        options.checkpointEvery() == null
+            ? null
+            : new JobCheckpoint(results.file("-checkpoint.safetensors"), identity, processes, log);
   }
 
   /**
@@ -98,12 +107,12 @@ final class Job {
    * @throws Failure if a report or the exported model cannot be written, or the checkpoint cannot
    *     be used
    */
-  int run() throws Failure, IOException {
+  int run() throws Failure, IOException, InterruptedException {
     JobCheckpoint.Saved saved = resume();
     if (saved != null) {
       runs.addAll(saved.state().finished());
     }
-    Path file = results.file("-metrics.jsonl");
+    Path file = processes.isFirst() ? results.file("-metrics.jsonl") : null;
     try (Metrics opened = new Metrics(file, runs, log::problem)) {
       metrics = opened;
       runAll(saved);
@@ -112,7 +121,7 @@ final class Job {
   }
 
   /** Returns what the job goes on from; null if it begins. */
-  private JobCheckpoint.Saved resume() throws Failure, IOException {
+  private JobCheckpoint.Saved resume() throws Failure, IOException, InterruptedException {
     if (checkpoint == null) {
       return null;
     }
@@ -185,14 +194,15 @@ final class Job {
     Run run = run(spec, split.data, trial, saved);
     runs.add(run);
     boolean interrupted = stop.getAsBoolean() && !run.complete();
-    if (interrupted || checkpoint != null && lost(run, trial)) {
+    boolean lost = processes.any(checkpoint != null && lost(run, trial));
+    if (interrupted || lost) {
       return false; // a resumed job tests it again and writes its weights
     }
     metrics.finish(run);
     if (checkpoint != null) {
       checkpoint.write(runs);
     }
-    if (!trial) {
+    if (!trial && processes.isFirst()) {
       try {
         results.write(runs, trials.size()); // in case the next run fails
       } catch (Failure e) {
@@ -210,16 +220,8 @@ final class Job {
   /** Says how the job ended. */
   private int end() throws Failure, IOException {
     List<Run> tested = runs.subList(Math.min(trials.size(), runs.size()), runs.size());
-    log.result("\n" + results.report(runs, trials.size()).markdown());
-    ReportFiles.Written written = results.write(runs, trials.size());
-    written.warning().ifPresent(log::problem);
-    log.result("report: " + written.html() + ", numbers: " + written.json());
-    runs.stream()
-        .map(Run::weights)
-        .filter(Objects::nonNull)
-        .forEach(file -> log.result("weights, for classify: " + options.results.resolve(file)));
-    if (options.export() != null) {
-      export();
+    if (processes.isFirst()) {
+      writeAll();
     }
     String resume = checkpoint == null ? "" : "; --resume goes on from there";
     if (tested.stream().anyMatch(run -> lost(run, false))) {
@@ -242,6 +244,20 @@ final class Job {
       return ExitStatus.DIVERGED;
     }
     return ExitStatus.OK;
+  }
+
+  private void writeAll() throws Failure, IOException {
+    log.result("\n" + results.report(runs, trials.size()).markdown());
+    ReportFiles.Written written = results.write(runs, trials.size());
+    written.warning().ifPresent(log::problem);
+    log.result("report: " + written.html() + ", numbers: " + written.json());
+    runs.stream()
+        .map(Run::weights)
+        .filter(Objects::nonNull)
+        .forEach(file -> log.result("weights, for classify: " + options.results.resolve(file)));
+    if (options.export() != null) {
+      export();
+    }
   }
 
   private void export() throws Failure, IOException {
@@ -283,7 +299,7 @@ final class Job {
       String file = trial || options.noWeights ? null : results.save(run, model.weights());
       log.detail(trial ? "validating …" : "testing …");
       Optional<Score> validation =
-          Evaluation.score(model.classifier(), data.validation(), training.batch, stop);
+          Evaluation.score(model.classifier(), data.validation(), training.batch, stop, processes);
       validation.ifPresent(
           v -> log.detail(String.format(Locale.ROOT, "validation: loss %.4f", v.loss())));
       SequencedMap<String, List<Example>> tests = trial ? new LinkedHashMap<>() : data.tests();
@@ -331,7 +347,7 @@ final class Job {
   private Map<String, Score> scores(Model model, SequencedMap<String, List<Example>> tests) {
     Map<String, Score> scores = new HashMap<>();
     tests.forEach((title, test) ->
-        Evaluation.score(model.classifier(), test, training.batch, stop)
+        Evaluation.score(model.classifier(), test, training.batch, stop, processes)
             .ifPresent(score -> {
               scores.put(title, score);
               log.detail(String.format(Locale.ROOT, "%s: %.2f%%", title, 100 * score.accuracy()));
@@ -353,7 +369,13 @@ final class Job {
       throws Failure {
     try {
       return new Model(
-          training, config, pretrained, run, random, saved == null ? null : saved.file());
+          training,
+          config,
+          pretrained,
+          run,
+          random,
+          saved == null ? null : saved.file(),
+          processes);
     } catch (IllegalArgumentException e) {
       if (saved == null) {
         throw e;

@@ -33,6 +33,7 @@ final class JobCheckpoint {
 
   private final Path file;
   private final Map<String, String> options;
+  private final Processes processes;
   private final Log log;
 
   /** A checkpoint that was read. */
@@ -40,10 +41,12 @@ final class JobCheckpoint {
 
   /**
    * @param options what determines the results, by the options' names
+   * @param processes all read the file; the first one writes it
    */
-  JobCheckpoint(Path file, Map<String, String> options, Log log) {
+  JobCheckpoint(Path file, Map<String, String> options, Processes processes, Log log) {
     this.file = file;
     this.options = options;
+    this.processes = processes;
     this.log = log;
   }
 
@@ -53,7 +56,11 @@ final class JobCheckpoint {
    * @return empty if there is none
    * @throws Failure if it belongs to a job with other options, or neither can be used
    */
-  Optional<Saved> read() throws Failure, IOException {
+  Optional<Saved> read() throws Failure, IOException, InterruptedException {
+    return processes.firstAlone(this::readOrRepair); // which may put another file in place
+  }
+
+  private Optional<Saved> readOrRepair() throws Failure, IOException {
     Path previous = Checkpoint.previous(file);
     Saved saved;
     try {
@@ -106,13 +113,16 @@ final class JobCheckpoint {
 
   /** Writes that some runs are finished, and the next one has not begun. */
   void write(List<Run> finished) {
+    if (!processes.isFirst()) {
+      return;
+    }
     attempt(() -> {
       Tensor job = job(new JobState(options, finished, null));
       SafetensorsWriter.write(file, List.of(job), Map.of(), Option.CHECKSUM, Option.KEEP_PREVIOUS);
     });
   }
 
-  /** Writes how far a run has come. */
+  /** Writes how far a run has come. Collective. */
   void write(List<Run> finished, Trainer.State current, Adam adam) {
     attempt(() -> {
       Tensor job = job(new JobState(options, finished, current));
@@ -155,6 +165,9 @@ final class JobCheckpoint {
 
   /** Deletes the checkpoint before, because the job has ended. */
   void forgetPrevious() {
+    if (!processes.isFirst()) {
+      return;
+    }
     try {
       Files.deleteIfExists(Checkpoint.previous(file));
     } catch (IOException e) {

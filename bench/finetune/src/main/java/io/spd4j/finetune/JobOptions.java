@@ -190,6 +190,17 @@ final class JobOptions extends RunOptions {
     }
   }
 
+  /**
+   * Checks what several processes need.
+   *
+   * @throws Failure if a method cannot be run by them
+   */
+  void check(Processes processes) throws Failure {
+    if (processes.size() > 1 && rules.contains(Method.FTP)) {
+      throw Failure.ofInput("ftp reads whole gradients, of which each process has a part: use one");
+    }
+  }
+
   private void checkMethods(TrainingOptions training) throws Failure {
     if (!alphas.isEmpty() && (!rules.contains(Method.LP_FT) || training.lora != null)) {
       throw Failure.ofInput("--wise needs lp_ft among --rules, and no --lora");

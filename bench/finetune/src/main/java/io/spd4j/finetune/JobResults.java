@@ -17,9 +17,15 @@ import java.util.Map;
 /**
  * The files of a job's results.
  *
+ * @param processes only the first one writes
  * @param testSets the titles of the test sets
  */
-record JobResults(JobOptions options, TrainingOptions training, List<String> testSets, Log log) {
+record JobResults(
+    JobOptions options,
+    TrainingOptions training,
+    Processes processes,
+    List<String> testSets,
+    Log log) {
   /** Returns the path of a file whose name begins with that of the job. */
   Path file(String rest) {
     return options.results.resolve(options.name + rest);
@@ -32,7 +38,7 @@ record JobResults(JobOptions options, TrainingOptions training, List<String> tes
    */
   FinetuneReport report(List<Run> runs, int trials) {
     int tried = Math.min(trials, runs.size());
-    Map<String, Object> settings = training.settings();
+    Map<String, Object> settings = training.settings(processes);
     settings.put("state", JoinedReport.setting(options.states.stream().map(State::toString)));
     if (options.rules.contains(Method.LP_FT)) {
       settings.put(JoinedReport.PROBING, training.probing());
@@ -82,6 +88,9 @@ record JobResults(JobOptions options, TrainingOptions training, List<String> tes
             run.title(),
             SavedModel.LENGTH,
             Integer.toString(training.length));
+    if (!processes.isFirst()) {
+      return file;
+    }
     try {
       SavedModel.write(options.results.resolve(file), weights, metadata);
       return file;

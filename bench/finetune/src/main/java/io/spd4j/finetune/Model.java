@@ -3,6 +3,7 @@ package io.spd4j.finetune;
 import io.spd4j.Adam;
 import io.spd4j.Checkpoint;
 import io.spd4j.DecayRule;
+import io.spd4j.GradientTree;
 import io.spd4j.Parameter;
 import io.spd4j.ParameterGroup;
 import io.spd4j.WeightDecay;
@@ -34,6 +35,8 @@ final class Model implements AutoCloseable {
   private final StateArrays arrays;
   private final List<LayerGroup> layers = new ArrayList<>();
   private final Adam adam;
+  private final GradientTree tree;
+  private final SubBatches subBatches;
 
   /** Null if the method is another. */
   private final Ftp ftp;
@@ -47,12 +50,13 @@ final class Model implements AutoCloseable {
       Weights pretrained,
       RunSpec spec,
       SplittableRandom random) {
-    this(options, config, pretrained, spec, random, null);
+    this(options, config, pretrained, spec, random, null, Processes.ONE);
   }
 
   /**
    * @param pretrained the anchor, which is not changed
    * @param checkpoint the parameters and the optimizer's state to go on with; null to begin
+   * @param processes which train it together; all create it at the same time
    * @throws IllegalArgumentException if the checkpoint is of another model
    */
   Model(
@@ -61,7 +65,8 @@ final class Model implements AutoCloseable {
       Weights pretrained,
       RunSpec spec,
       SplittableRandom random,
-      Checkpoint checkpoint) {
+      Checkpoint checkpoint,
+      Processes processes) {
     this.spec = spec;
     boolean whole = options.lora == null;
     dnn = options.openOneDnn();
@@ -91,7 +96,16 @@ final class Model implements AutoCloseable {
       if (checkpoint != null) {
         builder.restore(checkpoint);
       }
+      if (processes.ranks() != null) {
+        builder.ranks(processes.ranks());
+      }
       adam = builder.build();
+      int count = options.subBatches(processes);
+      tree =
+          processes.ranks() == null
+              ? GradientTree.of(adam.parameters(), count)
+              : GradientTree.of(adam.parameters(), count, processes.ranks());
+      subBatches = new SubBatches(count, this, tree, processes);
       arrays.toNetwork();
       ready = true;
     } finally {
@@ -153,6 +167,11 @@ final class Model implements AutoCloseable {
     return ftp;
   }
 
+  /** Returns what computes gradients. */
+  SubBatches subBatches() {
+    return subBatches;
+  }
+
   /** Returns the optimizer's arrays. */
   StateArrays arrays() {
     return arrays;
@@ -169,6 +188,7 @@ final class Model implements AutoCloseable {
 
   @Override
   public void close() {
+    tree.close();
     adam.close();
     dnn.close();
     arena.close();

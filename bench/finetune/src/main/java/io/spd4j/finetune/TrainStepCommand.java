@@ -1,5 +1,6 @@
 package io.spd4j.finetune;
 
+import io.spd4j.finetune.Processes.Communication;
 import io.spd4j.finetune.cli.Count;
 import io.spd4j.finetune.cli.Failure;
 import io.spd4j.finetune.cli.State;
@@ -11,7 +12,9 @@ import io.spd4j.finetune.report.Json;
 import io.spd4j.finetune.report.Statistics;
 import java.io.IOException;
 import java.lang.foreign.Arena;
+import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.SplittableRandom;
 import java.util.concurrent.Callable;
 import java.util.function.ToDoubleFunction;
@@ -33,7 +36,11 @@ import picocli.CommandLine.Spec;
       "gflops counts the multiplications and additions of the matrix products; sgemm_gflops is what "
           + "oneDNN reaches on a product of 2048x2048 matrices in the same run. "
           + "bench/peers/minilm_step.py times the same step in PyTorch.",
-      "With --profile, a table of where the time went follows."
+      "With --profile, a table of where the time went follows.",
+      "Under mpirun, the processes divide the batch. sent_mb is what each one sends in a step; "
+          + "least_mb is what any sharded step must send, the bytes of the gradients and of the "
+          + "parameters, but for a process's own share. moments_mb is what its moments take, "
+          + "and communication_ms the time in which transfers were started and waited for."
     })
 public final class TrainStepCommand implements Callable<Integer> {
   /** Number of untimed steps, in which oneDNN and the JIT compile. */
@@ -48,6 +55,14 @@ public final class TrainStepCommand implements Callable<Integer> {
   private Method rule;
 
   @Mixin private NetworkOptions network;
+
+  @Option(
+      names = "--state",
+      defaultValue = "float32",
+      converter = State.Converter.class,
+      description =
+          "How the optimizer's arrays are stored: " + State.HELP + "; default: ${DEFAULT-VALUE}.")
+  private State state;
 
   @Option(
       names = "--repeat",
@@ -83,28 +98,51 @@ public final class TrainStepCommand implements Callable<Integer> {
     SplittableRandom random = new SplittableRandom(1);
     List<Example> examples =
         Stream.generate(() -> example(random)).limit(10L * network.batch).toList();
-    try (Arena arena = Arena.ofShared();
+    try (Processes processes = Processes.open();
+        Arena arena = Arena.ofShared();
         Recording recording = StepProfile.recording();
         Model model =
             new Model(
                 options,
                 Config.MINILM_L6,
                 OnnxWeights.minilm(arena),
-                new RunSpec(
-                    rule, rule.lambda(), options.lrs.getFirst(), State.FLOAT32, Variation.PLAIN, 1),
-                random.split())) {
+                new RunSpec(rule, rule.lambda(), options.lrs.getFirst(), state, Variation.PLAIN, 1),
+                random.split(),
+                null,
+                processes)) {
+      options.check(processes);
       if (profile) {
         recording.start();
       }
+      List<Communication> after = new ArrayList<>();
       History history =
-          new Trainer(options, model, examples, random.split()).train(() -> false, s -> {});
+          new Trainer(options, model, examples, random.split())
+              .train(() -> false, s -> after.add(processes.communication()));
+      if (!processes.isFirst()) {
+        return ExitCode.OK;
+      }
       List<History.Step> timed = history.steps().subList(WARM_UP, options.steps);
       double step = median(timed, History.Step::stepMillis);
       double flops =
           3 * Config.MINILM_L6.forwardFlops(network.batch, Tokens.padded(network.length));
-      spec.commandLine()
-          .getOut()
-          .println(json(model, step, median(timed, History.Step::optimizerMillis), flops, sgemm));
+      Map<String, Object> line =
+          numbers(
+              model,
+              step,
+              median(timed, History.Step::optimizerMillis),
+              flops / processes.size(),
+              sgemm);
+      if (processes.size() > 1) {
+        line.put("state", state.toString());
+        line.put("processes", processes.size());
+        Communication first = after.get(WARM_UP - 1);
+        Communication last = after.getLast();
+        line.put("sent_mb", rounded((last.bytes() - first.bytes()) / 1e6 / repeat));
+        line.put("least_mb", rounded(least(model, processes.size()) / 1e6));
+        line.put("moments_mb", rounded(moments(model) / 1e6));
+        line.put("communication_ms", rounded((last.nanos() - first.nanos()) / 1e6 / repeat));
+      }
+      spec.commandLine().getOut().println(Json.line(line));
       if (profile) {
         recording.stop();
         String table = StepProfile.of(recording, WARM_UP).table(sgemm);
@@ -124,33 +162,48 @@ public final class TrainStepCommand implements Callable<Integer> {
     return Statistics.median(steps.stream().mapToDouble(value).toArray());
   }
 
-  private String json(Model model, double step, double optimizer, double flops, double sgemm)
-      throws IOException {
+  /** Returns the bytes that each process must send: its part of gradients and parameters. */
+  private static double least(Model model, int processes) {
+    long bytes =
+        model.adam().parameters().stream()
+            .mapToLong(p -> p.numel() * (p.gradientType().byteSize() + p.type().byteSize()))
+            .sum();
+    return (double) bytes * (processes - 1) / processes;
+  }
+
+  /** Returns the bytes of this process's moments. */
+  private static long moments(Model model) {
+    return model.adam().parameters().stream()
+        .mapToLong(p -> p.expAvg().byteSize() + p.expAvgSq().byteSize())
+        .sum();
+  }
+
+  private Map<String, Object> numbers(
+      Model model, double step, double optimizer, double flops, double sgemm) {
     double gflops = flops / (step - optimizer) / 1e6;
-    return Json.line(
-        Json.object(
-            "rule",
-            rule,
-            "backend",
-            model.adam().backend(),
-            "batch",
-            network.batch,
-            "length",
-            network.length,
-            "threads",
-            network.threads,
-            "math",
-            network.mathName(),
-            "step_ms",
-            rounded(step),
-            "optimizer_ms",
-            rounded(optimizer),
-            "gflops",
-            rounded(gflops),
-            "sgemm_gflops",
-            rounded(sgemm / 1e9),
-            "of_sgemm",
-            Math.round(gflops / (sgemm / 1e9) * 100) / 100.0));
+    return Json.object(
+        "rule",
+        rule,
+        "backend",
+        model.adam().backend(),
+        "batch",
+        network.batch,
+        "length",
+        network.length,
+        "threads",
+        network.threads,
+        "math",
+        network.mathName(),
+        "step_ms",
+        rounded(step),
+        "optimizer_ms",
+        rounded(optimizer),
+        "gflops",
+        rounded(gflops),
+        "sgemm_gflops",
+        rounded(sgemm / 1e9),
+        "of_sgemm",
+        Math.round(gflops / (sgemm / 1e9) * 100) / 100.0);
   }
 
   private static double rounded(double value) {

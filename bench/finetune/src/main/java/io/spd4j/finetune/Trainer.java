@@ -5,7 +5,6 @@ import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 import io.spd4j.Parameter;
 import io.spd4j.SelectiveProjectionDecay;
 import io.spd4j.finetune.data.Example;
-import io.spd4j.finetune.minilm.Batch;
 import io.spd4j.finetune.minilm.PartEvent;
 import io.spd4j.finetune.minilm.Weight;
 import io.spd4j.finetune.report.History;
@@ -149,29 +148,29 @@ final class Trainer {
         probe ? probingRate.factor(step) : learningRate.factor(step - probing); // a new warm-up
     model.layers().forEach(layer -> layer.group().lr(layer.lr() * factor));
     List<Example> next = examples.next(options.batch);
-    Batch batch = Tokens.batch(next);
 
     PartEvent whole = StepProfile.beginStep();
     long start = System.nanoTime();
-    double loss =
-        model.classifier().lossAndGradients(batch, Tokens.labels(next), freezing.lowest());
-    model.arrays().toOptimizer();
+    SubBatches.Result batch = model.subBatches().gradients(next, freezing.lowest());
+    double scale = model.subBatches().scale();
     long stepping = System.nanoTime();
     PartEvent optimizer = PartEvent.begin("clipping and optimizer");
-    double norm = model.adam().stepClipped(options.clip); // skips the step if it is not finite
+    double norm =
+        model.adam().stepClipped(options.clip, scale); // skips the step if it is not finite
     optimizer.commit();
     if (model.ftp() != null && Double.isFinite(norm)) {
       PartEvent projection = PartEvent.begin("projection of FTP");
       double clipped = Math.min(1, options.clip / (norm + 1e-6)); // as by the optimizer
-      model.ftp().project(clipped, batch.ids());
+      model.ftp().project(clipped * scale, batch.ids());
       projection.commit();
     }
+    model.adam().gatherLow(); // this network reads both halves of exact parameters
     long stepped = System.nanoTime();
     model.arrays().toNetwork();
     long end = System.nanoTime();
     whole.commit();
     return new History.Step(
-        loss,
+        batch.loss(),
         norm,
         probe ? 0 : model.lr() * factor,
         (end - start) / 1e6,

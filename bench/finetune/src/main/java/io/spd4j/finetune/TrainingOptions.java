@@ -129,6 +129,15 @@ final class TrainingOptions extends NetworkOptions {
   boolean groupByLength;
 
   @Option(
+      names = "--sub-batches",
+      converter = Count.class,
+      description =
+          "Compute each batch in this many parts, a power of two, and add their gradients in a fixed "
+              + "order. 1, 2, 4 … processes under mpirun then take the same steps, each on its parts; "
+              + "default: the number of processes.")
+  private Integer subBatches;
+
+  @Option(
       names = "--lora",
       paramLabel = "RANK",
       converter = Count.class,
@@ -186,6 +195,31 @@ final class TrainingOptions extends NetworkOptions {
             .formatted(batch, length, needed >> 30));
   }
 
+  /**
+   * Checks what several processes need.
+   *
+   * @throws Failure if the batch cannot be divided among them
+   */
+  void check(Processes processes) throws Failure {
+    int size = processes.size();
+    require(
+        Integer.bitCount(size) == 1, "the number of processes must be a power of two, not " + size);
+    int count = subBatches(processes);
+    require(
+        Integer.bitCount(count) == 1 && count >= size,
+        "--sub-batches must be a power of two and at least the number of processes, %d, not %d"
+            .formatted(size, count));
+    require(
+        batch % count == 0,
+        "--batch must be a multiple of the number of sub-batches, %d, not %d"
+            .formatted(count, batch));
+  }
+
+  /** Returns the number of parts of a batch. */
+  int subBatches(Processes processes) {
+    return subBatches == null ? processes.size() : subBatches;
+  }
+
   private static boolean isLayer(String name) {
     return name.equals(LayerGroup.EMBEDDINGS)
         || IntStream.range(0, Config.MINILM_L6.layers())
@@ -198,10 +232,13 @@ final class TrainingOptions extends NetworkOptions {
   }
 
   /** Returns the settings in the order in which the report shows them. */
-  Map<String, Object> settings() {
+  Map<String, Object> settings(Processes processes) {
     Map<String, Object> settings = new LinkedHashMap<>();
     settings.put("steps", steps);
     settings.put("batch", batch);
+    if (subBatches(processes) > 1) {
+      settings.put("sub-batches", subBatches(processes));
+    }
     settings.put("tokens", length);
     if (groupByLength) {
       settings.put("batches", "of similar length");
@@ -223,6 +260,9 @@ final class TrainingOptions extends NetworkOptions {
       settings.put("early stopping, records", earlyStop);
     }
     settings.put("record, steps", record);
+    if (processes.size() > 1) {
+      settings.put("processes", processes.size());
+    }
     settings.put("threads", threads);
     settings.put("matrix products", mathName());
     settings.put("backend", backend == null ? "the first available" : backend.id());

@@ -184,6 +184,7 @@ class ExportTest {
             Config.MINILM_L6,
             pretrained,
             MailCorpus.of(mails, job, training, tokenizer),
+            Processes.ONE,
             stop,
             new Log(writer, writer, false))
         .run();

@@ -99,6 +99,7 @@ class JobTest {
                 Config.MINILM_L6,
                 pretrained,
                 MailCorpus.of(mails(), job, options, tokenizer),
+                Processes.ONE,
                 stop,
                 new Log(writer, writer, false))
             .run();

@@ -56,26 +56,29 @@ record TinyJob(int status, String out, String err) {
    * @param arguments of the job and of the training
    */
   static TinyJob run(Path results, BooleanSupplier stop, String... arguments)
-      throws Failure, IOException {
+      throws Failure, IOException, InterruptedException {
     return run(results, new Texts(300), stop, arguments);
   }
 
   static TinyJob run(Path results, Corpus corpus, BooleanSupplier stop, String... arguments)
-      throws Failure, IOException {
+      throws Failure, IOException, InterruptedException {
     StringWriter out = new StringWriter();
     StringWriter err = new StringWriter();
-    int status = run(results, corpus, stop, new PrintWriter(out), new PrintWriter(err), arguments);
+    PrintWriter toOut = new PrintWriter(out);
+    PrintWriter toErr = new PrintWriter(err);
+    int status = run(results, corpus, Processes.ONE, stop, toOut, toErr, arguments);
     return new TinyJob(status, out.toString(), err.toString());
   }
 
   private static int run(
       Path results,
       Corpus corpus,
+      Processes processes,
       BooleanSupplier stop,
       PrintWriter out,
       PrintWriter err,
       String... arguments)
-      throws Failure, IOException {
+      throws Failure, IOException, InterruptedException {
     List<String> ofJob = new ArrayList<>(List.of("--name", "tiny", "--results", "" + results));
     List<String> ofTraining = new ArrayList<>();
     List<String> own =
@@ -103,13 +106,18 @@ record TinyJob(int status, String out, String err) {
     TrainingOptions training = Fixtures.tiny(ofTraining.toArray(String[]::new));
     try (Arena arena = Arena.ofShared()) {
       Weights pretrained = Tiny.encoder(arena, Tiny.CONFIG, 8);
-      Log log = new Log(out, err, job.quiet);
-      return new Job(job, training, Tiny.CONFIG, pretrained, corpus, stop, log).run();
+      Log log = processes.log(out, err, job.quiet);
+      return new Job(job, training, Tiny.CONFIG, pretrained, corpus, processes, stop, log).run();
     }
   }
 
   /** Starts this program. */
   static Process start(Path results, String... arguments) throws IOException {
+    return new ProcessBuilder(command(results, arguments)).start();
+  }
+
+  /** Returns the command that starts this program. */
+  static List<String> command(Path results, String... arguments) {
     List<String> command =
         new ArrayList<>(
             List.of(Path.of(System.getProperty("java.home"), "bin", "java").toString()));
@@ -117,18 +125,20 @@ record TinyJob(int status, String out, String err) {
     command.addAll(List.of("-XX:+UseSerialGC", "-cp", System.getProperty("java.class.path")));
     command.addAll(List.of(TinyJob.class.getName(), results.toString()));
     command.addAll(List.of(arguments));
-    return new ProcessBuilder(command).start();
+    return command;
   }
 
   /** Takes the folder for the results and the arguments of the job and of the training. */
-  public static void main(String[] args) throws Failure, IOException {
+  public static void main(String[] args) throws Failure, IOException, InterruptedException {
     int status;
     AtomicInteger asked = new AtomicInteger();
-    try (Interruption interruption = new Interruption()) {
+    try (Processes processes = Processes.open();
+        Interruption interruption = new Interruption()) {
       status =
           run(
               Path.of(args[0]),
               new Texts(300),
+              processes,
               () -> {
                 switch (asked.incrementAndGet()) { // before the data, the run and each step
                   case 1 -> System.out.println(READY);

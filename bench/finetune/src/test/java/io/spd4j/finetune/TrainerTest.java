@@ -78,7 +78,8 @@ class TrainerTest {
       assertThat(mean(losses.subList(last - 20, last)))
           .isLessThan(0.5 * mean(losses.subList(0, 20)));
       List<Example> fresh = Fixtures.examples(200, 99);
-      Score score = Evaluation.score(model.classifier(), fresh, 8, () -> false).orElseThrow();
+      Score score =
+          Evaluation.score(model.classifier(), fresh, 8, () -> false, Processes.ONE).orElseThrow();
       assertThat(score.total()).isEqualTo(200);
       assertThat(score.accuracy()).isGreaterThan(0.75);
     }
@@ -416,14 +417,20 @@ class TrainerTest {
       assertThat(right).isBetween(1, 20);
       for (int batch : new int[] {1, 4, 8}) {
         Score score =
-            Evaluation.score(model.classifier(), examples, batch, () -> false).orElseThrow();
+            Evaluation.score(model.classifier(), examples, batch, () -> false, Processes.ONE)
+                .orElseThrow();
         assertThat(score.correct()).isEqualTo(right);
         assertThat(score.total()).isEqualTo(21);
         assertThat(score.loss()).isCloseTo(losses / 21, within(1e-5));
       }
       AtomicInteger asked = new AtomicInteger();
       assertThat(
-              Evaluation.score(model.classifier(), examples, 8, () -> asked.incrementAndGet() == 3))
+              Evaluation.score(
+                  model.classifier(),
+                  examples,
+                  8,
+                  () -> asked.incrementAndGet() == 3,
+                  Processes.ONE))
           .isEmpty();
     }
   }

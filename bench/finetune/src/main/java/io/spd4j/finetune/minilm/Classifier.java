@@ -152,4 +152,12 @@ public final class Classifier {
     encoder.backward(batch, pooledGradient, lowest);
     return loss;
   }
+
+  /**
+   * Says that the gradients were written by others since the last backward pass: the next one,
+   * which adds into some rows of the word embeddings' gradient, then clears all of it before.
+   */
+  public void gradientsChanged() {
+    encoder.gradientsChanged();
+  }
 }

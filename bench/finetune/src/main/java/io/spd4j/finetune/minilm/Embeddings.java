@@ -20,7 +20,7 @@ final class Embeddings {
   private final MemorySegment sum;
   private final MemorySegment gradient;
 
-  /** Tokens whose gradient rows are not zero. */
+  /** Tokens whose gradient rows are not zero; null if any row may be. */
   private int[] scattered = {};
 
   Embeddings(OneDnn dnn, Config config, Weights weights, Buffers buffers) {
@@ -70,8 +70,12 @@ final class Embeddings {
       return;
     }
     PartEvent event = PartEvent.begin("embeddings backward");
-    for (int id : scattered) {
-      row(words.gradient(), id).fill((byte) 0);
+    if (scattered == null) {
+      words.gradient().fill((byte) 0);
+    } else {
+      for (int id : scattered) {
+        row(words.gradient(), id).fill((byte) 0);
+      }
     }
     scattered = batch.ids();
     positions.gradient().fill((byte) 0);
@@ -85,6 +89,13 @@ final class Embeddings {
       }
     }
     event.commit();
+  }
+
+  /**
+   * Says that others have written to the gradients, which backward passes else leave as they are.
+   */
+  void gradientsChanged() {
+    scattered = null;
   }
 
   private MemorySegment row(MemorySegment matrix, int row) {

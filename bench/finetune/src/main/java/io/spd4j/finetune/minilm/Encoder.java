@@ -156,6 +156,11 @@ public final class Encoder {
     backwardStates(batch, lowest);
   }
 
+  /** See {@link Classifier#gradientsChanged}. */
+  void gradientsChanged() {
+    embeddings.gradientsChanged();
+  }
+
   /** Returns where {@link #backwardStates} expects the gradient of the tokens. */
   MemorySegment stateGradient() {
     return gradient.floats();

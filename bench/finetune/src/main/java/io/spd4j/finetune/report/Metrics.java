@@ -19,8 +19,10 @@ import java.util.function.Consumer;
 public final class Metrics implements AutoCloseable {
   private final Consumer<String> problem;
 
-  /** Null once the file cannot be written. */
+  /** Null if nothing is written, or no more. */
   private BufferedWriter out;
+
+  private boolean complete = true;
 
   /** The fields that name the run that is written. */
   private Map<String, Object> run = Map.of();
@@ -32,11 +34,15 @@ public final class Metrics implements AutoCloseable {
   /**
    * Opens a file; replaces an existing one.
    *
+   * @param file null to write nothing
    * @param finished runs of before a resume
    * @param problem told if the file cannot be written
    */
   public Metrics(Path file, List<Run> finished, Consumer<String> problem) {
     this.problem = problem;
+    if (file == null) {
+      return;
+    }
     Path temporary = file.resolveSibling("." + file.getFileName() + ".tmp");
     attempt(() -> out = Files.newBufferedWriter(temporary));
     for (Run r : finished) {
@@ -58,6 +64,7 @@ public final class Metrics implements AutoCloseable {
     } catch (IOException e) {
       close();
       out = null;
+      complete = false;
       problem.accept("no more metrics are written: " + ReportFiles.reason(e));
     }
   }
@@ -150,7 +157,7 @@ public final class Metrics implements AutoCloseable {
 
   /** Returns whether everything could be written so far. */
   public boolean complete() {
-    return out != null;
+    return complete;
   }
 
   @Override
