@@ -23,7 +23,7 @@ import java.util.stream.Stream;
  */
 final class World {
   /** How long a rank that has left may take to deliver what it sent before. */
-  private static final long DELIVERY = TimeUnit.SECONDS.toNanos(5);
+  private static final long DELIVERY = TimeUnit.SECONDS.toNanos(10);
 
   /** How long MPI may take to let go of memory after a failure. */
   private static final long SETTLING = TimeUnit.SECONDS.toNanos(30);

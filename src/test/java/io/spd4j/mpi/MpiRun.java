@@ -18,7 +18,7 @@ import java.util.stream.Stream;
 /** Runs {@link RankMain} under the mpirun of an MPI. */
 record MpiRun(int exit, String out) {
   /** Far more than any of them takes: a job that hangs fails its test. */
-  private static final int SECONDS = 60;
+  private static final int SECONDS = 180;
 
   /** Returns the launchers on the path, of each MPI one; skips the test if there is none. */
   static List<String> launchers() {
