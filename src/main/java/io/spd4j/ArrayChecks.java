@@ -255,6 +255,9 @@ final class ArrayChecks {
   }
 
   private void replaceGradient(Parameter parameter, Array array) {
+    for (Parameter other : parameters) {
+      refuseOverlapWithRead(array, "anchor", other, other.anchor());
+    }
     Array before = takeGradient(parameter);
     try {
       refuseOverlapWithWritten(array);

@@ -1,5 +1,6 @@
 package io.spd4j;
 
+import io.spd4j.cuda.DeviceArena;
 import io.spd4j.kernel.GradientSum;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -135,8 +136,11 @@ public final class GradientTree implements AutoCloseable {
    * begins another batch. Before that, they are of no use. Parameters without a gradient are left
    * out; none may get or lose its gradient within a batch.
    *
-   * @throws IllegalStateException if one did, or the tree is closed
-   * @throws IllegalArgumentException if a gradient is read-only; nothing has changed
+   * <p>After an exception nothing has changed.
+   *
+   * @throws IllegalStateException if one did, the tree is closed, or an arena is
+   * @throws IllegalArgumentException if a gradient is read-only, or lies in device memory
+   * @throws WrongThreadException if a gradient belongs to another thread
    */
   public void add() {
     if (!arena.scope().isAlive()) {
@@ -162,15 +166,31 @@ public final class GradientTree implements AutoCloseable {
     for (int i = 0; i < given.length; i++) {
       Parameter p = parameters.get(i);
       boolean has = p.gradient() != null;
-      if (has && p.gradient().isReadOnly()) {
-        throw new IllegalArgumentException(
-            "gradient of " + p.name() + " is read-only, but is written");
+      if (has) {
+        checkGradient(p);
       }
       if (added > 0 && has != given[i]) {
         throw new IllegalStateException(
             p.name() + (has ? " got" : " lost") + " its gradient within a batch");
       }
       given[i] = has;
+    }
+  }
+
+  private static void checkGradient(Parameter p) {
+    MemorySegment gradient = p.gradient();
+    String what = "gradient of " + p.name();
+    if (gradient.isReadOnly()) {
+      throw new IllegalArgumentException(what + " is read-only, but is written");
+    }
+    if (DeviceArena.isDevice(gradient)) {
+      throw new IllegalArgumentException(what + " lies in device memory, which is not added here");
+    }
+    if (!gradient.scope().isAlive()) {
+      throw new IllegalStateException(what + " lies in an arena that is closed");
+    }
+    if (!gradient.isAccessibleBy(Thread.currentThread())) {
+      throw new WrongThreadException(what + " lies in a confined arena of another thread");
     }
   }
 

@@ -9,8 +9,8 @@ import java.lang.foreign.MemorySegment;
  *
  * <p>All methods but {@link #rank} and {@link #size} are <i>collective</i>: every rank makes the
  * same calls in the same order, with the same sizes. A call that fails on one rank throws on every
- * rank, in this call or in a later one; it does not hang. After such a failure the ranks are of no
- * more use.
+ * rank, in this call or in a later one; at the latest once the rank that failed has left. After
+ * such a failure the ranks are of no more use.
  *
  * <p>Not thread-safe: call from one thread at a time.
  */
@@ -50,8 +50,8 @@ public interface Ranks {
    * Makes sure that all ranks agree on something.
    *
    * @param what names it in the message, such as {@code the version of spd4j}
-   * @param digest a hash of it, of the same length on every rank
-   * @throws IllegalStateException on every rank, if the digest of any rank differs
+   * @param digest the bytes to compare: the thing itself, or a hash of it
+   * @throws IllegalStateException on every rank, if those of any rank differ
    */
   void requireSame(String what, byte[] digest);
 

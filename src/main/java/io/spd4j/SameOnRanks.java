@@ -34,10 +34,13 @@ final class SameOnRanks {
 
   static void requireSameSettings(Ranks ranks, ParameterGroup[] groups, long seed) {
     StringBuilder text = new StringBuilder().append(seed);
+    StringBuilder steps = new StringBuilder();
     for (ParameterGroup group : groups) {
       text.append('\n').append(group.settings());
+      group.parameters().forEach(p -> steps.append(p.step()).append('\n'));
     }
     require(ranks, "the settings of the groups or the seed", text);
+    require(ranks, "the parameters' step counts: restore the same checkpoint", steps);
   }
 
   /** Reads each value once. */

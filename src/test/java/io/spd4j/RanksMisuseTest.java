@@ -154,6 +154,7 @@ class RanksMisuseTest {
       illegalArgument(
           "gradient of b overlaps gradient of a",
           () -> b.gradient(first.asSlice(0, ofB.byteSize())));
+      illegalArgument("gradient of b overlaps anchor of b", () -> b.gradient(b.anchor()));
       assertThat(b.gradient()).isEqualTo(ofB);
       a.gradient(null);
       b.gradient(first.asSlice(0, ofB.byteSize())); // free now

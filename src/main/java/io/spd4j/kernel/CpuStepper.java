@@ -111,7 +111,7 @@ public final class CpuStepper implements Stepper {
     double norm = norm() * gradScale;
     if (Double.isFinite(norm)) {
       double clip = Math.min(1, maxNorm / (norm + 1e-6));
-      prepare(gradScale * clip);
+      prepareClipped(gradScale * clip);
       run();
     }
     done(schedule, norm, !Double.isFinite(norm));
@@ -163,6 +163,15 @@ public final class CpuStepper implements Stepper {
     try {
       exchange.gradients(scheduled);
     } catch (RuntimeException | Error e) {
+      lost(e);
+      throw e;
+    }
+  }
+
+  private void prepareClipped(double gradScale) {
+    try {
+      prepare(gradScale);
+    } catch (RuntimeException | Error e) { // an arena was closed meanwhile
       lost(e);
       throw e;
     }

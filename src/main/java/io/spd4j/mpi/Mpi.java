@@ -54,16 +54,12 @@ public final class Mpi implements AutoCloseable {
    */
   public record Availability(boolean available, String reason) {}
 
-  /** What the launchers of Open MPI, MPICH and Slurm set for the processes that they start. */
-  private static final List<String> LAUNCHED =
-      List.of("OMPI_COMM_WORLD_SIZE", "PMIX_RANK", "PMI_RANK", "PMI_SIZE");
-
   /**
-   * Returns whether this process was started by mpirun or another launcher of MPI, as far as its
+   * Returns whether this is one of several processes that mpirun or Slurm started, as far as its
    * environment tells. Thread-safe.
    */
   public static boolean isLaunched() {
-    return LAUNCHED.stream().anyMatch(variable -> System.getenv(variable) != null);
+    return World.launchedAs(System.getenv()).isPresent();
   }
 
   /** Looks for the library of an MPI, at the first call only. Thread-safe; never throws. */
@@ -149,7 +145,7 @@ public final class Mpi implements AutoCloseable {
   public void requireSame(String what, byte[] content) {
     Objects.requireNonNull(what, "what is null");
     byte[] hash = sha256(Objects.requireNonNull(content, "content is null"));
-    try (Arena arena = Arena.ofShared()) {
+    try (Arena arena = Arena.ofConfined()) {
       MemorySegment mine = arena.allocateFrom(ValueLayout.JAVA_BYTE, hash);
       MemorySegment all = arena.allocate((long) hash.length * size());
       long[] bytes = new long[size()];

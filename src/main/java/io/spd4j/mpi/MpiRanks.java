@@ -17,12 +17,12 @@ record MpiRanks(Mpi mpi) implements Ranks {
   }
 
   @Override
-  public Transfer allToAll(MemorySegment send, MemorySegment receive) {
+  public Ranks.Transfer allToAll(MemorySegment send, MemorySegment receive) {
     return mpi.startAllToAll(send, parts("send", send), receive, parts("receive", receive))::await;
   }
 
   @Override
-  public Transfer allGather(MemorySegment send, MemorySegment receive) {
+  public Ranks.Transfer allGather(MemorySegment send, MemorySegment receive) {
     return mpi.startAllGather(send, receive, parts("receive", receive))::await;
   }
 

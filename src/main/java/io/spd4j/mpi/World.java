@@ -8,6 +8,7 @@ import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.locks.LockSupport;
@@ -85,14 +86,22 @@ final class World {
 
   /** Started by the mpirun of another MPI, each process would take itself for the only one. */
   private void refuseOtherLauncher(Map<String, String> environment) {
-    String launcher = LAUNCHERS.stream().filter(environment::containsKey).findFirst().orElse(null);
-    if (size == 1 && launcher != null && !environment.get(launcher).equals("1")) {
+    String launcher = launchedAs(environment).orElse(null);
+    if (size == 1 && launcher != null) {
       throw new MpiException(
           "the launcher started %s processes (%s), but %s knows only this one: start it with the"
                   .formatted(environment.get(launcher), launcher, library)
               + " mpirun of that MPI, or java with -Dmpi.library.path=FILE, the library of the MPI"
               + " that the launcher belongs to");
     }
+  }
+
+  /** Returns the variable in which a launcher tells that it started several processes. */
+  static Optional<String> launchedAs(Map<String, String> environment) {
+    return LAUNCHERS.stream()
+        .filter(environment::containsKey)
+        .findFirst()
+        .filter(variable -> !environment.get(variable).equals("1"));
   }
 
   int rank() {

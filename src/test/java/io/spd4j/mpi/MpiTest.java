@@ -112,6 +112,18 @@ class MpiTest {
     }
   }
 
+  @Test
+  void optimizersThatDifferAreRefusedOnEveryRank() throws Exception {
+    MpiRun run = run(first, 2, "optimizers");
+    for (int rank = 0; rank < 2; rank++) {
+      assertThat(run.failed(rank))
+          .isEqualTo(
+              MPI_EXCEPTION
+                  + "rank 1 differs from rank 0 in the settings of the groups or the seed");
+    }
+    assertThat(IllegalStateException.class).isAssignableFrom(MpiException.class);
+  }
+
   @ParameterizedTest
   @MethodSource("killed")
   void aKilledRankEndsTheJob(String launcher, int ranks) throws Exception {

@@ -1,5 +1,8 @@
 package io.spd4j.mpi;
 
+import io.spd4j.Adam;
+import io.spd4j.Parameter;
+import io.spd4j.WeightDecay;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -74,6 +77,7 @@ public final class RankMain {
         byte[] settings = {(byte) (rank % 2)};
         mpi.requireSame("the settings", settings);
       }
+      case "optimizers" -> optimizers();
       case "kill" -> kill();
       case "exit" -> exit(Integer.parseInt(args[1]));
       case "counts" -> counts();
@@ -82,6 +86,18 @@ public final class RankMain {
       case "fault" -> fault();
       default -> throw new IllegalArgumentException(args[0]);
     }
+  }
+
+  /** Builds an optimizer that differs on one rank. */
+  private void optimizers() {
+    MemorySegment data = arena.allocate(4 * 5000, 64);
+    MemorySegment gradient = arena.allocate(4 * 5000, 64);
+    WeightDecay decay = new WeightDecay(0.01);
+    Adam.builder()
+        .group(last ? 1e-3 : 1e-2, decay, List.of(Parameter.of("w", data, gradient)))
+        .ranks(mpi.ranks())
+        .build()
+        .close();
   }
 
   // --- Collectives that work. ---

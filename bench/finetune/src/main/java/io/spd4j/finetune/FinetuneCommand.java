@@ -63,8 +63,8 @@ public final class FinetuneCommand implements Callable<Integer> {
       job.export().check(training.length);
     }
     CommandLine line = spec.commandLine();
-    try (Processes processes = Processes.open();
-        Interruption interruption = new Interruption();
+    try (Interruption interruption = new Interruption(); // until the processes have left each other
+        Processes processes = Processes.open();
         Arena arena = Arena.ofShared();
         MailTokenizer tokenizer = new MailTokenizer()) {
       Log log = processes.log(line.getOut(), line.getErr(), job.quiet);

@@ -91,9 +91,12 @@ final class Job {
     trials = options.trials(training);
     results = new JobResults(options, training, processes, corpus.testSets(), log);
     Map<String, String> identity = options.identity(training);
-    identity.put("--sub-batches", Integer.toString(training.subBatches(processes)));
+    identity.remove("--sub-batches");
+    if (training.subBatches(processes) > 1) {
+      identity.put("--sub-batches", Integer.toString(training.subBatches(processes)));
+    }
     identity.put("--cache", corpus.fingerprint());
-    processes.requireSame("the options (among them --threads) or the mail", identity);
+    processes.requireSame("the options (among them --threads) or the mail", identity.toString());
     checkpoint =
         options.checkpointEvery() == null
             ? null
@@ -127,7 +130,9 @@ final class Job {
     }
     if (options.resume) {
       Optional<JobCheckpoint.Saved> saved = checkpoint.read();
-      log.detail(saved.map(Job::progress).orElse("there is no checkpoint: the job begins"));
+      String progress = saved.map(Job::progress).orElse("there is no checkpoint: the job begins");
+      processes.requireSame("the checkpoint: all read that of the first one", progress);
+      log.detail(progress);
       if (saved.isPresent()) {
         return saved.get();
       }

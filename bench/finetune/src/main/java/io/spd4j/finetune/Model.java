@@ -36,6 +36,7 @@ final class Model implements AutoCloseable {
   private final List<LayerGroup> layers = new ArrayList<>();
   private final Adam adam;
   private final GradientTree tree;
+  private final boolean shared;
   private final SubBatches subBatches;
 
   /** Null if the method is another. */
@@ -68,6 +69,7 @@ final class Model implements AutoCloseable {
       Checkpoint checkpoint,
       Processes processes) {
     this.spec = spec;
+    shared = processes.size() > 1;
     boolean whole = options.lora == null;
     dnn = options.openOneDnn();
     boolean ready = false;
@@ -165,6 +167,11 @@ final class Model implements AutoCloseable {
   /** Returns what projects the parameters after a step; null if nothing does. */
   Ftp ftp() {
     return ftp;
+  }
+
+  /** Returns whether several processes train it. */
+  boolean isShared() {
+    return shared;
   }
 
   /** Returns what computes gradients. */

@@ -11,8 +11,6 @@ import java.io.PrintWriter;
 import java.io.Writer;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import java.util.Map;
-import java.util.TreeMap;
 import java.util.function.BooleanSupplier;
 
 /**
@@ -109,13 +107,18 @@ final class Processes implements AutoCloseable {
   }
 
   /**
-   * Makes sure that all processes have the same values. Collective.
+   * Makes sure that all processes have the same text. Collective.
    *
-   * @param what names them in the message
+   * @param what names it in the message
+   * @throws Failure if they do not
    */
-  void requireSame(String what, Map<String, String> values) {
+  void requireSame(String what, String text) throws Failure {
     if (ranks != null) {
-      ranks.requireSame(what, new TreeMap<>(values).toString().getBytes(UTF_8));
+      try {
+        ranks.requireSame(what, text.getBytes(UTF_8));
+      } catch (IllegalStateException differs) {
+        throw Failure.ofInput(differs.getMessage());
+      }
     }
   }
 
@@ -128,7 +131,7 @@ final class Processes implements AutoCloseable {
     if (ranks == null) {
       return own;
     }
-    try (Arena arena = Arena.ofShared()) {
+    try (Arena arena = Arena.ofConfined()) {
       MemorySegment send = arena.allocateFrom(JAVA_DOUBLE, own);
       MemorySegment received = arena.allocate(JAVA_DOUBLE, (long) own.length * size());
       ranks.allGather(send, received).await();

@@ -39,7 +39,7 @@ import picocli.CommandLine.Spec;
       "With --profile, a table of where the time went follows.",
       "Under mpirun, the processes divide the batch. sent_mb is what each one sends in a step; "
           + "least_mb is what any sharded step must send, the bytes of the gradients and of the "
-          + "parameters, but for a process's own share. moments_mb is what its moments take, "
+          + "parameters, but for a process's own share, without low halves. moments_mb is what its moments take, "
           + "and communication_ms the time in which transfers were started and waited for."
     })
 public final class TrainStepCommand implements Callable<Integer> {
@@ -94,12 +94,19 @@ public final class TrainStepCommand implements Callable<Integer> {
     options.record = options.steps;
     options.check();
     options.probeShare = 0; // lp_ft: a step that trains everything
+    try (Processes processes = Processes.open()) {
+      options.check(processes);
+      time(options, processes);
+    }
+    return ExitCode.OK;
+  }
+
+  private void time(TrainingOptions options, Processes processes) throws Failure, IOException {
     double sgemm = Sgemm.flops(network.threads);
     SplittableRandom random = new SplittableRandom(1);
     List<Example> examples =
         Stream.generate(() -> example(random)).limit(10L * network.batch).toList();
-    try (Processes processes = Processes.open();
-        Arena arena = Arena.ofShared();
+    try (Arena arena = Arena.ofShared();
         Recording recording = StepProfile.recording();
         Model model =
             new Model(
@@ -110,7 +117,6 @@ public final class TrainStepCommand implements Callable<Integer> {
                 random.split(),
                 null,
                 processes)) {
-      options.check(processes);
       if (profile) {
         recording.start();
       }
@@ -119,7 +125,7 @@ public final class TrainStepCommand implements Callable<Integer> {
           new Trainer(options, model, examples, random.split())
               .train(() -> false, s -> after.add(processes.communication()));
       if (!processes.isFirst()) {
-        return ExitCode.OK;
+        return;
       }
       List<History.Step> timed = history.steps().subList(WARM_UP, options.steps);
       double step = median(timed, History.Step::stepMillis);
@@ -133,7 +139,6 @@ public final class TrainStepCommand implements Callable<Integer> {
               flops / processes.size(),
               sgemm);
       if (processes.size() > 1) {
-        line.put("state", state.toString());
         line.put("processes", processes.size());
         Communication first = after.get(WARM_UP - 1);
         Communication last = after.getLast();
@@ -150,7 +155,6 @@ public final class TrainStepCommand implements Callable<Integer> {
         spec.commandLine().getOut().flush();
       }
     }
-    return ExitCode.OK;
   }
 
   private Example example(SplittableRandom random) {
@@ -184,6 +188,8 @@ public final class TrainStepCommand implements Callable<Integer> {
     return Json.object(
         "rule",
         rule,
+        "state",
+        state.toString(),
         "backend",
         model.adam().backend(),
         "batch",

@@ -164,7 +164,9 @@ final class Trainer {
       model.ftp().project(clipped * scale, batch.ids());
       projection.commit();
     }
-    model.adam().gatherLow(); // this network reads both halves of exact parameters
+    if (model.isShared()) {
+      model.adam().gatherLow(); // this network reads both halves of exact parameters
+    }
     long stepped = System.nanoTime();
     model.arrays().toNetwork();
     long end = System.nanoTime();

@@ -132,8 +132,8 @@ record TinyJob(int status, String out, String err) {
   public static void main(String[] args) throws Failure, IOException, InterruptedException {
     int status;
     AtomicInteger asked = new AtomicInteger();
-    try (Processes processes = Processes.open();
-        Interruption interruption = new Interruption()) {
+    try (Interruption interruption = new Interruption();
+        Processes processes = Processes.open()) {
       status =
           run(
               Path.of(args[0]),

@@ -2,6 +2,7 @@ package io.spd4j.finetune.cli;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
 
+import io.spd4j.mpi.MpiException;
 import java.io.IOException;
 import java.io.PrintWriter;
 import picocli.CommandLine;
@@ -71,6 +72,7 @@ public abstract class Program implements Runnable {
         switch (e) {
           case Failure failure -> failure.status();
           case IOException unreadable -> ExitStatus.INPUT;
+          case MpiException another -> ExitStatus.CHECK; // another process says more
           default -> throw e;
         };
     command.getErr().println(e.getMessage());

@@ -16,9 +16,13 @@ public final class VectorModule {
 
   private VectorModule() {}
 
-  /** Returns whether this JDK has the API but this process has not resolved it. */
+  /**
+   * Returns whether this JDK has the API but this process has not resolved it. Under the mpirun of
+   * MPICH it stays without: a second JVM would lack the socket to mpirun.
+   */
   static boolean shouldRelaunch() {
-    return ModuleLayer.boot().findModule(NAME).isEmpty()
+    return System.getenv("PMI_FD") == null
+        && ModuleLayer.boot().findModule(NAME).isEmpty()
         && ModuleFinder.ofSystem().find(NAME).isPresent();
   }
 
