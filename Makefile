@@ -81,7 +81,7 @@ help:
 	@echo "make claim     compare the rules over ten seeds, on plain mail and under shifts (hours; goes on if it was stopped)"
 	@echo "make pretrain  train a small BERT from random weights (ARGS='--state float32,8bit': compares the optimizer's states)"
 	@echo "make test      build everything and run every test"
-	@echo "make mpi-test  test collectives in jobs of 1, 2 and 4 ranks, under each mpirun of this machine"
+	@echo "make mpi-test  test collectives, and the fine-tuning job, with 1, 2 and 4 ranks under mpirun"
 	@echo "make cpu-caps  test oneDNN as on older CPUs, and our kernels in each tier that this CPU can run"
 	@echo "make replay    replay recorded PyTorch traces on every backend"
 	@echo "make bench     time steps side by side with plain C and other libraries (QUICK=1: under three minutes)"
@@ -365,8 +365,9 @@ ifeq ($(shell command -v mpirun 2>/dev/null),)
 mpi-test:
 	@echo "spd4j: mpi-test is skipped: there is no mpirun (apt-get install openmpi-bin libopenmpi3)" >&2
 else
-mpi-test: jdk
-	$(MVN) test-compile surefire:test -Dtest='io.spd4j.mpi.*Test'
+mpi-test: jar
+	$(MVN) surefire:test -Dtest='io.spd4j.mpi.*Test'
+	$(MVN) -f bench/finetune/pom.xml surefire:test -Dtest=ProcessesTest
 endif
 
 # Removes all earlier output but native objects: Maven would take old jars and Javadoc to be up to date.
