@@ -72,7 +72,7 @@ SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all
 # -O1 does not vectorize, and clang warns of each loop that asks for it.
 SANITIZE_CFLAGS = $(CFLAGS) -g -O1 -Wno-pass-failed @target/c-obj/sanitize
 
-.PHONY: native cuda no-cuda native-test ptx-test bindings jar test mpi-test cpu-caps replay finetune claim pretrain bench peers djl djl-step train-step release format clean jdk
+.PHONY: native cuda no-cuda native-test ptx-test bindings jar test mpi-test torture cpu-caps replay finetune claim pretrain bench peers djl djl-step train-step release format clean jdk
 .DEFAULT_GOAL := help
 .SECONDARY: # keep the object files
 
@@ -82,6 +82,7 @@ help:
 	@echo "make pretrain  train a small BERT from random weights (ARGS='--state float32,8bit': compares the optimizer's states)"
 	@echo "make test      build everything and run every test"
 	@echo "make mpi-test  test collectives, and the fine-tuning job, with 1, 2 and 4 ranks under mpirun"
+	@echo "make torture   look for what breaks it, with random callers, files and failing systems (MINUTES=20; TEST, SEED: one round)"
 	@echo "make cpu-caps  test oneDNN as on older CPUs, and our kernels in each tier that this CPU can run"
 	@echo "make replay    replay recorded PyTorch traces on every backend"
 	@echo "make bench     time steps side by side with plain C and other libraries (QUICK=1: under three minutes)"
@@ -369,6 +370,15 @@ mpi-test: jar
 	$(MVN) surefire:test -Dtest='io.spd4j.mpi.*Test'
 	$(MVN) -f bench/finetune/pom.xml surefire:test -Dtest=ProcessesTest
 endif
+
+# Random use of all that a caller, a file or a failing system can do wrong. `make test` runs a little of it, always the same.
+# A finding prints how to repeat it: TEST is a class of io.spd4j.torture, SEED the seed of one round.
+MINUTES ?= 20
+torture: jar cuda-on-host
+	@rm -rf target/torture
+	$(MVN) surefire:test@torture -Dspd4j.torture.minutes=$(MINUTES) $(if $(TEST),-Dtorture.test=$(TEST)) \
+	  $(if $(SEED),-Dspd4j.torture.seed=$(SEED))
+	@cat target/torture/*.txt
 
 # Removes all earlier output but native objects: Maven would take old jars and Javadoc to be up to date.
 # spd4j-djl is compiled against the library that `make jar` installs.
