@@ -16,8 +16,8 @@ import java.util.TreeMap;
  * Checks the parameters of an optimizer, those that it is built with and those that join it. Each
  * name is used once, no parameter belongs to another optimizer, and only AMSGrad groups have a
  * maxExpAvgSq, and none has 8-bit moments. An array that steps write overlaps no other array;
- * arrays that are only read may overlap. All arrays lie where the backend can step them. Also
- * describes arrays for messages.
+ * arrays that are only read may overlap, and those of closed arenas do not count. All arrays lie
+ * where the backend can step them. Also describes arrays for messages.
  */
 final class ArrayChecks {
   private record Array(String what, MemorySegment segment, boolean written) {
@@ -27,6 +27,11 @@ final class ArrayChecks {
 
     long end() {
       return segment.address() + segment.byteSize();
+    }
+
+    /** What lay in an arena that is closed may by now be the memory of another array. */
+    boolean hasMemory() {
+      return segment.byteSize() > 0 && segment.scope().isAlive();
     }
   }
 
@@ -106,7 +111,7 @@ final class ArrayChecks {
   private static Map<Long, Array> written(List<Array> all) {
     Map<Long, Array> written = new HashMap<>();
     List<Array> arrays = new ArrayList<>(all);
-    arrays.removeIf(array -> array.segment().byteSize() == 0);
+    arrays.removeIf(array -> !array.hasMemory());
     arrays.sort(Comparator.comparingLong(Array::begin));
     Array lastWritten = null;
     Array lastRead = null;
@@ -198,7 +203,7 @@ final class ArrayChecks {
 
   private void addWritten(Parameter p) {
     for (Array array : arrays(p)) {
-      if (array.written() && array.segment().byteSize() > 0) {
+      if (array.written() && array.hasMemory()) {
         written.put(array.begin(), array);
       }
     }
@@ -249,9 +254,11 @@ final class ArrayChecks {
   /** Forgets the gradient that a parameter has until now; returns it if steps write it. */
   private Array takeGradient(Parameter parameter) {
     MemorySegment old = parameter.gradient();
-    return !addsGradients || old == null || old.byteSize() == 0
-        ? null
-        : written.remove(old.address());
+    Array before = !addsGradients || old == null ? null : written.get(old.address());
+    if (before == null || !before.segment().scope().equals(old.scope())) {
+      return null; // another array now lies where this one was freed
+    }
+    return written.remove(old.address());
   }
 
   private void replaceGradient(Parameter parameter, Array array) {
@@ -267,23 +274,29 @@ final class ArrayChecks {
       }
       throw e;
     }
-    if (array.segment().byteSize() > 0) {
+    if (array.hasMemory()) {
       written.put(array.begin(), array);
     }
   }
 
   private void refuseOverlapWithWritten(Array array) {
-    var below = written.lowerEntry(array.end());
-    if (below != null && array.segment().byteSize() > 0) {
-      refuseOverlap(array, below.getValue());
+    if (!array.hasMemory()) {
+      return;
     }
+    var below = written.lowerEntry(array.end());
+    while (below != null && !below.getValue().hasMemory()) {
+      written.remove(below.getKey());
+      below = written.lowerEntry(array.end());
+    }
+    refuseOverlap(array, below == null ? null : below.getValue());
   }
 
   private static void refuseOverlapWithRead(
       Array written, String read, Parameter p, MemorySegment segment) {
     if (segment != null && segment.address() < written.end()) {
-      if (written.segment().byteSize() > 0 && segment.byteSize() > 0) {
-        refuseOverlap(written, new Array(read + " of " + p.name(), segment, false));
+      Array array = new Array(read + " of " + p.name(), segment, false);
+      if (written.hasMemory() && array.hasMemory()) {
+        refuseOverlap(written, array);
       }
     }
   }

@@ -22,7 +22,7 @@ import java.lang.foreign.MemorySegment;
  * device memory (from a {@link io.spd4j.cuda.DeviceArena}). Each starts at a multiple of its
  * element's size (8-bit moments: of 4 bytes); 64 bytes are fastest. The gradient (without several
  * ranks) and the anchor may be read-only. An array that steps write (data, low halves, moments)
- * must not overlap any other array of the optimizer.
+ * must not overlap any other array of the optimizer whose arena is open.
  *
  * <p><b>Memory of other libraries.</b> {@link #ofAddress} and the methods that take an address use
  * host memory that something else owns, such as another library's tensor. Keep its owner alive and

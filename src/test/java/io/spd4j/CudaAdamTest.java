@@ -370,4 +370,27 @@ class CudaAdamTest {
   void theDeviceOfASegmentIsFound() {
     assertThat(CudaDevice.of(parameter("w").data())).isSameAs(onDevice.device);
   }
+
+  @Test
+  void whatALongFrozenParameterHeldMayBeAGradient() {
+    MemorySegment there = device(2);
+    Parameter a;
+    Parameter b = parameter("b");
+    try (Adam adam = Adam.builder().group(0.1, new L2SP(0), List.of(b)).build()) {
+      ParameterGroup frozen = ParameterGroup.builder().build();
+      try (DeviceArena freed = DeviceArena.open(onDevice.device)) {
+        MemorySegment data = freed.wrap(there.address(), there.byteSize());
+        a = Parameter.of("a", data, device(3));
+        adam.addParameter(frozen, a);
+        frozen.frozen(true);
+        adam.step();
+      }
+      b.gradient(there);
+      adam.step();
+      assertThat(b.step()).isEqualTo(2);
+      frozen.frozen(false);
+      illegalState("data of a lies in an arena that is closed", adam::step);
+      assertThat(b.step()).isEqualTo(2);
+    }
+  }
 }

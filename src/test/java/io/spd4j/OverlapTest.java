@@ -186,4 +186,113 @@ class OverlapTest {
       }
     }
   }
+
+  /** Returns memory as an arena's, which may be freed and allocated again. */
+  private MemorySegment in(Arena owner, long from, long lines) {
+    return in(owner, memory.asSlice(from * BYTES, lines * BYTES));
+  }
+
+  @SuppressWarnings("restricted")
+  private static MemorySegment in(Arena owner, MemorySegment memory) {
+    return MemorySegment.ofAddress(memory.address()).reinterpret(memory.byteSize(), owner, null);
+  }
+
+  /** An optimizer of p, in lines 2 to 23 of the memory, whose arena is closed, and of q. */
+  private Adam withClosed(Parameter q) {
+    try (Arena freed = Arena.ofShared()) {
+      MemorySegment[] arrays = new MemorySegment[ARRAYS.length];
+      Arrays.setAll(arrays, i -> in(freed, 2 + 4 * i, 2));
+      Parameter p = ParameterArray.parameter("p", arrays);
+      return adam(p, q);
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(longs = {0, 1, 2, -1})
+  void whatAClosedArenaHeldCanBeAGradient(long shift) {
+    Parameter q = ParameterArray.parameter("q", arrays(32));
+    try (Adam adam = withClosed(q)) {
+      Parameter p = adam.parameters().getFirst();
+      p.gradient(null);
+      for (int i = 0; i < ARRAYS.length; i++) {
+        q.gradient(memory.asSlice((2 + 4 * i + shift) * BYTES, BYTES));
+        adam.step();
+      }
+      assertThat(q.step()).isEqualTo(ARRAYS.length);
+      assertThat(p.step()).isZero();
+      assertThatIllegalArgumentException()
+          .isThrownBy(() -> q.gradient(q.expAvg()))
+          .withMessage("gradient of q overlaps expAvg of q");
+    }
+  }
+
+  @Test
+  void aLiveArrayIsFoundBehindClosedOnes() {
+    Parameter q = Parameter.builder("q", memory.asSlice(0, 2 * BYTES)).build();
+    try (Adam adam = adam(q)) {
+      try (Arena freed = Arena.ofShared()) {
+        ParameterGroup group = adam.groups().getFirst();
+        adam.addParameter(group, Parameter.builder("f", in(freed, 2, 1)).build());
+        adam.addParameter(group, Parameter.builder("g", in(freed, 3, 1)).build());
+      }
+      assertThatIllegalArgumentException()
+          .isThrownBy(() -> q.gradient(memory.asSlice(BYTES, 2 * BYTES)))
+          .withMessage("gradient of q overlaps data of q");
+      q.gradient(memory.asSlice(2 * BYTES, 2 * BYTES));
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(longs = {0, 1, -1})
+  void aParameterCanJoinWhereAClosedArenaWas(long shift) {
+    try (Adam adam = withClosed(ParameterArray.parameter("q", arrays(32)))) {
+      Parameter p = adam.parameters().getFirst();
+      MemorySegment[] arrays = new MemorySegment[ARRAYS.length];
+      Arrays.setAll(arrays, i -> memory.asSlice((2 + 4 * i + shift) * BYTES, BYTES));
+      Parameter r = ParameterArray.parameter("r", arrays);
+      adam.addParameter(adam.groups().getFirst(), r);
+      p.gradient(null);
+      adam.step();
+      assertThat(r.step()).isEqualTo(1);
+    }
+  }
+
+  @Test
+  void aClosedArenaIsNamedBeforeWhatLiesThereNow() {
+    Parameter q = ParameterArray.parameter("q", arrays(2));
+    Parameter p;
+    try (Arena freed = Arena.ofShared()) {
+      p = Parameter.builder("p", in(freed, 2, 1)).build();
+    }
+    assertThatIllegalArgumentException()
+        .isThrownBy(() -> adam(p, q))
+        .withMessage("data of p lies in an arena that is closed");
+  }
+
+  @Test
+  void ranksForgetGradientsOfClosedArenas() {
+    ThreadRanks.run(
+        2,
+        ranks -> {
+          try (Arena own = Arena.ofShared()) {
+            MemorySegment lines = own.allocate(8 * BYTES, 64);
+            Parameter p = Parameter.builder("p", lines.asSlice(0, BYTES)).build();
+            Parameter q = Parameter.builder("q", lines.asSlice(BYTES, BYTES)).build();
+            MemorySegment there = lines.asSlice(2 * BYTES, BYTES);
+            try (Adam adam =
+                Adam.builder().ranks(ranks).group(0.1, new L2SP(0), List.of(p, q)).build()) {
+              try (Arena freed = Arena.ofShared()) {
+                p.gradient(in(freed, there));
+              }
+              q.gradient(there);
+              p.gradient(null);
+              assertThatIllegalArgumentException()
+                  .isThrownBy(() -> p.gradient(there.asSlice(0, BYTES)))
+                  .withMessage("gradient of p overlaps gradient of q");
+              assertThat(adam.parameters()).containsExactly(p, q);
+            }
+          }
+          return null;
+        });
+  }
 }

@@ -46,7 +46,7 @@ final class CudaStepper implements Stepper {
 
   private CudaRuns runs;
 
-  /** A segment of each arena that arrays lie in; null if they must be collected again. */
+  /** A segment of each arena that stepped arrays lie in; null if they must be collected again. */
   private List<MemorySegment> memory;
 
   private final LastStep lastStep = new LastStep();
@@ -279,10 +279,12 @@ final class CudaStepper implements Stepper {
   /** Checks all that can be refused; then the device has all that the next step needs. */
   private void prepare() {
     checkSound();
-    checkMemory();
     for (int t = 0; t < groupOf.length; t++) {
-      tables.stepped(t, active(t));
+      if (tables.stepped(t, active(t))) {
+        memory = null;
+      }
     }
+    checkMemory();
     tables.refreshGroups();
     BitSet spd = spd();
     runs = allRuns.get(spd);
@@ -301,14 +303,14 @@ final class CudaStepper implements Stepper {
     tables.send();
   }
 
-  /** Checks that every arena is open. */
+  /** Checks that the arenas of all tensors that are stepped are open. */
   private void checkMemory() {
     boolean changed = memory == null;
     if (changed) {
       Map<MemorySegment.Scope, MemorySegment> scopes = new LinkedHashMap<>();
       for (int t = 0; t < groupOf.length; t++) {
-        for (MemorySegment segment : blocks.tensor(t).arrays()) {
-          scopes.putIfAbsent(segment.scope(), segment);
+        if (blocks.scalarsOf(t) >= 0) {
+          blocks.tensor(t).arrays().forEach(array -> scopes.putIfAbsent(array.scope(), array));
         }
       }
       memory = List.copyOf(scopes.values());

@@ -166,13 +166,15 @@ final class CudaTables implements AutoCloseable {
     return segment == null ? 0 : segment.address();
   }
 
-  /** Sets whether a tensor is stepped. */
-  void stepped(int tensor, boolean stepped) {
+  /** Sets whether a tensor is stepped; returns whether that is a change. */
+  boolean stepped(int tensor, boolean stepped) {
     int row = stepped ? tensor : -1;
-    if (blocks.scalarsOf(tensor) != row) {
+    boolean changed = blocks.scalarsOf(tensor) != row;
+    if (changed) {
       blocks.scalarsOf(tensor, row);
       changedTensors.add(tensor);
     }
+    return changed;
   }
 
   /** Writes the rows of groups whose settings have changed. */
