@@ -1,7 +1,9 @@
 /*
  * The global norm of the gradients, norm = grad_scale sqrt(sum g^2), and the factor that clips it, as in torch's
  * clip_grad_norm_: min(1, max_norm / (norm + 1e-6)). Squares of floats are exact in double, and no tensor is large
- * enough for their sum to overflow, so the norm is finite exactly when every gradient is.
+ * enough for their sum to overflow, so the norm is finite exactly when every gradient is. A step is skipped unless the
+ * norm of what it takes in is below 2^63: then the gradients are finite in float, and so are their squares, which the
+ * second moment adds up, with room for its roundings.
  */
 #include "block.cuh"
 #include "launch.h"
@@ -64,10 +66,12 @@ static __global__ void __launch_bounds__(THREADS)
     __syncthreads();
   }
   if (threadIdx.x > 0) return;
-  const double norm = spd4j_dmul(spd4j_dsqrt(sum), grad_scale), ratio = spd4j_ddiv(max_norm, spd4j_dadd(norm, 1e-6));
+  const double root = spd4j_dsqrt(sum), norm = spd4j_dmul(root, grad_scale);
+  const double ratio = spd4j_ddiv(max_norm, spd4j_dadd(norm, 1e-6));
+  const double factor = spd4j_dmul(grad_scale, ratio < 1 ? ratio : 1);
   table.control->norm = norm;
-  table.control->grad_scale = spd4j_dmul(grad_scale, ratio < 1 ? ratio : 1);
-  table.control->skip = !isfinite(norm);
+  table.control->grad_scale = factor;
+  table.control->skip = !(spd4j_dmul(root, (double)spd4j_round(factor)) < 0x1p63);
 }
 
 int32_t spd4j_cuda_norm(const spd4j_cuda_table *table, const spd4j_cuda_run *run, double grad_scale, double max_norm,

@@ -55,7 +55,7 @@ typedef struct spd4j_cuda_control {
   double norm;       /* of all gradients, times the caller's grad_scale, before clipping */
   double grad_scale; /* factor of every gradient in a step with clip */
   int64_t ticket;    /* the next item that a thread block of the SPD kernel takes */
-  int64_t skip;      /* not 0: the norm was not finite, and a step with clip changes nothing */
+  int64_t skip;      /* not 0: a step with clip changes nothing (spd4j_cuda_norm) */
 } spd4j_cuda_control;
 
 /* Work for one thread block: the update of one block, or the projection of several consecutive blocks. */
@@ -120,14 +120,15 @@ SPD4J_API int32_t spd4j_cuda_resident(int64_t *thread_blocks);
 
 /*
  * Writes to control the norm of the gradients of the run's tensors, times grad_scale. It also writes what a later step
- * with clip needs: its factor, grad_scale times min(1, max_norm / (norm + 1e-6)), and whether it is skipped.
+ * with clip needs: its factor, grad_scale times min(1, max_norm / (norm + 1e-6)), and whether it is skipped: unless the
+ * norm of the gradients times the factor, rounded to float, is below 2^63.
  */
 SPD4J_API int32_t spd4j_cuda_norm(const spd4j_cuda_table *table, const spd4j_cuda_run *run, double grad_scale,
                                   double max_norm, void *stream);
 
 /*
  * Steps the run's tensors. Without clip, gradients are multiplied by grad_scale. With clip, they are multiplied by the
- * factor that spd4j_cuda_norm wrote, and the step changes nothing if the norm was not finite.
+ * factor that spd4j_cuda_norm wrote, and the step changes nothing if that decided to skip it.
  */
 SPD4J_API int32_t spd4j_cuda_step(const spd4j_cuda_table *table, const spd4j_cuda_run *run, double grad_scale, int32_t clip,
                                   void *stream);

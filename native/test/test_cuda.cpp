@@ -281,10 +281,10 @@ void expect_norm(trial &t, double grad_scale, double max_norm) {
     s.grad_sq = tensor_sum(t, i, &spd4j_sums::grad_sq);
     sum = sum + s.grad_sq;
   }
-  const double norm = sqrt(sum) * grad_scale, ratio = max_norm / (norm + 1e-6);
+  const double root = sqrt(sum), norm = root * grad_scale, ratio = max_norm / (norm + 1e-6);
   t.control.norm = norm;
   t.control.grad_scale = grad_scale * (ratio < 1 ? ratio : 1);
-  t.control.skip = !isfinite(norm);
+  t.control.skip = !(root * (double)(float)t.control.grad_scale < 0x1p63);
 }
 
 void expect_step(trial &t, double grad_scale, bool clip) {
@@ -533,6 +533,12 @@ void clip_and_skip(const std::vector<spd4j_cuda_group> &groups, const std::vecto
     CHECK(!t.control.skip, "stepped");
     compare(t, "stepped again", false);
   }
+  step(t, 0x1p120, true, INFINITY);
+  CHECK(t.control.skip && isfinite(t.control.norm), "skipped, as squares would overflow");
+  compare(t, "skipped, as squares would overflow", false);
+  step(t, 0x1p120, true, 1e-3);
+  CHECK(!t.control.skip, "clipped from far above");
+  compare(t, "clipped from far above", false);
   trial_free(t);
 }
 

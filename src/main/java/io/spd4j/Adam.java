@@ -343,6 +343,11 @@ public final class Adam implements AutoCloseable {
    * Steps as {@link #step()} does, with every gradient multiplied by a factor as it is read:
    * 1/scale undoes loss scaling, a clip coefficient clips. The gradients in memory do not change.
    *
+   * <p>As in PyTorch, nothing is skipped. An element whose gradient times the factor is NaN or
+   * infinite in float32 becomes NaN. One whose second moment overflows, which takes a gradient of
+   * at least 2^64, keeps an infinite one and moves no more, except by decay. {@link #stepClipped}
+   * skips both.
+   *
    * @param gradScale more than 0 and finite in float32
    * @throws IllegalArgumentException if gradScale is out of range
    * @throws IllegalStateException as {@link #step()}
@@ -364,11 +369,12 @@ public final class Adam implements AutoCloseable {
    * Clips the gradients to a global norm and steps. As in torch's {@code clip_grad_norm_}, the
    * gradients are scaled by min(1, maxNorm / (norm + 1e-6)), but only as they are read. If any
    * gradient is NaN or infinite, so is the norm, and the whole step is skipped: parameters,
-   * moments, step counts and reports stay as they were.
+   * moments, step counts and reports stay as they were. A step is also skipped if the norm of what
+   * it would take in, so after clipping, is 2^63 (9.2e18) or more: squares of such gradients would
+   * overflow the second moment, which is float32. That needs a maxNorm as large.
    *
    * @param maxNorm more than 0; infinity turns off clipping, but not the skipping
-   * @return the norm before clipping; the step was taken exactly if it is {@linkplain
-   *     Double#isFinite finite}
+   * @return the norm before clipping; infinite or NaN exactly if the step was skipped
    * @throws IllegalArgumentException if maxNorm is not more than 0
    * @throws IllegalStateException as {@link #step()}, or in the capture of a CUDA graph, where the
    *     norm is not known: use {@link #clipAndStep}
@@ -384,7 +390,8 @@ public final class Adam implements AutoCloseable {
    *
    * @param maxNorm more than 0; it applies after the factor
    * @param gradScale more than 0 and finite in float32
-   * @return the norm after the factor and before clipping
+   * @return the norm after the factor and before clipping; infinite or NaN exactly if the step was
+   *     skipped
    * @throws IllegalArgumentException if an argument is out of range
    * @throws IllegalStateException as {@link #stepClipped(double)}
    * @throws WrongThreadException as {@link #step()}
@@ -442,7 +449,7 @@ public final class Adam implements AutoCloseable {
   /**
    * Returns the global norm of the gradients that the next step would use: the square root of the
    * sum of their squares. It is finite exactly if every gradient is, so one call serves to clip and
-   * to skip.
+   * to skip. It can be beyond the range of float32.
    *
    * @throws IllegalStateException as {@link #step()}, or in the capture of a CUDA graph
    * @throws WrongThreadException as {@link #step()}

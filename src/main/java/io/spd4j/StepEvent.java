@@ -42,7 +42,8 @@ final class StepEvent extends Event {
   private double norm;
 
   @Label("Skipped")
-  @Description("Whether a gradient was not finite, so nothing changed; CUDA's clipAndStep: false")
+  @Description(
+      "Whether gradients were not finite or too large, so nothing changed; CUDA's clipAndStep: false")
   private boolean skipped;
 
   StepEvent(String backend) {

@@ -393,4 +393,19 @@ class CudaAdamTest {
       assertThat(b.step()).isEqualTo(2);
     }
   }
+
+  @Test
+  void aStepThatWouldOverflowIsSkipped() {
+    Parameter p = parameter("w");
+    try (Adam adam = build(p)) {
+      byte[] before = onDevice.read(p.data());
+      assertThat(adam.stepClipped(Double.POSITIVE_INFINITY, 1e20)).isInfinite();
+      adam.clipAndStep(1e19, 1e20);
+      assertThat(p.step()).isZero();
+      assertThat(onDevice.read(p.data())).isEqualTo(before);
+      double norm = adam.gradientNorm();
+      assertThat(adam.stepClipped(9e18, 1e20)).isEqualTo(norm * 1e20).isFinite();
+      assertThat(p.step()).isEqualTo(1);
+    }
+  }
 }

@@ -14,6 +14,7 @@ import io.spd4j.kernel.AllKernels;
 import io.spd4j.kernel.EachKernels;
 import io.spd4j.kernel.Kernels;
 import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.SplittableRandom;
@@ -207,5 +208,95 @@ class GradientNormTest {
       assertThat(p.step()).isEqualTo(1);
       assertThat(Tensors.floats(p.data())).containsExactly(0.95f, 1.9f);
     }
+  }
+
+  @EachKernels
+  void aStepThatWouldOverflowIsSkipped(Kernels kernels) {
+    for (DecayRule rule : RULES) {
+      List<Parameter> tensors = tensors().subList(0, 5);
+      try (Adam adam = adam(kernels, rule, tensors)) {
+        adam.step();
+        tensors.get(3).gradient().setAtIndex(JAVA_FLOAT, 4096, 1e10f);
+        State state = State.of(adam);
+        for (double maxNorm : new double[] {Double.POSITIVE_INFINITY, 1e39, 1e19}) {
+          assertThat(adam.stepClipped(maxNorm, 1e38)).isEqualTo(Double.POSITIVE_INFINITY);
+          adam.clipAndStep(maxNorm, 1e38);
+        }
+        assertThat(State.of(adam)).isEqualTo(state);
+        double norm = adam.gradientNorm();
+        assertThat(adam.stepClipped(9e18, 1e38)).isEqualTo(norm * 1e38).isGreaterThan(1e47);
+        assertThat(adam.parameters()).extracting(Parameter::step).containsOnly(2L);
+        for (Parameter p : tensors) {
+          assertFinite(p.data());
+          assertFinite(p.expAvg());
+          assertFinite(p.expAvgSq());
+        }
+      }
+    }
+  }
+
+  private static void assertFinite(MemorySegment floats) {
+    assertThat(Tensors.floats(floats)).doesNotContain(Float.POSITIVE_INFINITY, Float.NaN);
+  }
+
+  @EachKernels
+  void theLimitIsThatOfTheRoundedFactor(Kernels kernels) {
+    double none = Double.POSITIVE_INFINITY;
+    Parameter p = Parameter.of("p", of(arena, 1), of(arena, Math.nextDown(0x1p63f)));
+    try (Adam adam = adam(kernels, new NoDecay(), List.of(p))) {
+      assertThat(adam.stepClipped(none)).isEqualTo(Math.nextDown(0x1p63f));
+      assertThat(adam.stepClipped(none, 1 + 0x1p-20)).isInfinite();
+      p.gradient().setAtIndex(JAVA_FLOAT, 0, -0x1p63f);
+      assertThat(adam.stepClipped(none)).isInfinite();
+      assertThat(adam.stepClipped(none, 1 - 0x1p-30)).isInfinite(); // 1 as a float
+      assertThat(adam.stepClipped(none, 1 - 0x1p-20)).isEqualTo(0x1p63 - 0x1p43);
+      assertThat(p.step()).isEqualTo(2);
+      assertThat(adam.gradientNorm()).isEqualTo(0x1p63);
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(doubles = {0, 0.5, 0.999})
+  void momentsOfStepsThatAreNotSkippedStayFinite(double beta2) {
+    for (Kernels kernels : AllKernels.list()) {
+      for (MomentType type : MomentType.values()) {
+        Parameter p =
+            Parameter.builder("p", of(arena, 1))
+                .gradient(of(arena, Math.nextDown(0x1p63f)))
+                .momentType(type)
+                .build();
+        ParameterGroup group =
+            ParameterGroup.builder().lr(0.1).betas(0.9, beta2).parameters(List.of(p)).build();
+        try (Adam adam = adam(kernels, 1, group)) {
+          for (int s = 0; s < 1000; s++) {
+            assertThat(adam.stepClipped(Double.POSITIVE_INFINITY)).isFinite();
+          }
+          float before = Tensors.floats(p.data())[0];
+          adam.step(); // by 0 if the second moment is infinite, by NaN if the first one is, too
+          assertThat(Tensors.floats(p.data())[0]).isFinite().isNotEqualTo(before);
+        }
+      }
+    }
+  }
+
+  @Test
+  void ranksSkipAlike() {
+    ThreadRanks.run(
+        2,
+        ranks -> {
+          try (Arena own = Arena.ofShared()) {
+            Parameter p = parameter(own, "p", 1, 10_000);
+            p.gradient().setAtIndex(JAVA_FLOAT, 9_999, 1e10f);
+            try (Adam adam =
+                Adam.builder().ranks(ranks).group(0.1, new L2SP(0.1), List.of(p)).build()) {
+              assertThat(adam.stepClipped(Double.POSITIVE_INFINITY, 1e38)).isInfinite();
+              assertThat(p.step()).isZero();
+              assertThat(adam.stepClipped(1, 1e38)).isFinite();
+              assertThat(p.step()).isEqualTo(1);
+              assertFinite(p.data());
+            }
+          }
+          return null;
+        });
   }
 }

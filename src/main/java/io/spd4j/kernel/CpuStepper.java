@@ -108,14 +108,16 @@ public final class CpuStepper implements Stepper {
   public double stepClipped(double maxNorm, double gradScale) {
     prepare(gradScale);
     addGradients(gradScale, maxNorm);
-    double norm = norm() * gradScale;
-    if (Double.isFinite(norm)) {
-      double clip = Math.min(1, maxNorm / (norm + 1e-6));
-      prepareClipped(gradScale * clip);
+    double norm = norm();
+    double factor = Clipping.factor(norm, gradScale, maxNorm);
+    boolean skipped = Clipping.skips(norm, factor);
+    if (!skipped) {
+      prepareClipped(factor);
       run();
     }
-    done(schedule, norm, !Double.isFinite(norm));
-    return norm;
+    double scaled = Clipping.reported(norm * gradScale, skipped);
+    done(schedule, scaled, skipped);
+    return scaled;
   }
 
   @Override

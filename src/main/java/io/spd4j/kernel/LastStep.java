@@ -19,7 +19,7 @@ public final class LastStep {
   /** The norm of the gradients before clipping; NaN if it was not computed, or is not known yet. */
   public double norm;
 
-  /** Whether the step is known to have been skipped, because a gradient was not finite. */
+  /** Whether the step is known to have been skipped, because of its gradients. */
   public boolean skipped;
 
   public LastStep() {}

@@ -25,10 +25,11 @@ public interface Stepper extends AutoCloseable {
   void step(double gradScale);
 
   /**
-   * Steps with the gradients scaled by min(1, maxNorm / (norm + 1e-6)), or changes nothing if the
-   * norm is not finite.
+   * Steps with the gradients scaled by min(1, maxNorm / (norm + 1e-6)), or changes nothing if they
+   * are not finite or still too large ({@link Clipping}).
    *
-   * @return the norm of the gradients times gradScale, before clipping
+   * @return the norm of the gradients times gradScale, before clipping; not finite exactly if
+   *     nothing changed
    */
   double stepClipped(double maxNorm, double gradScale);
 

@@ -136,9 +136,10 @@ public final class SpdOptimizer extends Optimizer implements AutoCloseable {
       scope.suppressNotUsedWarning();
       if (weight.size() > 0) {
         Update update = checked(parameterId, weight, grad);
-        countUpdate(List.of(update));
-        prepare(update);
+        int number = number(List.of(update));
+        prepare(update, number);
         resources.adam.stepParameter(update.array.parameter(), rescaleGrad);
+        numUpdate = number;
         update.array.deliver(weight);
       }
       zeroGradient(weight);
@@ -147,15 +148,16 @@ public final class SpdOptimizer extends Optimizer implements AutoCloseable {
 
   /**
    * Steps all parameters of the block that require gradients, at once, and sets their gradients to
-   * 0. The gradients are clipped to a global norm as in {@link Adam#stepClipped(double)}: if any is
-   * NaN or infinite, so is the norm, and no parameter changes.
+   * 0. The gradients are clipped to a global norm, and the step is skipped, as in {@link
+   * Adam#stepClipped(double)}: if any is NaN or infinite, so is the norm, and no parameter changes.
+   * A skipped step does not count.
    *
    * <p>A parameter that the backward pass did not reach has a gradient of zeros, as in {@link
    * ai.djl.training.Trainer#step}. Use it in place of that, if the trainer has one device and the
    * block's parameters lie on it, or in a loop without a trainer.
    *
    * @param maxNorm more than 0; infinity turns off clipping, but not the skipping
-   * @return the norm before clipping; the step was taken exactly if it is finite
+   * @return the norm before clipping; infinite or NaN exactly if the step was skipped
    * @throws IllegalArgumentException if maxNorm is not more than 0, or as {@link #update}
    * @throws IllegalStateException if the builder got no block, a parameter of the block is not
    *     initialized or has no gradient attached, no parameter requires one, or as {@link #update}
@@ -168,11 +170,12 @@ public final class SpdOptimizer extends Optimizer implements AutoCloseable {
     try (NDScope scope = new NDScope()) {
       scope.suppressNotUsedWarning();
       List<Update> updates = updatesOfBlock();
-      countUpdate(updates);
+      int number = number(updates);
       resources.arrays.values().forEach(SteppedArray::leaveOut);
-      updates.forEach(this::prepare);
+      updates.forEach(update -> prepare(update, number));
       double norm = resources.adam.stepClipped(maxNorm, rescaleGrad);
       if (Double.isFinite(norm)) {
+        numUpdate = number;
         updates.forEach(update -> update.array.deliver(update.weight));
       }
       updates.forEach(update -> zeroGradient(update.weight));
@@ -276,7 +279,7 @@ public final class SpdOptimizer extends Optimizer implements AutoCloseable {
       if (resources.adam == null) {
         throw new IllegalStateException("no parameter of the block requires a gradient");
       }
-      resources.arrays.values().forEach(array -> count(array.parameter().step()));
+      resources.arrays.values().forEach(array -> numUpdate = number(array.parameter().step()));
       stepped().forEach(SteppedArray::deliver);
     }
   }
@@ -391,17 +394,18 @@ public final class SpdOptimizer extends Optimizer implements AutoCloseable {
         place, array, ParameterGroup.builder().betas(beta1, beta2).eps(eps).decay(decay));
   }
 
-  /** Counts one more update of these arrays, all at once. */
-  private void countUpdate(List<Update> updates) {
-    updates.forEach(update -> count(update.array.parameter().step() + 1));
+  /** Returns the largest count after one more update of these arrays, all at once. */
+  private int number(List<Update> updates) {
+    return updates.stream().mapToInt(u -> number(u.array.parameter().step() + 1)).max().orElse(0);
   }
 
-  private void count(long updates) {
-    numUpdate = Math.max(numUpdate, Math.toIntExact(beginNumUpdate + updates));
+  /** Returns the largest count, if an array has been updated so often. */
+  private int number(long updates) {
+    return Math.max(numUpdate, Math.toIntExact(beginNumUpdate + updates));
   }
 
-  private void prepare(Update update) {
-    update.array.group().lr(learningRate.getNewValue(update.id, numUpdate));
+  private void prepare(Update update, int number) {
+    update.array.group().lr(learningRate.getNewValue(update.id, number));
     update.array.bring(update.weight, update.grad);
     if (update.array.isCopy() && !warned) {
       warned = true;

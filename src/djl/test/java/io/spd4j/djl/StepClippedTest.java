@@ -12,7 +12,9 @@ import io.spd4j.DecayRule;
 import io.spd4j.MomentType;
 import io.spd4j.SelectiveProjectionDecay;
 import io.spd4j.WeightDecay;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.SplittableRandom;
 import org.junit.jupiter.api.Test;
@@ -130,6 +132,35 @@ class StepClippedTest {
         assertSame(weights, plain);
       }
       assertThat(optimizer.spdReports()).allMatch(report -> report.step() == 2);
+    }
+  }
+
+  /** The schedule goes on at the largest count of updates, which a skipped step does not change. */
+  @Test
+  void aSkippedStepDoesNotCount() {
+    List<Integer> counts = new ArrayList<>();
+    try (Model model = Networks.model(4);
+        SpdOptimizer optimizer =
+            SpdOptimizer.builder()
+                .block(model.getBlock())
+                .optLearningRateTracker((id, count) -> {
+                  counts.add(count);
+                  return 0.01f;
+                })
+                .build()) {
+      backward(model);
+      for (String name : List.of("01Linear_weight", "01Linear_weight", "NaN", "04Linear_bias")) {
+        counts.clear();
+        if (name.equals("NaN")) {
+          Parameter p = model.getBlock().getParameters().get("04Linear_bias");
+          p.getArray().getGradient().addi(Float.NaN);
+          assertThat(optimizer.stepClipped(1)).isNaN();
+        } else {
+          Parameter p = model.getBlock().getParameters().get(name);
+          optimizer.update(p.getId(), p.getArray(), p.getArray().getGradient().duplicate());
+        }
+      }
+      assertThat(counts).containsExactly(2);
     }
   }
 

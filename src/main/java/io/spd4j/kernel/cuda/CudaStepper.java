@@ -123,7 +123,7 @@ final class CudaStepper implements Stepper {
   public double stepClipped(double maxNorm, double gradScale) {
     refuseInCapture(NORM);
     clipAndStep(maxNorm, gradScale);
-    double norm = tables.norm();
+    double norm = tables.clippedNorm();
     done(0, groupOf.length, norm);
     lastStep.skipped = !Double.isFinite(norm);
     return norm;

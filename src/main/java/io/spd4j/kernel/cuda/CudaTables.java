@@ -7,6 +7,7 @@ import io.spd4j.generated.spd4jcuda.spd4j_cuda_group;
 import io.spd4j.generated.spd4jcuda.spd4j_cuda_state;
 import io.spd4j.generated.spd4jcuda.spd4j_cuda_table;
 import io.spd4j.kernel.BlockTable;
+import io.spd4j.kernel.Clipping;
 import io.spd4j.kernel.Settings;
 import io.spd4j.kernel.SpdDecision;
 import io.spd4j.kernel.SteppedTensor;
@@ -227,6 +228,17 @@ final class CudaTables implements AutoCloseable {
   double norm() {
     try (Arena arena = Arena.ofConfined()) {
       return spd4j_cuda_control.norm(read(stream, arena, control));
+    }
+  }
+
+  /**
+   * Returns the norm by which the last step was clipped, not finite exactly if the step was
+   * skipped; waits for the device.
+   */
+  double clippedNorm() {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment row = read(stream, arena, control);
+      return Clipping.reported(spd4j_cuda_control.norm(row), spd4j_cuda_control.skip(row) != 0);
     }
   }
 
