@@ -26,7 +26,8 @@ final class ArrayChecks {
     }
 
     long end() {
-      return segment.address() + segment.byteSize();
+      long end = segment.address() + segment.byteSize();
+      return end < 0 ? Long.MAX_VALUE : end; // no memory is there
     }
 
     /** What lay in an arena that is closed may by now be the memory of another array. */

@@ -40,6 +40,17 @@ final class Checks {
     return value;
   }
 
+  static void steps(String name, long value) {
+    if (!isSteps(value)) {
+      throw new IllegalArgumentException(name + " must be 0 to 2^53, not " + value);
+    }
+  }
+
+  /** Returns whether a number is a count of steps: a checkpoint holds it as a double, exactly. */
+  static boolean isSteps(long value) {
+    return value >= 0 && value <= 1L << 53;
+  }
+
   /** Checks that gradients can be added in pairs of ranks. */
   static int ranks(int size) {
     if (Integer.bitCount(size) != 1) {
@@ -94,6 +105,14 @@ final class Checks {
       throw new IllegalArgumentException(
           what + " has " + segment.byteSize() + " bytes; " + content + " take " + bytes);
     }
+  }
+
+  /**
+   * Returns the size in bytes of an array. Beyond a long it is {@link Long#MAX_VALUE}, which no
+   * array has.
+   */
+  static long byteSizeOrMost(long numel, ElementType type) {
+    return numel > Long.MAX_VALUE / type.byteSize() ? Long.MAX_VALUE : numel * type.byteSize();
   }
 
   /** Returns whether a segment may be a mere address: those are in the global scope. */

@@ -4,7 +4,6 @@ import io.spd4j.cuda.DeviceArena;
 import io.spd4j.kernel.GradientSum;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.SegmentAllocator;
 import java.util.Collection;
 import java.util.HashSet;
 import java.util.List;
@@ -35,8 +34,6 @@ import java.util.List;
  * <p>Not thread-safe.
  */
 public final class GradientTree implements AutoCloseable {
-  private static final long LINE = 64;
-
   private final List<Parameter> parameters;
   private final int begin;
   private final int end;
@@ -67,13 +64,12 @@ public final class GradientTree implements AutoCloseable {
   }
 
   private MemorySegment[] arrays() {
-    long bytes = parameters.stream().mapToLong(p -> Math.ceilDiv(bytes(p), LINE) * LINE).sum();
-    SegmentAllocator one = SegmentAllocator.slicingAllocator(arena.allocate(bytes, LINE));
-    return parameters.stream().map(p -> one.allocate(bytes(p), LINE)).toArray(MemorySegment[]::new);
+    Slab slab = Slab.of(arena, parameters.stream().mapToLong(GradientTree::bytes));
+    return parameters.stream().map(p -> slab.array(bytes(p))).toArray(MemorySegment[]::new);
   }
 
   private static long bytes(Parameter p) {
-    return p.numel() * p.gradientType().byteSize();
+    return Checks.byteSizeOrMost(p.numel(), p.gradientType());
   }
 
   /**

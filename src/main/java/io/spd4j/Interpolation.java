@@ -131,7 +131,8 @@ public final class Interpolation {
   private static void array(
       String name, MemorySegment array, ElementType type, long numel, boolean written) {
     String content = numel + " elements of " + type;
-    Checks.array(name, array, type.byteSize(), numel * type.byteSize(), content, written);
+    Checks.array(
+        name, array, type.byteSize(), Checks.byteSizeOrMost(numel, type), content, written);
   }
 
   private static void refuseOverlap(

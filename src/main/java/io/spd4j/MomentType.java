@@ -43,6 +43,18 @@ public enum MomentType {
     };
   }
 
+  /**
+   * Returns the size in bytes of an array of one moment. Beyond a long it is {@link
+   * Long#MAX_VALUE}, which no array can have.
+   */
+  long byteSizeOrMost(long numel) {
+    try {
+      return byteSize(numel);
+    } catch (ArithmeticException e) {
+      return Long.MAX_VALUE;
+    }
+  }
+
   /** Returns what the address of an array must be a multiple of: 4 or 2. */
   int alignment() {
     return this == BFLOAT16 ? Short.BYTES : Float.BYTES;

@@ -5,18 +5,12 @@ import io.spd4j.kernel.Shards;
 import io.spd4j.kernel.SteppedTensor;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.SegmentAllocator;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.stream.LongStream;
 
-/**
- * Allocates the moments that the caller did not give, set to 0. They lie one after another, so
- * thousands of small tensors need only one allocation.
- */
-record Moments(SegmentAllocator allocator) {
-  /** Bytes of a cache line and of the widest vector. */
-  private static final long ALIGNMENT = 64;
-
+/** Allocates the moments that the caller did not give, set to 0. */
+record Moments(Slab slab) {
   /**
    * Returns the arrays of all parameters; those that are missing are allocated in the arena.
    *
@@ -25,23 +19,32 @@ record Moments(SegmentAllocator allocator) {
    */
   static List<SteppedTensor> complete(
       ParameterGroup[] groups, Arena arena, long seed, Shards shards) {
-    long bytes = 0;
+    LongStream.Builder missing = LongStream.builder();
     int index = 0;
     for (ParameterGroup g : groups) {
       for (Parameter p : g.parameters()) {
-        long size = Math.ceilDiv(bytes(p, range(p, index++, shards)), ALIGNMENT) * ALIGNMENT;
-        bytes += p.expAvg() == null ? size : 0;
-        bytes += p.expAvgSq() == null ? size : 0;
-        bytes += g.amsgrad() && p.maxExpAvgSq() == null ? size : 0;
+        missing(p, g.amsgrad(), range(p, index++, shards), missing);
       }
     }
-    MemorySegment all = arena.allocate(bytes, ALIGNMENT);
-    return new Moments(SegmentAllocator.slicingAllocator(all)).complete(groups, seed, shards);
+    return new Moments(Slab.of(arena, missing.build())).complete(groups, seed, shards);
   }
 
   /** Returns the arrays of one parameter; those that are missing are allocated in the arena. */
   static SteppedTensor complete(Parameter p, int group, boolean amsgrad, Arena arena, long seed) {
-    return new Moments(arena).complete(p, group, amsgrad, seed, range(p, 0, null));
+    Range range = range(p, 0, null);
+    LongStream.Builder missing = LongStream.builder();
+    missing(p, amsgrad, range, missing);
+    return new Moments(Slab.of(arena, missing.build())).complete(p, group, amsgrad, seed, range);
+  }
+
+  /** Adds the sizes of the arrays that a parameter lacks. */
+  private static void missing(Parameter p, boolean amsgrad, Range range, LongStream.Builder sizes) {
+    if (p.expAvg() == null) {
+      sizes.add(bytes(p, range)).add(bytes(p, range));
+    }
+    if (amsgrad && p.maxExpAvgSq() == null) {
+      sizes.add(bytes(p, range));
+    }
   }
 
   private List<SteppedTensor> complete(ParameterGroup[] groups, long seed, Shards shards) {
@@ -72,11 +75,11 @@ record Moments(SegmentAllocator allocator) {
   }
 
   private MemorySegment orAllocated(MemorySegment moment, Parameter p, Range range) {
-    return moment != null ? moment : allocator.allocate(bytes(p, range), ALIGNMENT);
+    return moment != null ? moment : slab.array(bytes(p, range));
   }
 
   private static long bytes(Parameter p, Range range) {
-    return p.momentType().byteSize(range.end - range.begin);
+    return p.momentType().byteSizeOrMost(range.end - range.begin);
   }
 
   /** The elements of a parameter that this process steps. */

@@ -279,8 +279,13 @@ public final class Parameter {
 
   private static void array(
       String what, MemorySegment array, ElementType type, long numel, boolean written) {
-    int size = type.byteSize();
-    Checks.array(what, array, size, numel * size, numel + " elements of " + type, written);
+    Checks.array(
+        what,
+        array,
+        type.byteSize(),
+        Checks.byteSizeOrMost(numel, type),
+        numel + " elements of " + type,
+        written);
   }
 
   /** Sets the optimizer, the index among its parameters, and the moments. */
@@ -406,7 +411,7 @@ public final class Parameter {
       return this;
     }
 
-    /** Sets the number of steps already taken, 0 or more; more than 0 requires {@link #moments}. */
+    /** Sets the number of steps already taken, 0 to 2^53; more than 0 requires {@link #moments}. */
     public Builder step(long step) {
       this.step = step;
       return this;
@@ -416,8 +421,8 @@ public final class Parameter {
      * Checks the arrays and builds the parameter.
      *
      * @throws NullPointerException if name or data is null
-     * @throws IllegalArgumentException if the name is blank, step is negative, or an array cannot
-     *     be used or is missing; the message says which and why
+     * @throws IllegalArgumentException if the name is blank, step is out of range, or an array
+     *     cannot be used or is missing; the message says which and why
      */
     public Parameter build() {
       Checks.notNull("name", name);
@@ -447,9 +452,7 @@ public final class Parameter {
         throw new IllegalArgumentException(
             "maxExpAvgSq of " + name + " is given without the moments it belongs to");
       }
-      if (step < 0) {
-        throw new IllegalArgumentException("step of " + name + " must be 0 or more, not " + step);
-      }
+      Checks.steps("step of " + name, step);
       if (step > 0 && expAvg == null) {
         throw new IllegalArgumentException(
             "step of " + name + " is " + step + ", but the moments of those steps are missing");
@@ -479,7 +482,7 @@ public final class Parameter {
             array + " of " + name,
             segment,
             momentType.alignment(),
-            momentType.byteSize(numel()),
+            momentType.byteSizeOrMost(numel()),
             numel() + " elements of " + momentType,
             true);
       }

@@ -10,6 +10,7 @@ import io.spd4j.safetensors.Tensor;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.stream.IntStream;
 
 /**
  * The tensors of a checkpoint that belong to a parameter. Their names are the parameter's name and
@@ -111,12 +112,19 @@ final class StateTensors {
           case INT32 -> tensor.data().get(JAVA_INT_UNALIGNED, 0);
           default -> -1;
         };
-    return step >= 0 && step == Math.rint(step) && step <= 1L << 53 ? (long) step : -1;
+    return isSteps(step) ? (long) step : -1;
   }
 
-  /** Returns whether a tensor can hold a decision. */
+  private static boolean isSteps(double value) {
+    return value == Math.rint(value) && Checks.isSteps((long) value);
+  }
+
+  /** Returns whether a tensor can hold a decision: the first three of its numbers are counts. */
   static boolean isSpd(Tensor tensor) {
-    return tensor.dtype() == ElementType.FLOAT64 && tensor.numel() == SPD_VALUES;
+    return tensor.dtype() == ElementType.FLOAT64
+        && tensor.numel() == SPD_VALUES
+        && IntStream.range(0, 3)
+            .allMatch(i -> isSteps(tensor.data().getAtIndex(JAVA_DOUBLE_UNALIGNED, i)));
   }
 
   /** Returns the decision in a tensor of {@link #spd}. */

@@ -262,9 +262,27 @@ class ArgumentsTest {
   }
 
   @ParameterizedTest
-  @ValueSource(longs = {-1, Long.MIN_VALUE})
-  void aNegativeStepCountIsRefused(long step) {
-    refused(() -> Parameter.builder("p", of(arena, 1)).step(step).build(), "step of p", "" + step);
+  @ValueSource(longs = {-1, Long.MIN_VALUE, (1L << 53) + 1, Long.MAX_VALUE - 1, Long.MAX_VALUE})
+  void aStepCountOutOfRangeIsRefused(long step) {
+    MemorySegment moments = of(arena, 1);
+    refused(
+        () -> Parameter.builder("p", of(arena, 1)).moments(moments, moments).step(step).build(),
+        "step of p must be 0 to 2^53, not " + step);
+  }
+
+  @Test
+  void theLargestStepCountIsStepped() {
+    Parameter p =
+        Parameter.builder("p", of(arena, 1))
+            .gradient(of(arena, 1))
+            .moments(of(arena, 0), of(arena, 0))
+            .step(1L << 53)
+            .build();
+    try (Adam adam = Adam.builder().group(0.1, new NoDecay(), List.of(p)).build()) {
+      adam.step();
+      assertThat(p.step()).isEqualTo((1L << 53) + 1);
+      assertThat(Tensors.floats(p.data())[0]).isLessThan(1);
+    }
   }
 
   @ParameterizedTest

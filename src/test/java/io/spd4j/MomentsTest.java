@@ -1,7 +1,10 @@
 package io.spd4j;
 
+import static io.spd4j.ElementType.BFLOAT16;
+import static io.spd4j.Refusals.illegalArgument;
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -9,6 +12,8 @@ import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
 
 /** Moments that an optimizer allocates are aligned, zero, disjoint, and of their tensor's size. */
 class MomentsTest {
@@ -56,5 +61,63 @@ class MomentsTest {
         }
       }
     }
+  }
+
+  /** Returns memory that is not there; nothing may touch it. */
+  @SuppressWarnings("restricted")
+  private static MemorySegment virtual(long bytes) {
+    return MemorySegment.ofAddress(1 << 20).reinterpret(bytes);
+  }
+
+  static List<Parameter> enormous() {
+    return List.of(
+        Parameter.builder("2^61", virtual(1L << 61)).build(), // two moments still have a size
+        Parameter.builder("2^62", virtual(1L << 62)).build(),
+        Parameter.builder("2^63", virtual(Long.MAX_VALUE - 3)).build(),
+        Parameter.builder("bfloat16", virtual(1L << 62), BFLOAT16).build(),
+        Parameter.builder("8 bits", virtual(Long.MAX_VALUE - 1), BFLOAT16)
+            .momentType(MomentType.BLOCKWISE_8BIT)
+            .build());
+  }
+
+  @ParameterizedTest
+  @MethodSource("enormous")
+  void momentsBeyondAllMemory(Parameter p) {
+    assertThatExceptionOfType(OutOfMemoryError.class)
+        .isThrownBy(() -> Adam.builder().group(0.1, new L2SP(0), List.of(p)).build());
+    assertThat(p.owner()).isNull();
+    ParameterGroup group = ParameterGroup.builder().build();
+    try (Adam adam = Adam.builder().group(group).build()) {
+      assertThatExceptionOfType(OutOfMemoryError.class)
+          .isThrownBy(() -> adam.addParameter(group, p));
+      assertThat(adam.parameters()).isEmpty();
+      assertThat(p.owner()).isNull();
+    }
+    assertThatExceptionOfType(OutOfMemoryError.class)
+        .isThrownBy(() -> GradientTree.of(List.of(p), 4));
+  }
+
+  @Test
+  void momentsThatAreBeyondAllMemoryOnlyTogether() {
+    List<Parameter> many = new ArrayList<>();
+    for (int i = 0; i < 8; i++) {
+      MemorySegment part = virtual(1L << 63 - 4).asSlice(i * (1L << 60 - 4), 1L << 60 - 4);
+      many.add(Parameter.builder("p" + i, part).build());
+    }
+    assertThatExceptionOfType(OutOfMemoryError.class)
+        .isThrownBy(() -> Adam.builder().group(0.1, new L2SP(0), many).build());
+  }
+
+  @Test
+  void noArrayIsAsLargeAsEnormousMomentsAre() {
+    MemorySegment few = Arena.ofAuto().allocate(64, 4);
+    Parameter.Builder p = Parameter.builder("p", virtual(Long.MAX_VALUE - 1), BFLOAT16);
+    String numel = "4611686018427387903";
+    illegalArgument(
+        "gradient of p has 64 bytes; " + numel + " elements of FLOAT32 take 9223372036854775807",
+        () -> p.gradient(few).build());
+    illegalArgument(
+        "expAvg of p has 64 bytes; " + numel + " elements of FLOAT32 take 9223372036854775807",
+        () -> p.gradient(null).moments(few, few).build());
   }
 }

@@ -242,7 +242,19 @@ class RestoreTest {
     write(tensors);
     refused("b.step is not a count of steps", group(g -> {}, "a", "b"));
 
-    tensors.remove(wrong);
+    half.set(ValueLayout.JAVA_DOUBLE, 0, 0x1p53 + 2);
+    write(tensors);
+    refused("b.step is not a count of steps", group(g -> {}, "a", "b"));
+
+    half.set(ValueLayout.JAVA_DOUBLE, 0, 0x1p53);
+    double[] spd = {1, Long.MAX_VALUE, 1, 0, 0, 0, 0, 0};
+    Tensor decision =
+        new Tensor("b.spd", ElementType.FLOAT64, List.of(8L), MemorySegment.ofArray(spd));
+    tensors.add(decision);
+    write(tensors);
+    refused("b.spd is not a decision of SPD", group(g -> {}, "a", "b"));
+
+    tensors.removeAll(List.of(wrong, decision));
     MemorySegment nine = MemorySegment.ofArray(new long[] {9});
     tensors.add(new Tensor("b.step", ElementType.INT64, List.of(1L), nine));
     write(tensors);

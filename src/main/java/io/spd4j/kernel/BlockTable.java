@@ -72,27 +72,32 @@ public final class BlockTable implements AutoCloseable {
     for (int t = 0; t < stepped.length; t++) {
       firstBlock[t + 1] = firstBlock[t] + Math.ceilDiv(stepped[t].numel(), BLOCK);
     }
-    scalarsOf = new int[stepped.length];
-    shrink = new float[stepped.length];
-    tensors = rows(TableLayout.TENSOR, stepped.length);
-    scalars = rows(TableLayout.SCALARS, stepped.length);
-    rows = new Scalars[stepped.length];
-    for (int row = 0; row < rows.length; row++) {
-      rows[row] = new Scalars(scalars.asSlice(row * SCALARS, SCALARS));
-    }
-    blocks = rows(TableLayout.BLOCK, blockCount());
-    sums = rows(TableLayout.SUMS, blockCount());
-    wholeSums = shards == null ? sums : rows(TableLayout.SUMS, shards.blockCount());
-    header = arena.allocate(TableLayout.TABLE);
-    header.set(ADDRESS, offset(TableLayout.TABLE, "tensors"), tensors);
-    header.set(ADDRESS, offset(TableLayout.TABLE, "scalars"), scalars);
-    header.set(ADDRESS, offset(TableLayout.TABLE, "blocks"), blocks);
-    header.set(ADDRESS, offset(TableLayout.TABLE, "sums"), sums);
-    header.set(JAVA_LONG, offset(TableLayout.TABLE, "block_count"), blockCount());
-    header.set(JAVA_LONG, offset(TableLayout.TABLE, "tensor_count"), stepped.length);
-    header.set(JAVA_LONG, offset(TableLayout.TABLE, "scalars_count"), stepped.length);
-    for (int t = 0; t < stepped.length; t++) {
-      writeTensor(t);
+    try {
+      scalarsOf = new int[stepped.length];
+      shrink = new float[stepped.length];
+      tensors = rows(TableLayout.TENSOR, stepped.length);
+      scalars = rows(TableLayout.SCALARS, stepped.length);
+      rows = new Scalars[stepped.length];
+      for (int row = 0; row < rows.length; row++) {
+        rows[row] = new Scalars(scalars.asSlice(row * SCALARS, SCALARS));
+      }
+      blocks = rows(TableLayout.BLOCK, blockCount());
+      sums = rows(TableLayout.SUMS, blockCount());
+      wholeSums = shards == null ? sums : rows(TableLayout.SUMS, shards.blockCount());
+      header = arena.allocate(TableLayout.TABLE);
+      header.set(ADDRESS, offset(TableLayout.TABLE, "tensors"), tensors);
+      header.set(ADDRESS, offset(TableLayout.TABLE, "scalars"), scalars);
+      header.set(ADDRESS, offset(TableLayout.TABLE, "blocks"), blocks);
+      header.set(ADDRESS, offset(TableLayout.TABLE, "sums"), sums);
+      header.set(JAVA_LONG, offset(TableLayout.TABLE, "block_count"), blockCount());
+      header.set(JAVA_LONG, offset(TableLayout.TABLE, "tensor_count"), stepped.length);
+      header.set(JAVA_LONG, offset(TableLayout.TABLE, "scalars_count"), stepped.length);
+      for (int t = 0; t < stepped.length; t++) {
+        writeTensor(t);
+      }
+    } catch (RuntimeException | Error e) { // no memory
+      arena.close();
+      throw e;
     }
   }
 
