@@ -15,6 +15,18 @@ final class Check {
     return value;
   }
 
+  /** Checks the sizes of a row-major matrix; returns its layout. */
+  static Layout matrix(String rowsName, long rows, String columnsName, long columns) {
+    size(rowsName, rows);
+    size(columnsName, columns);
+    if (rows > Layout.MAX_NUMEL / columns) {
+      throw new IllegalArgumentException(
+          "%s times %s must be at most %d, not %d times %d"
+              .formatted(rowsName, columnsName, Layout.MAX_NUMEL, rows, columns));
+    }
+    return Layout.rowMajor(rows, columns);
+  }
+
   /** Checks the type of what a product multiplies. */
   static ElementType operands(ElementType type) {
     if (notNull("operands", type) != ElementType.FLOAT32 && type != ElementType.BFLOAT16) {

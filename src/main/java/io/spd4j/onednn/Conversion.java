@@ -5,6 +5,7 @@ import static io.spd4j.generated.dnnl.dnnl_h.DNNL_ARG_TO;
 
 import io.spd4j.ElementType;
 import io.spd4j.generated.dnnl.dnnl_h;
+import io.spd4j.onednn.Recipe.Argument;
 import java.lang.foreign.MemorySegment;
 
 /**
@@ -19,11 +20,11 @@ public final class Conversion {
   private final Layout vector;
   private final ElementType from;
   private final ElementType to;
-  private Primitive primitive;
+  private final Call call;
 
   Conversion(Engine engine, long numel, ElementType from, ElementType to) {
-    Recipe.code("from", from); // refuses the other types
-    Recipe.code("to", to);
+    Compilation.code("from", from); // refuses the other types
+    Compilation.code("to", to);
     this.engine = engine;
     vector = Layout.rowMajor(Check.size("numel", numel));
     this.from = from;
@@ -32,24 +33,26 @@ public final class Conversion {
       throw new IllegalArgumentException(
           "there is no conversion from " + from + " to " + to + ": convert to FLOAT32 in between");
     }
+    call = call();
   }
 
   /** Converts src into dst. */
   public void forward(MemorySegment src, MemorySegment dst) {
-    if (primitive == null) {
-      primitive = primitive();
-    }
-    primitive.bind(0, src).bind(1, dst).run();
+    call.bind(0, src).bind(1, dst).run();
   }
 
-  private Primitive primitive() {
-    String what = "conversion of " + vector + " from " + from + " to " + to;
-    try (Recipe recipe = new Recipe(engine, what)) {
-      MemorySegment s = recipe.argument("src", DNNL_ARG_FROM(), vector, from, false, null);
-      MemorySegment d = recipe.argument("dst", DNNL_ARG_TO(), vector, to, true, null);
-      return recipe.build((out, attributes) ->
-          dnnl_h.dnnl_reorder_primitive_desc_create(
-              out, s, engine.handle(), d, engine.handle(), attributes));
-    }
+  private Call call() {
+    Recipe recipe = new Recipe(engine, "conversion of " + vector + " from " + from + " to " + to);
+    Argument s = recipe.reads("src", DNNL_ARG_FROM(), vector, from);
+    Argument d = recipe.argument("dst", DNNL_ARG_TO(), vector, to, true, null);
+    return recipe.computes(c ->
+        c.make((out, attributes) ->
+            dnnl_h.dnnl_reorder_primitive_desc_create(
+                out,
+                c.descriptor(s),
+                engine.handle(),
+                c.descriptor(d),
+                engine.handle(),
+                attributes)));
   }
 }

@@ -54,6 +54,11 @@ final class Engine implements AutoCloseable {
     return handle;
   }
 
+  /** Returns how many of oneDNN's objects were made and live as long as the engine. */
+  int made() {
+    return destroyers.size();
+  }
+
   /** Returns where oneDNN's constructors write their handle. */
   MemorySegment out() {
     return out;

@@ -6,6 +6,7 @@ import static io.spd4j.generated.dnnl.dnnl_h.DNNL_ARG_DST;
 import static io.spd4j.generated.dnnl.dnnl_h.DNNL_ARG_SRC;
 
 import io.spd4j.generated.dnnl.dnnl_h;
+import io.spd4j.onednn.Recipe.Argument;
 import java.lang.foreign.MemorySegment;
 
 /**
@@ -16,29 +17,28 @@ public final class Gelu {
   private final Engine engine;
   private final String shape;
   private final Layout vector;
-  private Primitive forward;
-  private Primitive backward;
+  private final Call forward;
+  private final Call backward;
 
   Gelu(Engine engine, long numel) {
     this.engine = engine;
     shape = " " + numel;
     vector = Layout.rowMajor(Check.size("numel", numel));
+    forward = forward();
+    backward = backward();
   }
 
   /** Computes dst = GELU(src). dst may be src, unless a backward pass follows: it needs src. */
   public void forward(MemorySegment src, MemorySegment dst) {
-    if (forward == null) {
-      forward = forward();
-    }
     forward.bind(0, src).bind(1, dst).run();
   }
 
-  private Primitive forward() {
-    try (Recipe recipe = new Recipe(engine, "GELU forward" + shape)) {
-      MemorySegment s = recipe.reads("src", DNNL_ARG_SRC(), vector);
-      MemorySegment d = recipe.writesOver("dst", DNNL_ARG_DST(), vector, "src");
-      return recipe.build((out, attributes) -> forward(out, s, d, attributes));
-    }
+  private Call forward() {
+    Recipe recipe = new Recipe(engine, "GELU forward" + shape);
+    Argument s = recipe.reads("src", DNNL_ARG_SRC(), vector);
+    Argument d = recipe.writesOver("dst", DNNL_ARG_DST(), vector, "src");
+    return recipe.computes(c ->
+        c.make((out, attributes) -> forward(out, c.descriptor(s), c.descriptor(d), attributes)));
   }
 
   private int forward(
@@ -61,18 +61,17 @@ public final class Gelu {
    * @param src the forward pass's input
    */
   public void backward(MemorySegment src, MemorySegment dstGrad, MemorySegment srcGrad) {
-    if (backward == null) {
-      backward = backward();
-    }
     backward.bind(0, src).bind(1, dstGrad).bind(2, srcGrad).run();
   }
 
-  private Primitive backward() {
-    try (Recipe recipe = new Recipe(engine, "GELU backward" + shape)) {
-      MemorySegment s = recipe.reads("src", DNNL_ARG_SRC(), vector);
-      recipe.reads("dstGrad", DNNL_ARG_DIFF_DST(), vector);
-      recipe.writesOver("srcGrad", DNNL_ARG_DIFF_SRC(), vector, "dstGrad");
-      return recipe.buildBackward(
+  private Call backward() {
+    Recipe recipe = new Recipe(engine, "GELU backward" + shape);
+    Argument src = recipe.reads("src", DNNL_ARG_SRC(), vector);
+    recipe.reads("dstGrad", DNNL_ARG_DIFF_DST(), vector);
+    recipe.writesOver("srcGrad", DNNL_ARG_DIFF_SRC(), vector, "dstGrad");
+    return recipe.computes(c -> {
+      MemorySegment s = c.descriptor(src);
+      return c.makeBackward(
           (out, attributes) -> forward(out, s, s, attributes),
           (out, hint, attributes) ->
               dnnl_h.dnnl_eltwise_backward_primitive_desc_create(
@@ -86,6 +85,6 @@ public final class Gelu {
                   0,
                   hint,
                   attributes));
-    }
+    });
   }
 }

@@ -12,6 +12,7 @@ import static io.spd4j.generated.dnnl.dnnl_h.DNNL_ARG_SRC;
 import static io.spd4j.generated.dnnl.dnnl_h.DNNL_ARG_VARIANCE;
 
 import io.spd4j.generated.dnnl.dnnl_h;
+import io.spd4j.onednn.Recipe.Argument;
 import java.lang.foreign.MemorySegment;
 
 /**
@@ -20,14 +21,17 @@ import java.lang.foreign.MemorySegment;
  * variance [rows]. Made by {@link OneDnn#layerNorm}; confined to its OneDnn's thread.
  */
 public final class LayerNorm {
+  /** The largest number of features, 2²⁴: oneDNN compiles code for each few of them. */
+  public static final int MAX_FEATURES = 1 << 24;
+
   private final Engine engine;
   private final String shape;
   private final Layout matrix;
   private final Layout features;
   private final Layout rows;
   private final float epsilon;
-  private Primitive forward;
-  private Primitive backward;
+  private final Call forward;
+  private final Call backward;
 
   LayerNorm(Engine engine, long rows, long features, float epsilon) {
     this.engine = engine;
@@ -35,10 +39,16 @@ public final class LayerNorm {
     if (!(epsilon > 0 && Float.isFinite(epsilon))) {
       throw new IllegalArgumentException("epsilon must be more than 0 and finite, not " + epsilon);
     }
+    if (features > MAX_FEATURES) {
+      throw new IllegalArgumentException(
+          "features must be 1 to " + MAX_FEATURES + ", not " + features);
+    }
     shape = " " + rows + "x" + features;
-    matrix = Layout.rowMajor(Check.size("rows", rows), Check.size("features", features));
+    matrix = Check.matrix("rows", rows, "features", features);
     this.features = Layout.rowMajor(features);
     this.rows = Layout.rowMajor(rows);
+    forward = forward();
+    backward = backward();
   }
 
   /** Normalizes src, and writes mean and variance for the backward pass. */
@@ -49,23 +59,21 @@ public final class LayerNorm {
       MemorySegment dst,
       MemorySegment mean,
       MemorySegment variance) {
-    if (forward == null) {
-      forward = forward();
-    }
     forward.bind(0, src).bind(1, scale).bind(2, shift);
     forward.bind(3, dst).bind(4, mean).bind(5, variance).run();
   }
 
-  private Primitive forward() {
-    try (Recipe recipe = new Recipe(engine, "layer normalization forward" + shape)) {
-      MemorySegment s = recipe.reads("src", DNNL_ARG_SRC(), matrix);
-      recipe.reads("scale", DNNL_ARG_SCALE(), features);
-      recipe.reads("shift", DNNL_ARG_SHIFT(), features);
-      MemorySegment d = recipe.writes("dst", DNNL_ARG_DST(), matrix);
-      MemorySegment m = recipe.writes("mean", DNNL_ARG_MEAN(), rows);
-      recipe.writes("variance", DNNL_ARG_VARIANCE(), rows);
-      return recipe.build((out, attributes) -> forward(out, s, d, m, attributes));
-    }
+  private Call forward() {
+    Recipe recipe = new Recipe(engine, "layer normalization forward" + shape);
+    Argument s = recipe.reads("src", DNNL_ARG_SRC(), matrix);
+    recipe.reads("scale", DNNL_ARG_SCALE(), features);
+    recipe.reads("shift", DNNL_ARG_SHIFT(), features);
+    Argument d = recipe.writes("dst", DNNL_ARG_DST(), matrix);
+    Argument m = recipe.writes("mean", DNNL_ARG_MEAN(), rows);
+    recipe.writes("variance", DNNL_ARG_VARIANCE(), rows);
+    return recipe.computes(c ->
+        c.make((out, attributes) ->
+            forward(out, c.descriptor(s), c.descriptor(d), c.descriptor(m), attributes)));
   }
 
   private int forward(
@@ -106,24 +114,25 @@ public final class LayerNorm {
       MemorySegment srcGrad,
       MemorySegment scaleGrad,
       MemorySegment shiftGrad) {
-    if (backward == null) {
-      backward = backward();
-    }
     backward.bind(0, src).bind(1, dstGrad).bind(2, scale).bind(3, mean).bind(4, variance);
     backward.bind(5, srcGrad).bind(6, scaleGrad).bind(7, shiftGrad).run();
   }
 
-  private Primitive backward() {
-    try (Recipe recipe = new Recipe(engine, "layer normalization backward" + shape)) {
-      MemorySegment s = recipe.reads("src", DNNL_ARG_SRC(), matrix);
-      MemorySegment d = recipe.reads("dstGrad", DNNL_ARG_DIFF_DST(), matrix);
-      recipe.reads("scale", DNNL_ARG_SCALE(), features);
-      MemorySegment m = recipe.reads("mean", DNNL_ARG_MEAN(), rows);
-      recipe.reads("variance", DNNL_ARG_VARIANCE(), rows);
-      recipe.writes("srcGrad", DNNL_ARG_DIFF_SRC(), matrix);
-      recipe.writes("scaleGrad", DNNL_ARG_DIFF_SCALE(), features);
-      recipe.writes("shiftGrad", DNNL_ARG_DIFF_SHIFT(), features);
-      return recipe.buildBackward(
+  private Call backward() {
+    Recipe recipe = new Recipe(engine, "layer normalization backward" + shape);
+    Argument src = recipe.reads("src", DNNL_ARG_SRC(), matrix);
+    Argument dstGrad = recipe.reads("dstGrad", DNNL_ARG_DIFF_DST(), matrix);
+    recipe.reads("scale", DNNL_ARG_SCALE(), features);
+    Argument mean = recipe.reads("mean", DNNL_ARG_MEAN(), rows);
+    recipe.reads("variance", DNNL_ARG_VARIANCE(), rows);
+    recipe.writes("srcGrad", DNNL_ARG_DIFF_SRC(), matrix);
+    recipe.writes("scaleGrad", DNNL_ARG_DIFF_SCALE(), features);
+    recipe.writes("shiftGrad", DNNL_ARG_DIFF_SHIFT(), features);
+    return recipe.computes(c -> {
+      MemorySegment s = c.descriptor(src);
+      MemorySegment d = c.descriptor(dstGrad);
+      MemorySegment m = c.descriptor(mean);
+      return c.makeBackward(
           (out, attributes) -> forward(out, s, d, m, attributes),
           (out, hint, attributes) ->
               dnnl_h.dnnl_layer_normalization_backward_primitive_desc_create(
@@ -138,6 +147,6 @@ public final class LayerNorm {
                   flags(),
                   hint,
                   attributes));
-    }
+    });
   }
 }

@@ -17,6 +17,9 @@ public final class Layout {
   /** The largest number of dimensions. */
   public static final int MAX_RANK = 6;
 
+  /** The largest number of elements, 2⁴⁶: as float32 more than a process can address. */
+  public static final long MAX_NUMEL = 1L << 46;
+
   private final List<Long> sizes;
   private final List<Long> strides;
 
@@ -30,7 +33,7 @@ public final class Layout {
    *
    * @param sizes 1 to {@value #MAX_RANK} sizes, each 1 to 2³¹ − 1
    * @throws IllegalArgumentException if a size is out of range, there are none or too many, or
-   *     their product overflows
+   *     their product is more than {@link #MAX_NUMEL}
    */
   public static Layout rowMajor(long... sizes) {
     if (sizes.length == 0 || sizes.length > MAX_RANK) {
@@ -44,13 +47,11 @@ public final class Layout {
       Check.size("size of dimension " + i, sizes[i]);
       list.add(sizes[i]);
       strides.add(stride);
-      try {
-        stride = Math.multiplyExact(stride, sizes[i]);
-        Math.multiplyExact(stride, Float.BYTES);
-      } catch (ArithmeticException e) {
+      if (stride > MAX_NUMEL / sizes[i]) {
         throw new IllegalArgumentException(
-            "the product of the sizes " + Arrays.toString(sizes) + " overflows", e);
+            "the product of the sizes " + Arrays.toString(sizes) + " must be at most " + MAX_NUMEL);
       }
+      stride *= sizes[i];
     }
     Collections.reverse(list);
     Collections.reverse(strides);

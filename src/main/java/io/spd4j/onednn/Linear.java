@@ -7,6 +7,7 @@ import static io.spd4j.generated.dnnl.dnnl_h.DNNL_ARG_SRC;
 import static io.spd4j.generated.dnnl.dnnl_h.DNNL_ARG_WEIGHTS;
 
 import io.spd4j.ElementType;
+import io.spd4j.onednn.Recipe.Argument;
 import java.lang.foreign.MemorySegment;
 
 /**
@@ -33,21 +34,30 @@ public final class Linear {
   private final Layout weight;
   private final Layout bias;
   private final Layout dst;
-  private final Primitive[] forward = new Primitive[Then.values().length * 2];
-  private final Primitive[] backwardSource = new Primitive[2];
-  private final Primitive[] backwardWeights = new Primitive[2];
+  private final Call[] forward = new Call[Then.values().length * 2];
+  private final Call[] backwardSource = new Call[2];
+  private final Call[] backwardWeights = new Call[2];
 
-  /** Sums dstGrad's rows; null until it is needed. */
-  private Reduction biasSum;
+  /** Sums dstGrad's rows. */
+  private final Reduction biasSum;
 
   Linear(Engine engine, long rows, long in, long out, ElementType operands) {
     this.engine = engine;
     this.operands = Check.operands(operands);
     shape = " " + rows + "x" + in + " to " + rows + "x" + out + Check.suffix(operands);
-    src = Layout.rowMajor(Check.size("rows", rows), Check.size("in", in));
-    weight = Layout.rowMajor(Check.size("out", out), in);
+    src = Check.matrix("rows", rows, "in", in);
+    weight = Check.matrix("out", out, "in", in);
     bias = Layout.rowMajor(1, out);
-    dst = Layout.rowMajor(rows, out);
+    dst = Check.matrix("rows", rows, "out", out);
+    for (Then then : Then.values()) {
+      forward[then.ordinal() * 2] = forward(then, false);
+      forward[then.ordinal() * 2 + 1] = forward(then, true);
+    }
+    for (int variant = 0; variant < 2; variant++) {
+      backwardSource[variant] = backwardSource(variant == 1);
+      backwardWeights[variant] = backwardWeights(variant == 1);
+    }
+    biasSum = new Reduction(engine, Reduction.Kind.SUM, rows, out, 0);
   }
 
   /**
@@ -96,34 +106,30 @@ public final class Linear {
     bindForward(Then.ADDEND, src, weight, bias, dst).bind(bias == null ? 3 : 4, addend).run();
   }
 
-  private Primitive bindForward(
+  private Call bindForward(
       Then then, MemorySegment src, MemorySegment weight, MemorySegment bias, MemorySegment dst) {
-    int variant = then.ordinal() * 2 + (bias == null ? 0 : 1);
-    if (forward[variant] == null) {
-      forward[variant] = forward(then, bias != null);
-    }
-    Primitive primitive = forward[variant].bind(0, src).bind(1, weight).bind(2, dst);
-    return bias == null ? primitive : primitive.bind(3, bias);
+    Call call = forward[then.ordinal() * 2 + (bias == null ? 0 : 1)];
+    call.bind(0, src).bind(1, weight).bind(2, dst);
+    return bias == null ? call : call.bind(3, bias);
   }
 
-  private Primitive forward(Then then, boolean biased) {
-    try (Recipe recipe = new Recipe(engine, "linear forward" + shape)) {
-      MemorySegment s = recipe.reads("src", DNNL_ARG_SRC(), src, operands);
-      MemorySegment w = recipe.reads("weight", DNNL_ARG_WEIGHTS(), weight.transpose(), operands);
-      MemorySegment d = recipe.writes("dst", DNNL_ARG_DST(), dst);
-      MemorySegment b = biased ? recipe.reads("bias", DNNL_ARG_BIAS(), bias) : MemorySegment.NULL;
-      recipe.flops(flops());
-      switch (then) {
-        case NOTHING -> recipe.passesOver(Recipe.BRGEMM_AVX2);
-        case GELU -> recipe.gelu();
-        case SUM -> recipe.accumulates();
-        case ADDEND -> {
-          recipe.adds("addend", dst);
-          recipe.passesOver(Recipe.BRGEMM_AVX512, Recipe.BRGEMM_AVX2);
-        }
+  private Call forward(Then then, boolean biased) {
+    Recipe recipe = new Recipe(engine, "linear forward" + shape);
+    Argument s = recipe.reads("src", DNNL_ARG_SRC(), src, operands);
+    Argument w = recipe.reads("weight", DNNL_ARG_WEIGHTS(), weight.transpose(), operands);
+    Argument d = recipe.writes("dst", DNNL_ARG_DST(), dst);
+    Argument b = biased ? recipe.reads("bias", DNNL_ARG_BIAS(), bias) : null;
+    recipe.flops(flops());
+    switch (then) {
+      case NOTHING -> recipe.passesOver(Recipe.BRGEMM_AVX2);
+      case GELU -> recipe.gelu();
+      case SUM -> recipe.accumulates();
+      case ADDEND -> {
+        recipe.adds("addend", dst);
+        recipe.passesOver(Recipe.BRGEMM_AVX512, Recipe.BRGEMM_AVX2);
       }
-      return recipe.buildProduct(s, w, b, d);
     }
+    return recipe.product(s, w, b, d);
   }
 
   /** Computes srcGrad = dstGrad·weight. */
@@ -139,25 +145,20 @@ public final class Linear {
 
   private void backwardSource(
       boolean accumulate, MemorySegment dstGrad, MemorySegment weight, MemorySegment srcGrad) {
-    int variant = accumulate ? 1 : 0;
-    if (backwardSource[variant] == null) {
-      backwardSource[variant] = backwardSource(accumulate);
-    }
-    backwardSource[variant].bind(0, dstGrad).bind(1, weight).bind(2, srcGrad).run();
+    backwardSource[accumulate ? 1 : 0].bind(0, dstGrad).bind(1, weight).bind(2, srcGrad).run();
   }
 
-  private Primitive backwardSource(boolean accumulate) {
-    try (Recipe recipe = new Recipe(engine, "linear backward (source)" + shape)) {
-      MemorySegment d = recipe.reads("dstGrad", DNNL_ARG_SRC(), dst, operands);
-      MemorySegment w = recipe.reads("weight", DNNL_ARG_WEIGHTS(), weight, operands);
-      MemorySegment s = recipe.writes("srcGrad", DNNL_ARG_DST(), src);
-      recipe.flops(flops());
-      recipe.passesOver(Recipe.BRGEMM_AVX512, Recipe.BRGEMM_AVX2);
-      if (accumulate) {
-        recipe.accumulates();
-      }
-      return recipe.buildProduct(d, w, MemorySegment.NULL, s);
+  private Call backwardSource(boolean accumulate) {
+    Recipe recipe = new Recipe(engine, "linear backward (source)" + shape);
+    Argument d = recipe.reads("dstGrad", DNNL_ARG_SRC(), dst, operands);
+    Argument w = recipe.reads("weight", DNNL_ARG_WEIGHTS(), weight, operands);
+    Argument s = recipe.writes("srcGrad", DNNL_ARG_DST(), src);
+    recipe.flops(flops());
+    recipe.passesOver(Recipe.BRGEMM_AVX512, Recipe.BRGEMM_AVX2);
+    if (accumulate) {
+      recipe.accumulates();
     }
+    return recipe.product(d, w, null, s);
   }
 
   /**
@@ -175,35 +176,31 @@ public final class Linear {
               + shape
               + " must be null: sum the rows of a float32 dstGrad with a Reduction");
     }
-    int variant = biasGrad == null ? 0 : 1;
-    if (backwardWeights[variant] == null) {
-      backwardWeights[variant] = backwardWeights(biasGrad != null);
-    }
-    Primitive product = backwardWeights[variant].bind(0, src).bind(1, dstGrad).bind(2, weightGrad);
+    Call product = backwardWeights[biasGrad == null ? 0 : 1];
+    product.bind(0, src).bind(1, dstGrad).bind(2, weightGrad);
     if (biasGrad == null) {
       product.run();
       return;
     }
-    product.bind(3, biasGrad).run();
-    if (biasSum == null) {
-      biasSum = new Reduction(engine, Reduction.Kind.SUM, dst.size(0), dst.size(1), 0);
-    }
-    biasSum.forward(dstGrad, biasGrad);
+    // Both are checked and compiled before either writes.
+    product.bind(3, biasGrad).ready();
+    Call sum = biasSum.bindForward(dstGrad, biasGrad).ready();
+    product.run();
+    sum.run();
   }
 
-  private Primitive backwardWeights(boolean biased) {
-    try (Recipe recipe = new Recipe(engine, "linear backward (weights)" + shape)) {
-      MemorySegment s = recipe.reads("src", DNNL_ARG_WEIGHTS(), src, operands);
-      MemorySegment d = recipe.reads("dstGrad", DNNL_ARG_SRC(), dst.transpose(), operands);
-      MemorySegment w = recipe.writes("weightGrad", DNNL_ARG_DST(), weight);
-      if (biased) {
-        // The product does not use it and oneDNN ignores it: it is checked before any write.
-        recipe.writes("biasGrad", DNNL_ARG_DIFF_BIAS(), Layout.rowMajor(bias.numel()));
-      }
-      recipe.flops(flops());
-      recipe.passesOver(Recipe.BRGEMM_AVX2);
-      return recipe.buildProduct(d, s, MemorySegment.NULL, w);
+  private Call backwardWeights(boolean biased) {
+    Recipe recipe = new Recipe(engine, "linear backward (weights)" + shape);
+    Argument s = recipe.reads("src", DNNL_ARG_WEIGHTS(), src, operands);
+    Argument d = recipe.reads("dstGrad", DNNL_ARG_SRC(), dst.transpose(), operands);
+    Argument w = recipe.writes("weightGrad", DNNL_ARG_DST(), weight);
+    if (biased) {
+      // The product does not use it and oneDNN ignores it: it is checked before any write.
+      recipe.writes("biasGrad", DNNL_ARG_DIFF_BIAS(), Layout.rowMajor(bias.numel()));
     }
+    recipe.flops(flops());
+    recipe.passesOver(Recipe.BRGEMM_AVX2);
+    return recipe.product(d, s, null, w);
   }
 
   private long flops() {

@@ -5,6 +5,7 @@ import static io.spd4j.generated.dnnl.dnnl_h.DNNL_ARG_SRC;
 import static io.spd4j.generated.dnnl.dnnl_h.DNNL_ARG_WEIGHTS;
 
 import io.spd4j.ElementType;
+import io.spd4j.onednn.Recipe.Argument;
 import java.lang.foreign.MemorySegment;
 
 /**
@@ -23,9 +24,9 @@ public final class MatMul {
   private final float scale;
   private final Layout addend;
   private final ElementType operands;
-  private Primitive forward;
-  private Primitive backwardA;
-  private Primitive backwardB;
+  private final Call forward;
+  private final Call backwardA;
+  private final Call backwardB;
 
   MatMul(
       Engine engine,
@@ -63,6 +64,9 @@ public final class MatMul {
     if (!broadcasts) {
       throw new IllegalArgumentException(addend + " cannot be added to " + c);
     }
+    forward = product("matmul forward", "a", a, "b", b, "c", c, addend);
+    backwardA = product("matmul backward (a)", "cGrad", c, "b", b.transpose(), "aGrad", a, null);
+    backwardB = product("matmul backward (b)", "a", a.transpose(), "cGrad", c, "bGrad", b, null);
   }
 
   /**
@@ -91,10 +95,7 @@ public final class MatMul {
     bindForward(a, b, c).bind(3, addend).run();
   }
 
-  private Primitive bindForward(MemorySegment a, MemorySegment b, MemorySegment c) {
-    if (forward == null) {
-      forward = product("matmul forward", "a", this.a, "b", this.b, "c", this.c, addend);
-    }
+  private Call bindForward(MemorySegment a, MemorySegment b, MemorySegment c) {
     return forward.bind(0, a).bind(1, b).bind(2, c);
   }
 
@@ -103,23 +104,15 @@ public final class MatMul {
    * which the addend has size 1.
    */
   public void backwardA(MemorySegment cGrad, MemorySegment b, MemorySegment aGrad) {
-    if (backwardA == null) {
-      backwardA =
-          product("matmul backward (a)", "cGrad", c, "b", this.b.transpose(), "aGrad", a, null);
-    }
     backwardA.bind(0, cGrad).bind(1, b).bind(2, aGrad).run();
   }
 
   /** Computes bGrad = scale·aᵀ·cGrad. */
   public void backwardB(MemorySegment a, MemorySegment cGrad, MemorySegment bGrad) {
-    if (backwardB == null) {
-      backwardB =
-          product("matmul backward (b)", "a", this.a.transpose(), "cGrad", c, "bGrad", b, null);
-    }
     backwardB.bind(0, a).bind(1, cGrad).bind(2, bGrad).run();
   }
 
-  private Primitive product(
+  private Call product(
       String what,
       String leftName,
       Layout left,
@@ -131,31 +124,29 @@ public final class MatMul {
     String shape = " " + left + " by " + right + Check.suffix(operands);
     // oneDNN writes a column-major result in a plain loop, so compute cᵀ = bᵀ·aᵀ instead.
     boolean flip = result.strides().getLast() > result.strides().get(result.rank() - 2);
-    try (Recipe recipe = new Recipe(engine, what + shape)) {
-      MemorySegment l =
-          recipe.reads(
-              leftName,
-              flip ? DNNL_ARG_WEIGHTS() : DNNL_ARG_SRC(),
-              flip ? left.transpose() : left,
-              operands);
-      MemorySegment r =
-          recipe.reads(
-              rightName,
-              flip ? DNNL_ARG_SRC() : DNNL_ARG_WEIGHTS(),
-              flip ? right.transpose() : right,
-              operands);
-      MemorySegment d =
-          recipe.writes(resultName, DNNL_ARG_DST(), flip ? result.transpose() : result);
-      recipe.flops(2 * left.numel() * right.sizes().getLast());
-      if (scale != 1) {
-        recipe.scale(scale);
-      }
-      if (added == null) {
-        recipe.passesOver(Recipe.BRGEMM_AVX512, Recipe.BRGEMM_AVX2);
-      } else {
-        recipe.adds("addend", flip ? added.transpose() : added);
-      }
-      return recipe.buildProduct(flip ? r : l, flip ? l : r, MemorySegment.NULL, d);
+    Recipe recipe = new Recipe(engine, what + shape);
+    Argument l =
+        recipe.reads(
+            leftName,
+            flip ? DNNL_ARG_WEIGHTS() : DNNL_ARG_SRC(),
+            flip ? left.transpose() : left,
+            operands);
+    Argument r =
+        recipe.reads(
+            rightName,
+            flip ? DNNL_ARG_SRC() : DNNL_ARG_WEIGHTS(),
+            flip ? right.transpose() : right,
+            operands);
+    Argument d = recipe.writes(resultName, DNNL_ARG_DST(), flip ? result.transpose() : result);
+    recipe.flops(2 * left.numel() * right.sizes().getLast());
+    if (scale != 1) {
+      recipe.scale(scale);
     }
+    if (added == null) {
+      recipe.passesOver(Recipe.BRGEMM_AVX512, Recipe.BRGEMM_AVX2);
+    } else {
+      recipe.adds("addend", flip ? added.transpose() : added);
+    }
+    return recipe.product(flip ? r : l, flip ? l : r, null, d);
   }
 }

@@ -13,9 +13,10 @@ import java.util.function.Supplier;
 
 /**
  * oneDNN's operations on the CPU, forward and backward. Asking again for an operation of the same
- * shape returns the same object. Its primitives, which are compiled for the shape when first used,
- * and the scratch memory, which all operations share, are kept until {@link #close}. So keep the
- * number of shapes small: a trainer should round up its sequence lengths.
+ * shape returns the same object. Its primitives, which are compiled for the shape in the first call
+ * whose arguments are right, and the scratch memory, which all operations share, are kept until
+ * {@link #close}. So keep the number of shapes small: a trainer should round up its sequence
+ * lengths.
  *
  * <p>Confined to the thread that opened it, as are its operations: other threads get a {@link
  * WrongThreadException}. The worker threads are OpenMP's and belong to that thread too.
@@ -159,7 +160,8 @@ public final class OneDnn implements AutoCloseable {
    * @param rows the rows of the input: all leading dimensions together
    * @param in the features of the input
    * @param out the features of the output
-   * @throws IllegalArgumentException if an argument is not 1 to 2³¹ − 1
+   * @throws IllegalArgumentException if an argument is not 1 to 2³¹ − 1, or an array would have
+   *     more than {@link Layout#MAX_NUMEL} elements
    */
   public Linear linear(long rows, long in, long out) {
     return linear(rows, in, out, ElementType.FLOAT32);
@@ -175,7 +177,8 @@ public final class OneDnn implements AutoCloseable {
    * @param in the features of the input
    * @param out the features of the output
    * @param operands FLOAT32 or BFLOAT16: the type of src, weight and dstGrad
-   * @throws IllegalArgumentException if a size is not 1 to 2³¹ − 1, or operands is another type
+   * @throws IllegalArgumentException if a size is not 1 to 2³¹ − 1, an array would have more than
+   *     {@link Layout#MAX_NUMEL} elements, or operands is another type
    */
   public Linear linear(long rows, long in, long out, ElementType operands) {
     return kept(
@@ -233,12 +236,13 @@ public final class OneDnn implements AutoCloseable {
 
   /**
    * Returns a layer normalization over the features of each row. The compiled code grows with the
-   * number of features: compiling takes half a second for ten million.
+   * number of features: compiling takes up to two seconds for ten million.
    *
-   * @param rows all leading dimensions together
-   * @param features the normalized dimension
+   * @param rows all leading dimensions together, 1 to 2³¹ − 1
+   * @param features the normalized dimension, 1 to {@link LayerNorm#MAX_FEATURES}
    * @param epsilon added to the variance, more than 0
-   * @throws IllegalArgumentException if an argument is out of range
+   * @throws IllegalArgumentException if an argument is out of range, or an array would have more
+   *     than {@link Layout#MAX_NUMEL} elements
    */
   public LayerNorm layerNorm(long rows, long features, float epsilon) {
     return kept(
@@ -251,7 +255,8 @@ public final class OneDnn implements AutoCloseable {
    *
    * @param rows all leading dimensions together
    * @param columns the dimension whose values will add up to 1
-   * @throws IllegalArgumentException if an argument is not 1 to 2³¹ − 1
+   * @throws IllegalArgumentException if an argument is not 1 to 2³¹ − 1, or an array would have
+   *     more than {@link Layout#MAX_NUMEL} elements
    */
   public Softmax softmax(long rows, long columns) {
     return kept(List.of("softmax", rows, columns), () -> new Softmax(engine, rows, columns));
@@ -271,11 +276,12 @@ public final class OneDnn implements AutoCloseable {
    * Returns the sum or the mean of each column or each row of a matrix.
    *
    * @param kind sum or mean
-   * @param rows the rows of the matrix
-   * @param columns the columns of the matrix
+   * @param rows the rows of the matrix, 1 to 2³¹ − 1
+   * @param columns the columns of the matrix, 1 to 2³¹ − 1
    * @param axis the reduced dimension, as in NumPy: 0 for the rows (the result has a value for each
    *     column), 1 for the columns
-   * @throws IllegalArgumentException if an argument is out of range
+   * @throws IllegalArgumentException if an argument is out of range, or an array would have more
+   *     than {@link Layout#MAX_NUMEL} elements
    */
   public Reduction reduction(Reduction.Kind kind, long rows, long columns, int axis) {
     return kept(

@@ -2,23 +2,15 @@ package io.spd4j.onednn;
 
 import io.spd4j.generated.dnnl.dnnl_exec_arg_t;
 import io.spd4j.generated.dnnl.dnnl_h;
-import io.spd4j.nativelib.OffHeap;
+import io.spd4j.nativelib.FlightRecorder;
 import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.Linker;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandle;
-import java.util.Arrays;
-import java.util.List;
 
-/**
- * A oneDNN primitive with its arguments: {@link #bind} each, then {@link #run}. Neither allocates
- * anything.
- */
+/** A oneDNN primitive, compiled for its shapes. A run allocates nothing. */
 final class Primitive {
-  /** The largest number of arguments of a primitive. */
-  private static final int MAX_ARGUMENTS = 8;
-
   private static final MethodHandle EXECUTE = execute();
 
   /** Takes the address as a number, since the segment's arena may have been closed meanwhile. */
@@ -30,11 +22,15 @@ final class Primitive {
 
   private final Engine engine;
   private final String what;
-  private final Recipe.Argument[] arguments;
+  private final int arguments;
+  private final Compilation.Rounding[] roundings;
   private final MemorySegment primitive;
   private final MemorySegment table;
 
-  /** oneDNN's memory objects, the scratch memory's last; addresses says where each points. */
+  /**
+   * oneDNN's memory objects: those of the arguments, of the operation's own arrays and of the
+   * scratch memory; addresses says where each points.
+   */
   private final MemorySegment[] memories;
 
   private final long[] addresses;
@@ -43,33 +39,41 @@ final class Primitive {
   /** Null if this JVM has no Flight Recorder. */
   private final OperationEvent event;
 
-  private final MemorySegment[] bound = new MemorySegment[MAX_ARGUMENTS];
-
-  Primitive(
-      Engine engine,
-      String what,
-      MemorySegment descriptor,
-      List<Recipe.Argument> arguments,
-      OperationEvent event) {
-    this.event = event;
+  /**
+   * @param descriptor oneDNN's, of the primitive
+   */
+  Primitive(Engine engine, Recipe recipe, MemorySegment descriptor, Compilation compilation) {
     this.engine = engine;
-    this.what = what;
-    this.arguments = arguments.toArray(Recipe.Argument[]::new);
-    Engine.check(what, dnnl_h.dnnl_primitive_create(engine.out(), descriptor));
-    primitive = engine.owned(dnnl_h::dnnl_primitive_destroy);
-    int count = this.arguments.length;
-    memories = new MemorySegment[count + 1];
-    addresses = new long[count + 1];
-    table = dnnl_exec_arg_t.allocateArray(count + 1, engine.arena());
-    for (int i = 0; i < count; i++) {
-      add(i, this.arguments[i].id(), this.arguments[i].descriptor());
-    }
+    what = recipe.what();
+    event =
+        FlightRecorder.available()
+            ? new OperationEvent(what, compilation.implementation(descriptor), recipe.flops())
+            : null;
+    arguments = recipe.arguments().size();
+    int own = recipe.own().size();
     MemorySegment scratch =
         dnnl_h.dnnl_primitive_desc_query_md(descriptor, dnnl_h.dnnl_query_scratchpad_md(), 0);
-    add(count, dnnl_h.DNNL_ARG_SCRATCHPAD(), scratch);
     scratchBytes = dnnl_h.dnnl_memory_desc_get_size(scratch);
     engine.scratch().reserve(scratchBytes);
-    Arrays.fill(bound, MemorySegment.NULL);
+    recipe.own().forEach(array -> array.array().segment());
+    Engine.check(what, dnnl_h.dnnl_primitive_create(engine.out(), descriptor));
+    primitive = engine.owned(dnnl_h::dnnl_primitive_destroy);
+    int count = arguments + own + 1;
+    memories = new MemorySegment[count];
+    addresses = new long[count];
+    roundings = new Compilation.Rounding[arguments];
+    table = dnnl_exec_arg_t.allocateArray(count, engine.arena());
+    for (int i = 0; i < arguments; i++) {
+      Recipe.Argument argument = recipe.arguments().get(i);
+      add(i, argument.id(), compilation.descriptor(argument));
+      roundings[i] = compilation.rounding(argument);
+    }
+    for (int i = 0; i < own; i++) {
+      Recipe.Own array = recipe.own().get(i);
+      add(arguments + i, array.argument().id(), compilation.descriptor(array.argument()));
+      point(arguments + i, array.array().segment().address());
+    }
+    add(count - 1, dnnl_h.DNNL_ARG_SCRATCHPAD(), scratch);
   }
 
   /**
@@ -80,7 +84,7 @@ final class Primitive {
    */
   private static MethodHandle execute() {
     FunctionDescriptor function = dnnl_h.dnnl_primitive_execute$descriptor();
-    for (int i = 0; i < MAX_ARGUMENTS; i++) {
+    for (int i = 0; i < Call.MAX_ARGUMENTS; i++) {
       function = function.appendArgumentLayouts(dnnl_h.C_POINTER);
     }
     return Linker.nativeLinker().downcallHandle(dnnl_h.dnnl_primitive_execute$address(), function);
@@ -98,61 +102,27 @@ final class Primitive {
   }
 
   /**
-   * Checks a segment and makes it an argument of the next run.
+   * Runs on segments that have been checked.
    *
-   * @param i the argument's place in the recipe
+   * @param bound {@link Call#MAX_ARGUMENTS} segments, of which those after the arguments are NULL
+   * @throws IllegalStateException if an arena has been closed meanwhile
    */
-  Primitive bind(int i, MemorySegment segment) {
-    engine.checkUsable();
-    Recipe.Argument argument = arguments[i];
-    if (segment == null) {
-      throw new NullPointerException(argument.name() + " of " + what + " is null");
+  void run(MemorySegment[] bound) {
+    engine.useThreads();
+    for (int i = 0; i < arguments; i++) {
+      point(i, roundings[i] == null ? bound[i].address() : roundings[i].round(bound[i]));
     }
-    if (!segment.isAccessibleBy(Thread.currentThread())) {
-      throw new WrongThreadException(
-          argument.name() + " of " + what + " lies in a confined arena of another thread");
+    if (scratchBytes > 0) {
+      point(memories.length - 1, engine.scratch().segment().address());
     }
-    String fault = OffHeap.fault(segment, argument.elementSize(), argument.written());
-    if (fault != null) {
-      throw new IllegalArgumentException(argument.name() + " of " + what + " " + fault);
+    if (event != null) {
+      event.begin();
     }
-    if (segment.byteSize() < argument.bytes()) {
-      throw new IllegalArgumentException(
-          "%s of %s has %d bytes, but needs %d"
-              .formatted(argument.name(), what, segment.byteSize(), argument.bytes()));
-    }
-    bound[i] = segment;
-    return this;
-  }
-
-  /**
-   * Runs the primitive and forgets the segments.
-   *
-   * @throws IllegalArgumentException if an argument that is written overlaps another one
-   * @throws IllegalStateException if an arena has been closed since its segment was bound
-   */
-  void run() {
-    try {
-      checkOverlap();
-      engine.useThreads();
-      for (int i = 0; i < arguments.length; i++) {
-        Recipe.Rounding rounding = arguments[i].rounding();
-        point(i, rounding == null ? bound[i].address() : rounding.round(bound[i]));
-      }
-      if (scratchBytes > 0) {
-        point(arguments.length, engine.scratch().segment().address());
-      }
-      if (event != null) {
-        event.begin();
-      }
-      Engine.check(what, call());
-      Engine.check(what, dnnl_h.dnnl_stream_wait(engine.stream()));
-      if (event != null) {
-        event.end();
-        event.commit();
-      }
-    } finally {
-      Arrays.fill(bound, MemorySegment.NULL);
+    Engine.check(what, call(bound));
+    Engine.check(what, dnnl_h.dnnl_stream_wait(engine.stream()));
+    if (event != null) {
+      event.end();
+      event.commit();
     }
   }
 
@@ -164,28 +134,7 @@ final class Primitive {
     }
   }
 
-  private void checkOverlap() {
-    for (int i = 0; i < arguments.length; i++) {
-      if (arguments[i].written()) {
-        for (int j = 0; j < arguments.length; j++) {
-          if (i != j && overlap(i, j)) {
-            throw new IllegalArgumentException(
-                "%s of %s overlaps %s".formatted(arguments[i].name(), what, arguments[j].name()));
-          }
-        }
-      }
-    }
-  }
-
-  private boolean overlap(int written, int other) {
-    long a = bound[written].address();
-    long b = bound[other].address();
-    boolean same = a == b && arguments[other].name().equals(arguments[written].over());
-    boolean back = a == b && arguments[written].name().equals(arguments[other].over());
-    return !same && !back && a < b + arguments[other].bytes() && b < a + arguments[written].bytes();
-  }
-
-  private int call() {
+  private int call(MemorySegment[] bound) {
     try {
       return (int)
           EXECUTE.invokeExact(

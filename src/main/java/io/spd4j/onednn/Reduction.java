@@ -4,8 +4,8 @@ import static io.spd4j.generated.dnnl.dnnl_h.DNNL_ARG_DST;
 import static io.spd4j.generated.dnnl.dnnl_h.DNNL_ARG_SRC;
 import static io.spd4j.generated.dnnl.dnnl_h.DNNL_ARG_WEIGHTS;
 
+import io.spd4j.onednn.Recipe.Argument;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 
 /**
  * The sum or the mean of a matrix [rows, columns] over its rows (axis 0, a value for each column)
@@ -27,28 +27,24 @@ public final class Reduction {
   private final Engine engine;
   private final String shape;
   private final boolean overRows;
-  private final Layout matrix;
-  private final Layout vector;
-  private final Layout factor;
-  private final MemorySegment weights;
-  private Primitive forward;
-  private Primitive backward;
+  private final Constant weights;
+  private final Call forward;
+  private final Call backward;
 
   Reduction(Engine engine, Kind kind, long rows, long columns, int axis) {
     this.engine = engine;
     if (axis != 0 && axis != 1) {
       throw new IllegalArgumentException("axis must be 0 or 1, not " + axis);
     }
-    matrix = Layout.rowMajor(Check.size("rows", rows), Check.size("columns", columns));
+    Layout matrix = Check.matrix("rows", rows, "columns", columns);
     shape = " (" + Check.notNull("kind", kind) + ") " + matrix + " over axis " + axis;
     overRows = axis == 0;
-    vector = overRows ? Layout.rowMajor(1, columns) : Layout.rowMajor(rows, 1);
-    factor = overRows ? Layout.rowMajor(1, rows) : Layout.rowMajor(columns, 1);
-    weights = engine.arena().allocate(ValueLayout.JAVA_FLOAT, factor.numel());
+    Layout vector = overRows ? Layout.rowMajor(1, columns) : Layout.rowMajor(rows, 1);
+    Layout factor = overRows ? Layout.rowMajor(1, rows) : Layout.rowMajor(columns, 1);
     float weight = kind == Kind.SUM ? 1 : 1f / factor.numel();
-    for (long i = 0; i < factor.numel(); i++) {
-      weights.setAtIndex(ValueLayout.JAVA_FLOAT, i, weight);
-    }
+    weights = new Constant(engine, factor.numel(), weight);
+    forward = call("forward", "src", matrix, "dst", vector, factor);
+    backward = call("backward", "dstGrad", vector, "srcGrad", matrix, factor.transpose());
   }
 
   /**
@@ -58,29 +54,31 @@ public final class Reduction {
    * @param dst [columns] for axis 0, [rows] for axis 1
    */
   public void forward(MemorySegment src, MemorySegment dst) {
-    if (forward == null) {
-      forward = primitive("forward", "src", matrix, "dst", vector, factor);
-    }
-    forward.bind(0, src).bind(1, dst).bind(2, weights).run();
+    bindForward(src, dst).run();
+  }
+
+  Call bindForward(MemorySegment src, MemorySegment dst) {
+    return forward.bind(0, src).bind(1, dst);
   }
 
   /** Spreads the gradient of the result over the matrix, overwriting srcGrad. */
   public void backward(MemorySegment dstGrad, MemorySegment srcGrad) {
-    if (backward == null) {
-      backward = primitive("backward", "dstGrad", vector, "srcGrad", matrix, factor.transpose());
-    }
-    backward.bind(0, dstGrad).bind(1, srcGrad).bind(2, weights).run();
+    backward.bind(0, dstGrad).bind(1, srcGrad).run();
   }
 
-  private Primitive primitive(
-      String pass, String readName, Layout read, String writtenName, Layout written, Layout ones) {
+  private Call call(
+      String pass,
+      String readName,
+      Layout read,
+      String writtenName,
+      Layout written,
+      Layout factor) {
     int id = overRows ? DNNL_ARG_WEIGHTS() : DNNL_ARG_SRC();
-    int onesId = overRows ? DNNL_ARG_SRC() : DNNL_ARG_WEIGHTS();
-    try (Recipe recipe = new Recipe(engine, "reduction " + pass + shape)) {
-      MemorySegment r = recipe.reads(readName, id, read);
-      MemorySegment w = recipe.writes(writtenName, DNNL_ARG_DST(), written);
-      MemorySegment o = recipe.reads("weights", onesId, ones);
-      return recipe.buildExactProduct(overRows ? o : r, overRows ? r : o, MemorySegment.NULL, w);
-    }
+    int factorId = overRows ? DNNL_ARG_SRC() : DNNL_ARG_WEIGHTS();
+    Recipe recipe = new Recipe(engine, "reduction " + pass + shape);
+    Argument r = recipe.reads(readName, id, read);
+    Argument w = recipe.writes(writtenName, DNNL_ARG_DST(), written);
+    Argument f = recipe.own("weights", factorId, factor, weights);
+    return recipe.exactProduct(overRows ? f : r, overRows ? r : f, null, w);
   }
 }

@@ -6,6 +6,7 @@ import static io.spd4j.generated.dnnl.dnnl_h.DNNL_ARG_DST;
 import static io.spd4j.generated.dnnl.dnnl_h.DNNL_ARG_SRC;
 
 import io.spd4j.generated.dnnl.dnnl_h;
+import io.spd4j.onednn.Recipe.Argument;
 import java.lang.foreign.MemorySegment;
 
 /**
@@ -16,29 +17,28 @@ public final class Softmax {
   private final Engine engine;
   private final String shape;
   private final Layout matrix;
-  private Primitive forward;
-  private Primitive backward;
+  private final Call forward;
+  private final Call backward;
 
   Softmax(Engine engine, long rows, long columns) {
     this.engine = engine;
     shape = " " + rows + "x" + columns;
-    matrix = Layout.rowMajor(Check.size("rows", rows), Check.size("columns", columns));
+    matrix = Check.matrix("rows", rows, "columns", columns);
+    forward = forward();
+    backward = backward();
   }
 
   /** Computes the softmax of src. dst may be src. */
   public void forward(MemorySegment src, MemorySegment dst) {
-    if (forward == null) {
-      forward = forward();
-    }
     forward.bind(0, src).bind(1, dst).run();
   }
 
-  private Primitive forward() {
-    try (Recipe recipe = new Recipe(engine, "softmax forward" + shape)) {
-      MemorySegment s = recipe.reads("src", DNNL_ARG_SRC(), matrix);
-      MemorySegment d = recipe.writesOver("dst", DNNL_ARG_DST(), matrix, "src");
-      return recipe.build((out, attributes) -> forward(out, s, d, attributes));
-    }
+  private Call forward() {
+    Recipe recipe = new Recipe(engine, "softmax forward" + shape);
+    Argument s = recipe.reads("src", DNNL_ARG_SRC(), matrix);
+    Argument d = recipe.writesOver("dst", DNNL_ARG_DST(), matrix, "src");
+    return recipe.computes(c ->
+        c.make((out, attributes) -> forward(out, c.descriptor(s), c.descriptor(d), attributes)));
   }
 
   private int forward(
@@ -60,18 +60,17 @@ public final class Softmax {
    * @param dst the result of the forward pass
    */
   public void backward(MemorySegment dst, MemorySegment dstGrad, MemorySegment srcGrad) {
-    if (backward == null) {
-      backward = backward();
-    }
     backward.bind(0, dst).bind(1, dstGrad).bind(2, srcGrad).run();
   }
 
-  private Primitive backward() {
-    try (Recipe recipe = new Recipe(engine, "softmax backward" + shape)) {
-      MemorySegment d = recipe.reads("dst", DNNL_ARG_DST(), matrix);
-      recipe.reads("dstGrad", DNNL_ARG_DIFF_DST(), matrix);
-      recipe.writesOver("srcGrad", DNNL_ARG_DIFF_SRC(), matrix, "dstGrad");
-      return recipe.buildBackward(
+  private Call backward() {
+    Recipe recipe = new Recipe(engine, "softmax backward" + shape);
+    Argument dst = recipe.reads("dst", DNNL_ARG_DST(), matrix);
+    recipe.reads("dstGrad", DNNL_ARG_DIFF_DST(), matrix);
+    recipe.writesOver("srcGrad", DNNL_ARG_DIFF_SRC(), matrix, "dstGrad");
+    return recipe.computes(c -> {
+      MemorySegment d = c.descriptor(dst);
+      return c.makeBackward(
           (out, attributes) -> forward(out, d, d, attributes),
           (out, hint, attributes) ->
               dnnl_h.dnnl_softmax_backward_primitive_desc_create(
@@ -84,6 +83,6 @@ public final class Softmax {
                   1,
                   hint,
                   attributes));
-    }
+    });
   }
 }

@@ -213,8 +213,27 @@ class MisuseTest {
         bad("in must be 1 to 2147483647, not -1", d -> d.linear(1, -1, 1)),
         bad("out must be 1 to 2147483647, not 0", d -> d.linear(1, 1, 0)),
         bad(
-            "the product of the sizes [2147483647, 2147483647] overflows",
+            "rows times in must be at most 70368744177664, not 2147483647 times 2147483647",
             d -> d.linear(huge, huge, 1)),
+        bad(
+            "out times in must be at most 70368744177664, not 2147483647 times 2147483647",
+            d -> d.linear(1, huge, huge)),
+        bad(
+            "rows times out must be at most 70368744177664, not 2147483647 times 32769",
+            d -> d.linear(huge, 1, 32_769)),
+        bad(
+            "the product of the sizes [2147483647, 32769] must be at most 70368744177664",
+            d -> d.matMul(of(huge, 1), of(1, 32_769), of(huge, 32_769))),
+        bad("features must be 1 to 16777216, not 16777217", d -> d.layerNorm(1, 16_777_217, 1)),
+        bad(
+            "rows times features must be at most 70368744177664, not 2147483647 times 5000000",
+            d -> d.layerNorm(huge, 5_000_000, 1)),
+        bad(
+            "rows times columns must be at most 70368744177664, not 2147483647 times 2147483647",
+            d -> d.softmax(huge, huge)),
+        bad(
+            "rows times columns must be at most 70368744177664, not 2147483647 times 2147483647",
+            d -> d.reduction(Reduction.Kind.SUM, huge, huge, 1)),
         bad("2x3 times 4x5 cannot give 2x5", d -> d.matMul(of(2, 3), of(4, 5), of(2, 5))),
         bad("2x3 times 3x5 cannot give 5x2", d -> d.matMul(of(2, 3), of(3, 5), of(5, 2))),
         bad("2x3 times 3x5 cannot give 1x5", d -> d.matMul(of(2, 3), of(3, 5), of(1, 5))),
@@ -346,11 +365,14 @@ class MisuseTest {
   }
 
   private void wrongProduct() {
-    try (Recipe recipe = new Recipe(engine, "2x3 by 4x5")) {
-      MemorySegment a = recipe.reads("a", dnnl_h.DNNL_ARG_SRC(), of(2, 3));
-      MemorySegment b = recipe.reads("b", dnnl_h.DNNL_ARG_WEIGHTS(), of(4, 5));
-      MemorySegment c = recipe.writes("c", dnnl_h.DNNL_ARG_DST(), of(2, 5));
-      recipe.buildProduct(a, b, MemorySegment.NULL, c);
-    }
+    Recipe recipe = new Recipe(engine, "2x3 by 4x5");
+    Recipe.Argument a = recipe.reads("a", dnnl_h.DNNL_ARG_SRC(), of(2, 3));
+    Recipe.Argument b = recipe.reads("b", dnnl_h.DNNL_ARG_WEIGHTS(), of(4, 5));
+    Recipe.Argument c = recipe.writes("c", dnnl_h.DNNL_ARG_DST(), of(2, 5));
+    Call call = recipe.product(a, b, null, c);
+    call.bind(0, arena.allocate(24, 4))
+        .bind(1, arena.allocate(80, 4))
+        .bind(2, arena.allocate(40, 4));
+    call.run();
   }
 }
