@@ -66,7 +66,7 @@ CUDA_RUNTIME = $(firstword $(wildcard $(addsuffix /libcudart_static.a,$(shell \
 
 # Each C test runs twice: with sanitizers, and with the library's own object files, whose loops are vectorized.
 C_TESTS := $(basename $(notdir $(wildcard native/test/test_*.c)))
-C_TEST_SHARED := model reference
+C_TEST_SHARED := model reference guard
 C_TEST_HEADERS := $(HEADERS) $(wildcard native/test/*.h)
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all
 # -O1 does not vectorize, and clang warns of each loop that asks for it.

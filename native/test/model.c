@@ -7,56 +7,7 @@
 
 #include "reference.h"
 
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define SANITIZED
-#endif
-#elif defined(__SANITIZE_ADDRESS__)
-#define SANITIZED
-#endif
-
-#ifdef SANITIZED
-#include <sanitizer/asan_interface.h>
-#else
-#define ASAN_POISON_MEMORY_REGION(address, size) ((void)(address), (void)(size))
-#define ASAN_UNPOISON_MEMORY_REGION(address, size) ((void)(address), (void)(size))
-#endif
-
-enum { ALIGNMENT = 64, GUARD = 128, POISON = 0xa5 };
-
-/*
- * Puts the data offset bytes after a 64-byte boundary, with at least GUARD bytes before and after it. A sanitizer
- * reports every access to a guard zone, except to the 4 bytes before data that is not aligned to 8 bytes. Without a
- * sanitizer the pattern shows writes.
- */
-static guarded guarded_new(size_t size, size_t offset) {
-  const size_t total = (GUARD + offset + size + GUARD + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
-  guarded g = {aligned_alloc(ALIGNMENT, total), NULL, size};
-  if (!g.base) abort();
-  memset(g.base, POISON, total);
-  g.data = g.base + GUARD + offset;
-  ASAN_POISON_MEMORY_REGION(g.base, (size_t)(g.data - g.base));
-  ASAN_POISON_MEMORY_REGION(g.data + size, GUARD);
-  return g;
-}
-
-static void guarded_free(guarded g) {
-  if (!g.base) return;
-  ASAN_UNPOISON_MEMORY_REGION(g.base, (size_t)(g.data - g.base) + g.size + GUARD);
-  free(g.base);
-}
-
-static bool guard_intact(unsigned char *begin, size_t size) {
-  ASAN_UNPOISON_MEMORY_REGION(begin, size);
-  bool intact = true;
-  for (size_t i = 0; i < size; i++) intact = intact && begin[i] == POISON;
-  ASAN_POISON_MEMORY_REGION(begin, size);
-  return intact;
-}
-
-static bool guards_intact(guarded g) {
-  return !g.base || (guard_intact(g.base, (size_t)(g.data - g.base)) && guard_intact(g.data + g.size, GUARD));
-}
+enum { ALIGNMENT = 64 };
 
 uint64_t next_random(uint64_t *state) {
   uint64_t z = *state += 0x9e3779b97f4a7c15u;
@@ -178,8 +129,8 @@ model *model_new_typed(const spec *specs, int64_t tensor_count, const types *typ
   m->tensors = allocate(tensor_count, sizeof *m->tensors);
   m->blocks = allocate(block_count, sizeof *m->blocks);
   m->arrays = allocate(tensor_count, sizeof *m->arrays);
-  m->guarded_sums = guarded_new((size_t)block_count * sizeof *m->sums, 0);
-  m->guarded_decisions = guarded_new((size_t)tensor_count * sizeof *m->decisions, 0);
+  m->guarded_sums = guarded_new((size_t)block_count * sizeof *m->sums, skew < 0 ? skew : 0);
+  m->guarded_decisions = guarded_new((size_t)tensor_count * sizeof *m->decisions, skew < 0 ? skew : 0);
 
   spd4j_block *b = m->blocks;
   for (int64_t i = 0; i < tensor_count; i++) {
@@ -198,7 +149,7 @@ model *model_new_typed(const spec *specs, int64_t tensor_count, const types *typ
       if (!has_array(&specs[i], &types[i % type_count], a)) continue;
       const size_t width = width_of(&m->tensors[i], a);
       const size_t offset = skew == 0 ? 0 : (size_t)(skew + a * 7) % (ALIGNMENT / width) * width;
-      m->arrays[i][a] = guarded_new(size_of(&m->tensors[i], a), offset);
+      m->arrays[i][a] = guarded_new(size_of(&m->tensors[i], a), skew < 0 ? skew : (int64_t)offset);
       memset(m->arrays[i][a].data, 0, m->arrays[i][a].size);
     }
   }
@@ -210,13 +161,6 @@ model *model_new_typed(const spec *specs, int64_t tensor_count, const types *typ
         model_set(m, i, a, j, a == EXP_AVG_SQ || a == MAX_EXP_AVG_SQ ? x * x : x);
       }
   return m;
-}
-
-static guarded guarded_copy(guarded g) {
-  if (!g.base) return g;
-  guarded copy = guarded_new(g.size, (size_t)(g.data - g.base) - GUARD);
-  memcpy(copy.data, g.data, g.size);
-  return copy;
 }
 
 static void *duplicate(const void *p, int64_t count, size_t size) {

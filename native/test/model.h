@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "guard.h"
 #include "rules.h"
 
 enum { PARAM, GRAD, ANCHOR, EXP_AVG, EXP_AVG_SQ, MAX_EXP_AVG_SQ, PARAM_LOW, ARRAYS };
@@ -18,11 +19,6 @@ enum { ROWS = SPD4J_RULE_COUNT };
 /* spd4j_update, spd4j_project or spd4j_grad_sq. */
 typedef int32_t pass_function(const spd4j_table *, int32_t, int64_t, int64_t, const void *, const void *, const void *,
                               const void *, const void *, const void *, const void *);
-
-typedef struct guarded {
-  unsigned char *base, *data;
-  size_t size; /* of data, in bytes */
-} guarded;
 
 typedef struct spec {
   int64_t numel, scalars;
@@ -49,7 +45,10 @@ typedef struct model {
   guarded guarded_sums, guarded_decisions;
 } model;
 
-/* With skew 0 every array starts at a 64-byte boundary; else each starts at a different multiple of its elements' size. */
+/*
+ * With skew 0 every array starts at a 64-byte boundary; above, each starts at a different multiple of its elements' size.
+ * PAGE_BEHIND or PAGE_BEFORE: each array, sums and decisions too, touches a page that nobody may access.
+ */
 model *model_new(const spec *specs, int64_t tensor_count, int skew, uint64_t seed);
 /* Likewise; tensor i has the types at i % type_count. Offsets and keys of the tensors differ. */
 model *model_new_typed(const spec *specs, int64_t tensor_count, const types *types, int type_count, int skew,
