@@ -12,8 +12,6 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.channels.Channels;
 import java.nio.channels.FileChannel;
-import java.nio.file.FileSystemException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.Arrays;
@@ -72,7 +70,9 @@ public final class SafetensorsFile {
    * @return the file's tensors and metadata
    * @throws SafetensorsException if the file is not a valid safetensors file; then nothing is
    *     mapped
-   * @throws IOException if the file cannot be read
+   * @throws IOException if the file cannot be read, is a folder, a pipe or a device, or the thread
+   *     is interrupted ({@link java.nio.channels.ClosedByInterruptException}); then nothing is
+   *     mapped
    * @throws NullPointerException if an argument is null
    * @throws IllegalStateException if the arena is closed
    * @throws WrongThreadException if the arena is confined to another thread
@@ -80,9 +80,7 @@ public final class SafetensorsFile {
   public static SafetensorsFile map(Path file, Arena arena) throws IOException {
     requireNonNull(file, "file");
     requireNonNull(arena, "arena");
-    if (Files.isDirectory(file)) { // which can be opened, but not read
-      throw new FileSystemException(file.toString(), null, "Is a directory");
-    }
+    RegularFile.require(file);
     try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ)) {
       long size = channel.size();
       byte[] json = readHeader(file, channel, size);

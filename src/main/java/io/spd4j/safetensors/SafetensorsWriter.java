@@ -8,10 +8,8 @@ import com.fasterxml.jackson.core.JsonGenerator;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
-import java.nio.channels.FileChannel;
 import java.nio.charset.CharsetEncoder;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
@@ -37,7 +35,7 @@ public final class SafetensorsWriter {
   /** The data's alignment in the file, in bytes: a cache line, and the widest vector register. */
   static final int ALIGNMENT = 64;
 
-  /** Bytes written at a time: a ByteBuffer holds at most 2 GiB, and data on the heap are copied. */
+  /** Bytes written at a time. */
   static final int CHUNK_SIZE = 8 << 20;
 
   private static final JsonFactory JSON = new JsonFactory();
@@ -60,15 +58,11 @@ public final class SafetensorsWriter {
   private SafetensorsWriter() {}
 
   /**
-   * Writes a file, or replaces it. The whole file appears at once, and after an exception the old
-   * file is unchanged: the new file is written to the same folder, forced to the disk and then
-   * moved, and the folder is forced to the disk. (If only that last step fails, the new file is
-   * there.) A process that ends before may leave a file {@code .spd4j-*.tmp} in the folder; the
-   * next write there deletes it. A symbolic link is replaced, not followed. Mappings of the old
-   * file still show the old file.
+   * Writes a file, or replaces it, as {@link AtomicFile} describes: the whole file appears at once,
+   * and after an exception the old file is unchanged. Mappings of the old file still show the old
+   * file.
    *
-   * <p>The tensors' data must not be written while this runs. Threads and processes can write files
-   * at the same time; if two write the same file, the later one wins.
+   * <p>The tensors' data must not be written while this runs.
    *
    * @param target the file; its folder must exist
    * @param tensors the tensors to write; their names must be distinct, not empty and not {@code
@@ -84,7 +78,7 @@ public final class SafetensorsWriter {
    * @throws IllegalStateException if the arena of a tensor's data is closed; the message names the
    *     tensor
    * @throws WrongThreadException if a tensor's data are confined to another thread
-   * @throws IOException if the file cannot be written
+   * @throws IOException if the file cannot be written, or the target is neither a file nor missing
    */
   public static void write(
       Path target, Collection<Tensor> tensors, Map<String, String> metadata, Option... options)
@@ -105,15 +99,22 @@ public final class SafetensorsWriter {
     ByteBuffer header = header(inOrder, sorted);
 
     try (TemporaryFile temporary = TemporaryFile.beside(target)) {
-      FileChannel channel = temporary.channel();
       CRC32 crc = checked ? new CRC32() : null;
-      write(channel, header.duplicate(), crc);
+      long size = header.limit();
       for (Tensor tensor : inOrder) {
-        write(channel, tensor.data(), crc);
+        size = Math.min(CHUNK_SIZE, size + Math.min(CHUNK_SIZE, tensor.data().byteSize()));
+      }
+      try (Chunks chunks = new Chunks(temporary, size, crc)) {
+        chunks.write(MemorySegment.ofBuffer(header));
+        for (Tensor tensor : inOrder) {
+          chunks.write(tensor.data());
+        }
+        chunks.flush();
       }
       if (checked) {
-        channel.position(Checksum.offset(header.array()));
-        write(channel, StandardCharsets.US_ASCII.encode(Checksum.digits(crc)), null);
+        temporary.write(
+            StandardCharsets.US_ASCII.encode(Checksum.digits(crc)),
+            Checksum.offset(header.array()));
       }
       temporary.publish(chosen.contains(Option.KEEP_PREVIOUS) ? previous(target) : null);
     }
@@ -203,28 +204,5 @@ public final class SafetensorsWriter {
       header.put((byte) ' ');
     }
     return header.flip();
-  }
-
-  private static void write(FileChannel channel, MemorySegment data, CRC32 crc) throws IOException {
-    for (long at = 0; at < data.byteSize(); at += CHUNK_SIZE) {
-      MemorySegment chunk = data.asSlice(at, Math.min(CHUNK_SIZE, data.byteSize() - at));
-      // Of heap arrays, only byte[] can be viewed as a ByteBuffer.
-      write(
-          channel,
-          chunk.isNative()
-              ? chunk.asByteBuffer()
-              : ByteBuffer.wrap(chunk.toArray(ValueLayout.JAVA_BYTE)),
-          crc);
-    }
-  }
-
-  /** Writes all bytes and, unless crc is null, adds them to it. */
-  private static void write(FileChannel channel, ByteBuffer bytes, CRC32 crc) throws IOException {
-    if (crc != null) {
-      Checksum.update(crc, MemorySegment.ofBuffer(bytes));
-    }
-    while (bytes.hasRemaining()) {
-      channel.write(bytes);
-    }
   }
 }

@@ -2,6 +2,7 @@ package io.spd4j.safetensors;
 
 import java.io.Closeable;
 import java.io.IOException;
+import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.channels.OverlappingFileLockException;
 import java.nio.file.DirectoryIteratorException;
@@ -14,6 +15,9 @@ import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
+import java.nio.file.attribute.FileAttribute;
+import java.time.Duration;
+import java.time.Instant;
 import java.util.Set;
 import java.util.UUID;
 import java.util.concurrent.ConcurrentHashMap;
@@ -25,7 +29,18 @@ import java.util.concurrent.ConcurrentHashMap;
  */
 final class TemporaryFile implements Closeable {
   private static final String PREFIX = ".spd4j-";
+  private static final String HERE = PREFIX + Machine.ID + "-";
   private static final String SUFFIX = ".tmp";
+  private static final Set<StandardOpenOption> CREATE =
+      Set.of(StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE);
+  private static final FileAttribute<?>[] PRIVATE = {Access.PRIVATE};
+  private static final FileAttribute<?>[] USUAL = {};
+
+  /**
+   * How long another machine's file must not have changed to be taken for abandoned: not every
+   * network folder shows the locks of other machines.
+   */
+  private static final Duration ELSEWHERE = Duration.ofDays(1);
 
   /**
    * The names of this JVM's temporary files. It must not open them again: to close any channel of a
@@ -34,16 +49,21 @@ final class TemporaryFile implements Closeable {
   private static final Set<String> OWN = ConcurrentHashMap.newKeySet();
 
   private final Path target;
-  private final String name = PREFIX + UUID.randomUUID() + SUFFIX;
+  private final String name = HERE + UUID.randomUUID() + SUFFIX;
   private final Path path;
+
+  /** That of the target; null if there is no target yet. */
+  private final Access access;
+
   private final FileChannel channel;
 
   private TemporaryFile(Path target) throws IOException {
     this.target = target;
     path = target.resolveSibling(name);
+    access = Access.of(target);
     OWN.add(name);
     try {
-      channel = FileChannel.open(path, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE);
+      channel = FileChannel.open(path, CREATE, access == null ? USUAL : PRIVATE);
     } catch (IOException | RuntimeException | Error e) {
       OWN.remove(name);
       if (e instanceof NoSuchFileException) {
@@ -53,14 +73,25 @@ final class TemporaryFile implements Closeable {
     }
   }
 
-  /** Creates a file in the folder of its target, and deletes those that were left behind. */
+  /**
+   * Creates a file in the folder of its target, and deletes those that were left behind.
+   *
+   * @throws FileSystemException if the target is a folder, a device or the like, or a link to one
+   */
   static TemporaryFile beside(Path target) throws IOException {
     Path absolute = target.toAbsolutePath();
-    deleteAbandoned(absolute.getParent());
+    RegularFile.requireIfExists(absolute);
     while (true) {
       TemporaryFile file = new TemporaryFile(absolute);
-      if (file.lock()) {
-        return file;
+      try {
+        if (file.lock()) {
+          file.deleteAbandoned();
+          return file;
+        }
+      } catch (IOException | RuntimeException | Error e) {
+        try (file) {
+          throw e;
+        }
       }
       file.close(); // another process found it before it was locked
     }
@@ -78,20 +109,37 @@ final class TemporaryFile implements Closeable {
     return Files.exists(path);
   }
 
-  private static void deleteAbandoned(Path folder) {
-    try (DirectoryStream<Path> files = Files.newDirectoryStream(folder, PREFIX + "*" + SUFFIX)) {
+  private void deleteAbandoned() {
+    try (DirectoryStream<Path> files =
+        Files.newDirectoryStream(path.getParent(), PREFIX + "*" + SUFFIX)) {
+      // By the clock that dates the other files, too.
+      Instant old = Files.getLastModifiedTime(path).toInstant().minus(ELSEWHERE);
       for (Path file : files) {
-        if (!OWN.contains(file.getFileName().toString())) {
+        String name = file.getFileName().toString();
+        if (!OWN.contains(name) && (name.startsWith(HERE) || isBefore(old, file))) {
           deleteIfUnlocked(file);
         }
       }
     } catch (IOException | DirectoryIteratorException e) {
-      // The folder cannot be listed. If it cannot be written either, that is found next.
+      // They stay.
+    }
+  }
+
+  private static boolean isBefore(Instant time, Path file) {
+    try {
+      return Files.getLastModifiedTime(file, LinkOption.NOFOLLOW_LINKS).toInstant().isBefore(time);
+    } catch (IOException e) {
+      return false; // it is gone
     }
   }
 
   private static void deleteIfUnlocked(Path file) {
-    try (FileChannel channel = FileChannel.open(file, StandardOpenOption.WRITE)) {
+    // A pipe would keep the opening waiting.
+    if (!Files.isRegularFile(file, LinkOption.NOFOLLOW_LINKS)) {
+      return;
+    }
+    try (FileChannel channel =
+        FileChannel.open(file, StandardOpenOption.WRITE, LinkOption.NOFOLLOW_LINKS)) {
       if (channel.tryLock() != null) {
         Files.deleteIfExists(file);
       }
@@ -100,17 +148,36 @@ final class TemporaryFile implements Closeable {
     }
   }
 
-  FileChannel channel() {
-    return channel;
+  /** Writes all bytes at the end of what was written. */
+  void write(ByteBuffer bytes) throws IOException {
+    Uninterrupted.run(() -> {
+      while (bytes.hasRemaining()) {
+        channel.write(bytes);
+      }
+    });
+  }
+
+  /** Writes all bytes over others. */
+  void write(ByteBuffer bytes, long position) throws IOException {
+    Uninterrupted.run(() -> {
+      for (long at = position; bytes.hasRemaining(); ) {
+        at += channel.write(bytes, at);
+      }
+    });
   }
 
   /**
-   * Forces the file to the disk and puts it in the target's place; then forces the folder.
+   * Gives the file the target's permissions, forces it to the disk and puts it in the target's
+   * place; then forces the folder.
    *
    * @param previous where the old target is kept; null to replace it
    */
   void publish(Path previous) throws IOException {
-    channel.force(true);
+    Access now = Access.of(target);
+    if (now != null || access != null) {
+      (now != null ? now : access).give(path);
+    }
+    Uninterrupted.run(() -> channel.force(true));
     synchronized (TemporaryFile.class) {
       boolean moved = previous != null && keep(previous);
       try {
@@ -122,7 +189,7 @@ final class TemporaryFile implements Closeable {
         throw e;
       }
     }
-    forceFolder(target.getParent());
+    Uninterrupted.run(() -> forceFolder(target.getParent()));
   }
 
   /**

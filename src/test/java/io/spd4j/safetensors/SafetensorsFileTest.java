@@ -128,7 +128,7 @@ class SafetensorsFileTest {
         .isThrownBy(() -> SafetensorsFile.map(folder.resolve("missing"), Arena.ofAuto()));
     assertThatExceptionOfType(FileSystemException.class)
         .isThrownBy(() -> SafetensorsFile.map(folder, Arena.ofAuto()))
-        .withMessage(folder + ": Is a directory");
+        .withMessage(folder + ": it is a folder, not a file");
   }
 
   @Test

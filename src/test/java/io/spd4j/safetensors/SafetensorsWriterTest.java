@@ -189,7 +189,7 @@ class SafetensorsWriterTest {
 
   @Test
   void whatAKilledProcessLeftIsDeleted() throws IOException {
-    Files.createFile(folder.resolve(".spd4j-" + UUID.randomUUID() + ".tmp"));
+    Files.createFile(folder.resolve(".spd4j-" + Machine.ID + "-" + UUID.randomUUID() + ".tmp"));
     Files.createFile(folder.resolve(".spd4j-notes.txt"));
     SafetensorsWriter.write(target, List.of(bytes("a", 1)), Map.of());
     assertThat(filesInFolder()).containsExactlyInAnyOrder("model.safetensors", ".spd4j-notes.txt");

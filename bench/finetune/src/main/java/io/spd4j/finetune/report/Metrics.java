@@ -1,10 +1,13 @@
 package io.spd4j.finetune.report;
 
+import io.spd4j.safetensors.AtomicFile;
 import java.io.BufferedWriter;
 import java.io.IOException;
+import java.io.StringWriter;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
+import java.nio.file.StandardOpenOption;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
@@ -43,15 +46,17 @@ public final class Metrics implements AutoCloseable {
     if (file == null) {
       return;
     }
-    Path temporary = file.resolveSibling("." + file.getFileName() + ".tmp");
-    attempt(() -> out = Files.newBufferedWriter(temporary));
+    StringWriter before = new StringWriter();
+    out = new BufferedWriter(before);
     for (Run r : finished) {
       append(r.setup(), r.seed(), r.history());
       finish(r);
     }
-    if (out != null) {
-      attempt(() -> Files.move(temporary, file, StandardCopyOption.ATOMIC_MOVE));
-    }
+    byte[] lines = before.toString().getBytes(StandardCharsets.UTF_8);
+    attempt(() -> {
+      AtomicFile.write(file, stream -> stream.write(lines));
+      out = Files.newBufferedWriter(file, StandardOpenOption.APPEND);
+    });
   }
 
   private interface Writing {

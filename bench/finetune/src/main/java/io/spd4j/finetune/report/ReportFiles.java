@@ -1,14 +1,13 @@
 package io.spd4j.finetune.report;
 
 import io.spd4j.finetune.cli.Failure;
-import java.io.Closeable;
+import io.spd4j.safetensors.AtomicFile;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
 import java.util.Optional;
 
 /** Writes a report's files. */
@@ -64,17 +63,9 @@ public final class ReportFiles {
    * @throws Failure if it cannot be written
    */
   public static void write(Path target, Content content) throws Failure {
-    // The same name each time, so that what a killed process left is replaced.
-    Path temporary = target.resolveSibling("." + target.getFileName() + ".tmp");
-    Closeable removal = () -> Files.deleteIfExists(temporary);
     try {
       Files.createDirectories(target.toAbsolutePath().getParent());
-      try (removal) {
-        try (OutputStream out = Files.newOutputStream(temporary)) {
-          content.write(out);
-        }
-        Files.move(temporary, target, StandardCopyOption.ATOMIC_MOVE);
-      }
+      AtomicFile.write(target, content::write);
     } catch (IOException e) {
       throw Failure.ofOutput(
           ("%s cannot be written (%s): check the folder's permissions and the space left, or "

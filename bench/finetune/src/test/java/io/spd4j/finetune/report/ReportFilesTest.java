@@ -8,7 +8,10 @@ import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermission;
+import java.nio.file.attribute.PosixFilePermissions;
 import java.util.List;
+import java.util.Set;
 import java.util.stream.Stream;
 import org.jsoup.Jsoup;
 import org.jsoup.nodes.Document;
@@ -19,6 +22,9 @@ import org.junit.jupiter.api.io.TempDir;
 
 class ReportFilesTest {
   private static final FinetuneReport REPORT = SampleReport.interrupted(12);
+
+  private static final Set<PosixFilePermission> PRIVATE =
+      PosixFilePermissions.fromString("rw-------");
 
   @TempDir private Path folder;
 
@@ -45,6 +51,17 @@ class ReportFilesTest {
     assertThat(files(folder)).containsExactlyInAnyOrder("spam.html", "spam.json");
     assertThat(Files.readString(folder.resolve("spam.html"))).startsWith("<!doctype html>");
     assertThat(Files.readString(folder.resolve("spam.json"))).startsWith("{");
+  }
+
+  @Test
+  @EnabledOnOs(OS.LINUX)
+  void aPrivateReportStaysPrivate() throws Failure, IOException {
+    ReportFiles.write(folder, "spam", REPORT);
+    Files.setPosixFilePermissions(folder.resolve("spam.json"), PRIVATE);
+
+    ReportFiles.write(folder, "spam", REPORT);
+
+    assertThat(Files.getPosixFilePermissions(folder.resolve("spam.json"))).isEqualTo(PRIVATE);
   }
 
   @Test
