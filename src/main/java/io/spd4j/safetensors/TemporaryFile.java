@@ -15,6 +15,7 @@ import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
+import java.nio.file.attribute.BasicFileAttributes;
 import java.nio.file.attribute.FileAttribute;
 import java.time.Duration;
 import java.time.Instant;
@@ -197,8 +198,12 @@ final class TemporaryFile implements Closeable {
    * has only the new name, because the disk has no links.
    */
   private boolean keep(Path previous) throws IOException {
-    if (!Files.exists(target, LinkOption.NOFOLLOW_LINKS)
-        || Files.isDirectory(target, LinkOption.NOFOLLOW_LINKS)) { // which cannot be replaced
+    try {
+      if (Files.readAttributes(target, BasicFileAttributes.class, LinkOption.NOFOLLOW_LINKS)
+          .isDirectory()) {
+        return false; // it cannot be replaced
+      }
+    } catch (NoSuchFileException e) {
       return false;
     }
     try {

@@ -1,8 +1,11 @@
-package io.spd4j;
+package io.spd4j.torture;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.core.JsonFactory;
+import io.spd4j.Adam;
+import io.spd4j.Checkpoint;
+import io.spd4j.safetensors.AtomicFile;
 import io.spd4j.safetensors.Tensor;
 import java.io.BufferedReader;
 import java.io.File;
@@ -15,12 +18,9 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Random;
-import java.util.concurrent.Callable;
-import java.util.concurrent.ExecutorService;
-import java.util.concurrent.Executors;
-import java.util.concurrent.Future;
+import java.util.SplittableRandom;
 import java.util.jar.JarOutputStream;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import java.util.zip.ZipEntry;
 import org.junit.jupiter.api.AfterEach;
@@ -32,13 +32,8 @@ import org.junit.jupiter.api.io.TempDir;
  * Whenever a process is killed that saves checkpoints, there is a whole one: the old or the new.
  */
 class KilledWriterTest {
-  /** Folders in which processes are killed, side by side, and how often in each. */
-  private static final int FOLDERS = 2;
-
-  private static final int KILLS = 40;
-
-  /** The kill of a process that cannot write a whole checkpoint. */
-  private static final int DISK_FULL = 15;
+  /** Kills in a folder. */
+  private static final int KILLS = 3;
 
   @TempDir private static Path shared;
   private static final List<String> JAVA = new ArrayList<>();
@@ -46,18 +41,29 @@ class KilledWriterTest {
   @TempDir private Path temporary;
   private final List<Process> processes = new ArrayList<>();
 
-  /** Archives the classes of {@link SavingLoop}, because a JVM then starts in half the time. */
   @BeforeAll
-  static void archiveClasses() throws Exception {
+  static void chooseFlags() throws Exception {
+    JAVA.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
+    JAVA.addAll(List.of("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-XX:-UsePerfData"));
+    JAVA.addAll(List.of("-Xshare:auto", "-Xmx32m", "-Dspd4j.backend=scalar"));
+    if (Rounds.isLong()) {
+      archiveClasses();
+    } else {
+      List<Path> places =
+          List.of(origin(Adam.class), origin(SavingLoop.class), origin(JsonFactory.class));
+      JAVA.add("-cp");
+      JAVA.add(places.stream().map(Path::toString).collect(Collectors.joining(File.pathSeparator)));
+    }
+  }
+
+  /** Archives the classes of {@link SavingLoop}, because a JVM then starts in half the time. */
+  private static void archiveClasses() throws Exception {
     Path jar = shared.resolve("classes.jar");
     try (JarOutputStream out = new JarOutputStream(Files.newOutputStream(jar))) {
       addClasses(out, origin(Adam.class), "");
       addClasses(out, origin(SavingLoop.class), "SavingLoop");
     }
     Path archive = shared.resolve("classes.jsa");
-    JAVA.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
-    JAVA.addAll(List.of("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-XX:-UsePerfData"));
-    JAVA.addAll(List.of("-Xshare:auto", "-Xmx32m", "-Dspd4j.backend=scalar"));
     JAVA.addAll(List.of("-cp", jar + File.pathSeparator + origin(JsonFactory.class)));
     List<String> command = new ArrayList<>(JAVA);
     command.add(1, "-XX:ArchiveClassesAtExit=" + archive);
@@ -93,80 +99,83 @@ class KilledWriterTest {
   }
 
   @Test
-  void everyKillLeavesAWholeCheckpoint() throws Exception {
-    List<Callable<Integer>> work = new ArrayList<>();
-    for (int i = 0; i < FOLDERS; i++) {
-      Path folder = Files.createDirectory(temporary.resolve("folder" + i));
-      int seed = i;
-      work.add(() -> kill(folder, new Random(seed)));
-    }
-    int duringWrites = 0;
-    try (ExecutorService threads = Executors.newFixedThreadPool(FOLDERS)) {
-      for (Future<Integer> kills : threads.invokeAll(work)) {
-        duringWrites += kills.get();
-      }
-    }
-    assertThat(duringWrites).isGreaterThan(FOLDERS * KILLS / 10);
+  void everyKillLeavesAWholeCheckpoint() {
+    Rounds.run(KilledWriterTest.class, 1, this::round);
   }
 
-  /** Returns how many of the kills left a temporary file. */
-  private int kill(Path folder, Random random) throws Exception {
+  private void round(SplittableRandom random, Rounds rounds) throws Exception {
+    Path folder = Files.createTempDirectory(temporary, "folder");
     Path path = folder.resolve("state.safetensors");
-    int duringWrites = 0;
     long last = 0;
     for (int kill = 0; kill < KILLS; kill++) {
-      boolean full = kill == DISK_FULL;
-      Process process = start(path, full);
-      try (BufferedReader out = process.inputReader()) {
-        String line = out.readLine();
-        Thread.sleep(0, random.nextInt(999_999));
-        Thread.sleep(random.nextInt(8));
-        kill(process);
-        for (; line != null; line = out.readLine()) {
-          if (full) {
-            assertThat(line).contains("File too large");
-          } else {
-            last = Long.parseLong(line); // a broken line would be a shorter number
-          }
-        }
+      if (random.nextInt(4) == 0) {
+        last = killTwo(path, random);
+        rounds.count("kills", 1);
+      } else {
+        last = kill(path, last, kill > 0 && random.nextInt(8) == 0, random);
       }
-      long step = assertWhole(path);
-      assertThat(step).isBetween(last, full ? last : last + 1);
-      if (Files.exists(Checkpoint.previous(path))) {
-        assertThat(assertWhole(Checkpoint.previous(path))).isBetween(step - 1, step);
-      }
-      last = step;
-      long left = temporaries(folder);
-      assertThat(left).isBetween(0L, 1L); // the writer before deleted those before it
-      duringWrites += (int) left;
+      rounds.count("kills", 1);
+      rounds.count("kills during a write", temporaries(folder));
     }
-    return duringWrites;
+    AtomicFile.write(folder.resolve("other"), out -> out.write(1));
+    assertThat(temporaries(folder)).isZero();
+    for (Path file : List.of(path, Checkpoint.previous(path), folder.resolve("other"), folder)) {
+      Files.deleteIfExists(file);
+    }
   }
 
-  @Test
-  void twoProcessesCanWriteTheSameFile() throws Exception {
-    Path path = temporary.resolve("state.safetensors");
-    for (int round = 0; round < 3; round++) {
-      Process first = start(path, false);
-      Process second = start(path, false);
-      assertThat(first.inputReader().readLine()).matches("\\d+");
-      assertThat(second.inputReader().readLine()).matches("\\d+");
-      for (int i = 0; i < 20; i++) {
-        assertWhole(path);
+  /**
+   * Kills a process that continues from the last step.
+   *
+   * @param full whether it can write less than a checkpoint
+   */
+  private long kill(Path path, long last, boolean full, SplittableRandom random) throws Exception {
+    Process process = start(path, full);
+    long told = last;
+    try (BufferedReader out = process.inputReader()) {
+      String line = out.readLine();
+      Thread.sleep(0, random.nextInt(999_999));
+      Thread.sleep(random.nextInt(8));
+      kill(process);
+      for (; line != null; line = out.readLine()) {
+        if (full) {
+          assertThat(line).contains("File too large");
+        } else {
+          told = Long.parseLong(line); // a broken line would be a shorter number
+        }
       }
-      kill(second);
-      long left = temporaries(temporary);
-      for (int i = 0; i < 1000 && left > 1; i++) { // until the first writes again
-        Thread.sleep(10);
-        left = temporaries(temporary);
-      }
-      assertThat(left).isLessThanOrEqualTo(1);
-      kill(first);
-      for (Process process : List.of(first, second)) {
-        assertThat(process.inputReader().lines()).allMatch(line -> line.matches("\\d+"));
-      }
+    }
+    long step = assertWhole(path);
+    assertThat(step).isBetween(told, full ? told : told + 1);
+    if (Files.exists(Checkpoint.previous(path))) {
+      assertThat(assertWhole(Checkpoint.previous(path))).isBetween(step - 1, step);
+    }
+    assertThat(temporaries(path.getParent())).isBetween(0L, 1L); // those before it are deleted
+    return step;
+  }
+
+  /** Kills two processes that write the same file, one after the other. */
+  private long killTwo(Path path, SplittableRandom random) throws Exception {
+    Process first = start(path, false);
+    Process second = start(path, false);
+    assertThat(first.inputReader().readLine()).matches("\\d+");
+    assertThat(second.inputReader().readLine()).matches("\\d+");
+    for (int i = 0; i < 20; i++) {
       assertWhole(path);
     }
+    Thread.sleep(random.nextInt(8));
+    kill(second);
+    do { // what was read before the kill, and at least one step after it
+      assertThat(first.inputReader().readLine()).matches("\\d+");
+    } while (first.inputReader().ready());
+    kill(first);
+    for (Process process : List.of(first, second)) {
+      assertThat(process.inputReader().lines()).allMatch(line -> line.matches("\\d+"));
+    }
+    if (Files.exists(Checkpoint.previous(path))) {
+      assertWhole(Checkpoint.previous(path));
+    }
+    return assertWhole(path);
   }
 
   /**
@@ -184,9 +193,7 @@ class KilledWriterTest {
         List.of(SavingLoop.class.getName(), path.toString(), Long.toString(Long.MAX_VALUE)));
     Process process =
         new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.INHERIT).start();
-    synchronized (processes) {
-      processes.add(process);
-    }
+    processes.add(process);
     return process;
   }
 

@@ -1,5 +1,10 @@
-package io.spd4j;
+package io.spd4j.torture;
 
+import io.spd4j.Adam;
+import io.spd4j.Checkpoint;
+import io.spd4j.ElementType;
+import io.spd4j.NoDecay;
+import io.spd4j.Parameter;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
