@@ -169,7 +169,7 @@ record SavedOptimizer(long seed, boolean parameters, List<Group> groups) {
               p.textOrNull("anchor")));
     }
     return new Group(
-        group.number("lr"),
+        Checks.nonNegative("lr", group.number("lr")), // the others are compared with valid ones
         group.number("beta1"),
         group.number("beta2"),
         group.number("eps"),
@@ -238,7 +238,11 @@ record SavedOptimizer(long seed, boolean parameters, List<Group> groups) {
     }
 
     long integer(String name) {
-      return typed(name, Number.class).longValue();
+      Number number = typed(name, Number.class);
+      if (!(number instanceof Integer || number instanceof Long)) {
+        throw new IllegalArgumentException("its " + name + " is " + number);
+      }
+      return number.longValue();
     }
 
     List<?> list(String name) {

@@ -5,7 +5,9 @@ import static io.spd4j.Refusals.illegalState;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.spd4j.safetensors.SafetensorsFile;
 import io.spd4j.safetensors.SafetensorsWriter;
+import io.spd4j.safetensors.SafetensorsWriter.Option;
 import io.spd4j.safetensors.Tensor;
 import java.io.IOException;
 import java.lang.foreign.Arena;
@@ -13,6 +15,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
@@ -22,6 +25,8 @@ import org.junit.jupiter.api.AutoClose;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 /** A restore takes what fits, and says exactly what does not before it changes anything. */
 class RestoreTest {
@@ -174,6 +179,31 @@ class RestoreTest {
     refused(
         "anchor of a: FLOAT16 %s, but in the checkpoint FLOAT32 %s".formatted(crc(typed), saved),
         groupOf(typed, builder("b").build()));
+  }
+
+  /** What no optimizer wrote is refused before the arrays are written. */
+  @ParameterizedTest
+  @CsvSource({
+    "lr\":0.1, lr\":-0.1, 'lr must be 0 or more, not -0.1'",
+    "lr\":0.1, lr\":1e99, 'lr must be finite in float32, not 1.0E99'",
+    "lambda\":1.0, lambda\":-1.0, 'lambda must be 0 or more, not -1.0'",
+    "seed\":4, seed\":4.5, its seed is 4.5",
+    "version\":1, version\":18446744073709551617, its version is 18446744073709551617",
+  })
+  void settingsOfTheFileMustBeValid(String text, String changed, String fault) throws IOException {
+    try (Arena own = Arena.ofConfined()) {
+      SafetensorsFile file = SafetensorsFile.map(path, own);
+      Map<String, String> metadata = new HashMap<>(file.metadata());
+      metadata.compute("spd4j.checkpoint", (key, json) -> json.replace(text, changed));
+      assertThat(metadata).isNotEqualTo(file.metadata());
+      SafetensorsWriter.write(path, file.tensors().values(), metadata, Option.CHECKSUM);
+    }
+    ParameterGroup group = group(g -> {}, "a", "b");
+    var before = State.arrays(group.parameters());
+    assertThatThrownBy(() -> Adam.builder().group(group).restore(path).build())
+        .isInstanceOf(CheckpointException.class)
+        .hasMessage(path + ": the checkpoint cannot be used: " + fault);
+    assertThat(State.arrays(group.parameters())).isEqualTo(before);
   }
 
   @Test
