@@ -1,0 +1,56 @@
+package io.spd4j.torture;
+
+import io.spd4j.Backend;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.SplittableRandom;
+import java.util.logging.Level;
+import java.util.logging.Logger;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/**
+ * Random sequences of calls, right and wrong ones. A small model says what is refused and with
+ * which exception; a refusal changes nothing; what is accepted gives the same bits on every
+ * backend.
+ */
+class ApiSequencesTest {
+  private static final int CALLS = 300;
+
+  /** Steps without a gradient are warned of once for each optimizer. */
+  private static final Logger QUIET = Logger.getLogger("io.spd4j");
+
+  @TempDir private Path folder;
+  private final List<Backend> onCpu = Subject.onCpu();
+
+  @BeforeAll
+  static void silence() {
+    QUIET.setLevel(Level.OFF);
+  }
+
+  @Test
+  void theModelKnowsWhatIsRefusedAndAllBackendsAgree() {
+    boolean cuda = Subject.isCudaEmulated();
+    Rounds.run(
+        ApiSequencesTest.class,
+        40,
+        (random, rounds) ->
+            round(
+                random,
+                rounds,
+                cuda && random.nextInt(8) == 0 ? List.of(Backend.SCALAR, Backend.CUDA) : onCpu));
+  }
+
+  private void round(SplittableRandom random, Rounds rounds, List<Backend> subjects) {
+    ApiWorld world = new ApiWorld(subjects);
+    ApiCalls calls = new ApiCalls(random, world, folder);
+    for (int i = 0; i < CALLS; i++) {
+      calls.next();
+      world.tidy();
+    }
+    world.close();
+    rounds.count("optimizer calls", world.calls);
+    rounds.count("refused calls", world.refused);
+  }
+}
