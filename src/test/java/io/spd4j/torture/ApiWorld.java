@@ -43,6 +43,10 @@ final class ApiWorld {
     this.subjects = subjects;
   }
 
+  boolean onDevice() {
+    return subjects.contains(Backend.CUDA);
+  }
+
   /**
    * Makes a call on every subject.
    *

@@ -3,7 +3,6 @@ package io.spd4j.torture;
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT_UNALIGNED;
 import static java.lang.foreign.ValueLayout.JAVA_SHORT_UNALIGNED;
 
-import io.spd4j.Backend;
 import io.spd4j.ElementType;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
@@ -33,7 +32,7 @@ final class Spots {
     this.random = random;
     this.world = world;
     kinds =
-        world.subjects.contains(Backend.CUDA)
+        world.onDevice()
             ? List.of(Home.Kind.DEVICE, Home.Kind.DEVICE, Home.Kind.HEAP)
             : List.of(
                 Home.Kind.SHARED,
