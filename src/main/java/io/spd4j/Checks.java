@@ -115,6 +115,22 @@ final class Checks {
     return numel > Long.MAX_VALUE / type.byteSize() ? Long.MAX_VALUE : numel * type.byteSize();
   }
 
+  /**
+   * Checks that this thread can use an array.
+   *
+   * @param what names the array and its parameter in messages
+   * @throws IllegalStateException if its arena is closed
+   * @throws WrongThreadException if its arena is confined to another thread
+   */
+  static void accessible(String what, MemorySegment segment) {
+    if (!segment.scope().isAlive()) {
+      throw new IllegalStateException(what + " lies in an arena that is closed");
+    }
+    if (!segment.isAccessibleBy(Thread.currentThread())) {
+      throw new WrongThreadException(what + " lies in a confined arena of another thread");
+    }
+  }
+
   /** Returns whether a segment may be a mere address: those are in the global scope. */
   private static boolean hasNoSize(MemorySegment segment) {
     return segment.byteSize() == 0 && segment.scope().equals(Arena.global().scope());

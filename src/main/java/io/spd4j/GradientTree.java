@@ -4,9 +4,12 @@ import io.spd4j.cuda.DeviceArena;
 import io.spd4j.kernel.GradientSum;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.util.Arrays;
 import java.util.Collection;
-import java.util.HashSet;
+import java.util.IdentityHashMap;
 import java.util.List;
+import java.util.Map;
+import java.util.stream.IntStream;
 
 /**
  * Adds the gradients of a batch in an order that does not depend on the number of processes. The
@@ -42,8 +45,20 @@ public final class GradientTree implements AutoCloseable {
   /** For each level, by parameter, the sum of a full left subtree of 2^level sub-batches. */
   private final MemorySegment[][] levels;
 
-  /** Which parameters have a gradient in this batch. */
-  private final boolean[] given;
+  /** What is done with a parameter in this batch. */
+  private enum Part {
+    ADDED,
+    WITHOUT_GRADIENT,
+    FROZEN
+  }
+
+  private final Map<Parameter, Integer> indices = new IdentityHashMap<>();
+
+  /** Since the first sub-batch. */
+  private final Part[] parts;
+
+  /** Which parameters of the next sub-batch were taken already. */
+  private final boolean[] taken;
 
   private int added;
 
@@ -51,7 +66,13 @@ public final class GradientTree implements AutoCloseable {
     this.parameters = parameters;
     this.begin = begin;
     this.end = end;
-    given = new boolean[parameters.size()];
+    for (Parameter p : parameters) {
+      if (indices.put(p, indices.size()) != null) {
+        throw new IllegalArgumentException("a parameter is given twice");
+      }
+    }
+    parts = new Part[parameters.size()];
+    taken = new boolean[parameters.size()];
     levels = new MemorySegment[Integer.numberOfTrailingZeros(end - begin)][];
     try {
       for (int level = 0; level < levels.length; level++) {
@@ -103,9 +124,6 @@ public final class GradientTree implements AutoCloseable {
   private static GradientTree of(
       Collection<Parameter> parameters, int subBatches, int rank, int ranks) {
     List<Parameter> all = List.copyOf(Checks.notNull("parameters", parameters));
-    if (new HashSet<>(all).size() < all.size()) {
-      throw new IllegalArgumentException("a parameter is given twice");
-    }
     if (Integer.bitCount(subBatches) != 1 || subBatches < ranks) {
       throw new IllegalArgumentException(
           "subBatches must be a power of two and at least the number of ranks, %d, not %d"
@@ -129,47 +147,100 @@ public final class GradientTree implements AutoCloseable {
    * Takes the gradients of this rank's next sub-batch, which the backward pass has written to each
    * {@link Parameter#gradient}. Call it once for each sub-batch from {@link #begin} to {@link
    * #end}, in order. After the last one, the gradients are this rank's sum, and the next call
-   * begins another batch. Before that, they are of no use. Parameters without a gradient are left
-   * out; none may get or lose its gradient within a batch.
+   * begins another batch. Before that, they are of no use. Parameters without a gradient, and those
+   * of an optimizer's frozen groups, are left out; that must not change within a batch.
    *
    * <p>After an exception nothing has changed.
    *
-   * @throws IllegalStateException if one did, the tree is closed, or an arena is
+   * @throws IllegalStateException if it did, the tree is closed, or an arena is
    * @throws IllegalArgumentException if a gradient is read-only, or lies in device memory
    * @throws WrongThreadException if a gradient belongs to another thread
    */
   public void add() {
-    if (!arena.scope().isAlive()) {
-      throw new IllegalStateException("the tree is closed");
-    }
-    checkGradients();
-    int full = Integer.numberOfTrailingZeros(~added); // the left subtrees that this one completes
-    boolean last = added + 1 == end - begin;
-    for (int i = 0; i < given.length; i++) {
-      if (given[i]) {
-        add(i, full, last);
+    take(IntStream.range(0, taken.length).filter(i -> !taken[i]).toArray());
+    Arrays.fill(taken, false);
+    added = isLast() ? 0 : added + 1;
+  }
+
+  /**
+   * Takes the gradients of some parameters of the next sub-batch, ahead of the {@link #add()} that
+   * takes the others: for a backward pass that has finished a layer. The sums are the same.
+   *
+   * @return whether these gradients are this rank's sum now, because the sub-batch is its last one:
+   *     then {@link Adam#gradientsReady} can send them
+   * @throws IllegalStateException as {@link #add()}, or if a parameter was taken already
+   * @throws IllegalArgumentException as {@link #add()}, or if a parameter occurs twice or is none
+   *     of the tree's
+   * @throws WrongThreadException as {@link #add()}
+   */
+  public boolean add(Collection<Parameter> some) {
+    int[] which = new int[Checks.notNull("some", some).size()];
+    int count = 0;
+    for (Parameter p : some) {
+      Integer i = indices.get(Checks.notNull("parameter", p));
+      if (i == null) {
+        throw new IllegalArgumentException(p.name() + " is not a parameter of this tree");
       }
+      if (taken[i]) {
+        throw new IllegalStateException(p.name() + " was added already in this sub-batch");
+      }
+      which[count++] = i;
     }
-    added = last ? 0 : added + 1;
+    if (IntStream.of(which).distinct().count() < count) {
+      throw new IllegalArgumentException("a parameter is given twice");
+    }
+    take(which);
+    return isLast();
   }
 
   /** Forgets the sub-batches that were added since the batch began, for example after a failure. */
   public void restart() {
     added = 0;
+    Arrays.fill(taken, false);
   }
 
-  private void checkGradients() {
-    for (int i = 0; i < given.length; i++) {
-      Parameter p = parameters.get(i);
-      boolean has = p.gradient() != null;
-      if (has) {
-        checkGradient(p);
+  private boolean isLast() {
+    return added + 1 == end - begin;
+  }
+
+  private void take(int[] which) {
+    if (!arena.scope().isAlive()) {
+      throw new IllegalStateException("the tree is closed");
+    }
+    for (int i : which) {
+      check(parameters.get(i), added == 0 ? null : parts[i]);
+    }
+    for (int i : which) {
+      parts[i] = part(parameters.get(i));
+      taken[i] = true;
+      if (parts[i] == Part.ADDED) {
+        add(i);
       }
-      if (added > 0 && has != given[i]) {
-        throw new IllegalStateException(
-            p.name() + (has ? " got" : " lost") + " its gradient within a batch");
-      }
-      given[i] = has;
+    }
+  }
+
+  private static Part part(Parameter p) {
+    if (p.gradient() == null) {
+      return Part.WITHOUT_GRADIENT;
+    }
+    return p.isFrozen() ? Part.FROZEN : Part.ADDED;
+  }
+
+  /**
+   * @param before what was done with it in the sub-batches before; null in the first one
+   */
+  private static void check(Parameter p, Part before) {
+    Part now = part(p);
+    if (now == Part.ADDED) {
+      checkGradient(p);
+    }
+    if (before != null && (before == Part.ADDED) != (now == Part.ADDED)) {
+      String change =
+          switch (now == Part.ADDED ? before : now) {
+            case FROZEN -> now == Part.ADDED ? " was unfrozen" : " was frozen";
+            default -> (now == Part.ADDED ? " got" : " lost") + " its gradient";
+          };
+      throw new IllegalStateException(p.name() + change + " within a batch");
     }
   }
 
@@ -182,21 +253,17 @@ public final class GradientTree implements AutoCloseable {
     if (DeviceArena.isDevice(gradient)) {
       throw new IllegalArgumentException(what + " lies in device memory, which is not added here");
     }
-    if (!gradient.scope().isAlive()) {
-      throw new IllegalStateException(what + " lies in an arena that is closed");
-    }
-    if (!gradient.isAccessibleBy(Thread.currentThread())) {
-      throw new WrongThreadException(what + " lies in a confined arena of another thread");
-    }
+    Checks.accessible(what, gradient);
   }
 
-  private void add(int i, int full, boolean last) {
+  private void add(int i) {
     Parameter p = parameters.get(i);
     MemorySegment gradient = p.gradient();
+    int full = Integer.numberOfTrailingZeros(~added); // the left subtrees that this one completes
     for (int level = 0; level < full; level++) {
       GradientSum.add(p.gradientType(), levels[level][i], gradient, gradient);
     }
-    if (!last) {
+    if (!isLast()) {
       levels[full][i].copyFrom(gradient);
     }
   }

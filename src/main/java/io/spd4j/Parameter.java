@@ -48,6 +48,7 @@ public final class Parameter {
   private final long startStep;
 
   private Adam owner;
+  private ParameterGroup group;
   private int index;
 
   private Parameter(Builder b) {
@@ -194,8 +195,8 @@ public final class Parameter {
    *
    * @param gradient null for none; of the type that the parameter was built with
    * @throws IllegalArgumentException if the array cannot be used; the message says why
-   * @throws IllegalStateException if the optimizer is closed, a step is under way, or an earlier
-   *     step broke off half done
+   * @throws IllegalStateException if the optimizer is closed, a step is under way, an earlier step
+   *     broke off half done, or {@link Adam#gradientsReady} has announced the gradient that it has
    */
   public void gradient(MemorySegment gradient) {
     if (gradient != null) {
@@ -266,6 +267,16 @@ public final class Parameter {
 
   Adam owner() {
     return owner;
+  }
+
+  /** Returns whether steps leave it alone because its group is frozen. */
+  boolean isFrozen() {
+    return group != null && group.frozen();
+  }
+
+  /** Sets its group in the optimizer. */
+  void join(ParameterGroup group) {
+    this.group = group;
   }
 
   /** Returns the index among the owner's parameters. */

@@ -114,12 +114,14 @@ public final class ParameterGroup {
 
   void adopt(Adam owner) {
     this.owner = owner;
+    parameters.forEach(p -> p.join(this));
   }
 
   void add(Parameter parameter) {
     List<Parameter> more = new ArrayList<>(parameters);
     more.add(parameter);
     parameters = List.copyOf(more);
+    parameter.join(this);
   }
 
   /** Collects the parameters and settings of a group. Not thread-safe. */

@@ -135,6 +135,88 @@ class GradientTreeTest {
   }
 
   @Test
+  void partsOfASubBatchAddUpAlike() {
+    Random random = new Random(2);
+    Parameter p = parameter("p", 2, ElementType.FLOAT32);
+    Parameter q = parameter("q", 3, ElementType.FLOAT32);
+    Parameter r = parameter("r", 1, ElementType.FLOAT32);
+    List<Parameter> all = List.of(p, q, r);
+    try (GradientTree whole = GradientTree.of(all, 4);
+        GradientTree parts = GradientTree.of(all, 4)) {
+      for (int batch = 0; batch < 3; batch++) {
+        float[] values = new float[4];
+        for (int v = 0; v < 4; v++) {
+          values[v] = random.nextFloat();
+          for (Parameter one : all) {
+            one.gradient().setAtIndex(JAVA_FLOAT, one.numel() - 1, values[v]);
+          }
+          assertThat(parts.add(List.of(r, p))).isEqualTo(v == 3);
+          assertThat(parts.add(List.of())).isEqualTo(v == 3);
+          if (v == 3) { // q is not taken yet
+            assertThat(q.gradient().getAtIndex(JAVA_FLOAT, 2)).isEqualTo(values[3]);
+            assertThat(p.gradient().getAtIndex(JAVA_FLOAT, 1)).isEqualTo(sum(values, 0, 4));
+          }
+          parts.add();
+        }
+        for (Parameter one : all) {
+          assertThat(one.gradient().getAtIndex(JAVA_FLOAT, one.numel() - 1))
+              .isEqualTo(sum(values, 0, 4));
+        }
+      }
+      whole.add(all);
+      illegalState("q was added already in this sub-batch", () -> whole.add(List.of(q, p)));
+      whole.restart();
+      whole.add(List.of(p));
+      illegalArgument("a parameter is given twice", () -> whole.add(List.of(q, q)));
+      illegalArgument(
+          "s is not a parameter of this tree",
+          () -> whole.add(List.of(q, parameter("s", 1, ElementType.FLOAT32))));
+      q.gradient(null);
+      whole.add();
+      illegalState(
+          "r lost its gradient within a batch",
+          () -> {
+            r.gradient(null);
+            whole.add(List.of(p, r));
+          });
+      whole.add(List.of(p)); // it was not taken
+    }
+  }
+
+  /** Nobody computes their gradients anew: they would grow from batch to batch. */
+  @Test
+  void frozenGroupsAreLeftOut() {
+    Parameter p = parameter("p", 1, ElementType.FLOAT32);
+    Parameter q = parameter("q", 1, ElementType.FLOAT32);
+    p.gradient().set(JAVA_FLOAT, 0, 5);
+    try (Adam adam =
+            Adam.builder()
+                .threads(1)
+                .group(0.1, new NoDecay(), List.of(p))
+                .group(0.1, new NoDecay(), List.of(q))
+                .build();
+        GradientTree tree = GradientTree.of(List.of(p, q), 4)) {
+      ParameterGroup group = adam.groups().getFirst();
+      group.frozen(true);
+      for (int v = 0; v < 4; v++) {
+        q.gradient().set(JAVA_FLOAT, 0, 1);
+        tree.add();
+      }
+      assertThat(p.gradient().get(JAVA_FLOAT, 0)).isEqualTo(5);
+      assertThat(q.gradient().get(JAVA_FLOAT, 0)).isEqualTo(4);
+      tree.add();
+      group.frozen(false);
+      illegalState("p was unfrozen within a batch", tree::add);
+      tree.restart();
+      tree.add();
+      group.frozen(true);
+      illegalState("p was frozen within a batch", tree::add);
+      group.frozen(false);
+      tree.add();
+    }
+  }
+
+  @Test
   void misuse() {
     Parameter p = parameter("p", 1, ElementType.FLOAT32);
     illegalArgument(
