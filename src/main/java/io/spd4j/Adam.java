@@ -464,6 +464,55 @@ public final class Adam implements AutoCloseable {
   }
 
   /**
+   * Announces that the gradients of some parameters are final for the next step. With {@linkplain
+   * Builder#ranks several ranks} they are then sent in the background, while the backward pass
+   * computes those of other layers; the step sends what was not announced. The bits are the same.
+   * Without ranks this only checks its arguments.
+   *
+   * <p>Parameters without a gradient, and those of frozen groups, are left out, so a whole layer
+   * can be given. Until the step returns, leave announced gradients unchanged and their arenas
+   * open; to replace one throws. Nothing is written before the step. An announcement holds for one
+   * step, even one that skips because a gradient is not finite. {@link #gradientNorm} and a step
+   * that is refused leave it in place; it cannot be taken back.
+   *
+   * <p>Collective: each rank gives the same parameters in the same calls. What a rank announces it
+   * sends in its next call of this or of a step, when the others have told that they announce the
+   * same, so give each layer as soon as it is done. If the ranks differ, that next call throws on
+   * all of them, and what differs is not announced. A call waits for ranks that are more than a
+   * call behind, or once a quarter of all gradients is under way. MPI moves data only while it is
+   * called: in these calls, among others.
+   *
+   * <p>Takes memory for the totals of this rank's shard of what is announced, and for twice what is
+   * under way.
+   *
+   * @throws IllegalArgumentException if a parameter is given twice, was announced already, or does
+   *     not belong to this optimizer; nothing has changed
+   * @throws IllegalStateException if the optimizer is closed, a step is under way, or an arena is
+   *     closed (nothing has changed); if an earlier step or announcement broke off half done; or if
+   *     the ranks differ in what they call or announce
+   * @throws WrongThreadException if a gradient belongs to another thread; nothing has changed
+   */
+  public void gradientsReady(Collection<Parameter> parameters) {
+    List<Parameter> ready = new ArrayList<>(Checks.notNull("parameters", parameters));
+    ready.forEach(this::checkOwned);
+    Set<Parameter> given = new HashSet<>();
+    for (Parameter p : ready) {
+      if (!given.add(p)) {
+        throw new IllegalArgumentException(p.name() + " is given twice to gradientsReady");
+      }
+    }
+    enter();
+    try {
+      if (exchange != null) {
+        stepper.checkMayGrow();
+        exchange.announce(ready);
+      }
+    } finally {
+      busy.set(false);
+    }
+  }
+
+  /**
    * Steps one parameter now, for steps inside the backward pass. Its result is the same as in a
    * step of all parameters.
    *
@@ -681,6 +730,12 @@ public final class Adam implements AutoCloseable {
   void gradient(Parameter parameter, MemorySegment gradient) {
     enter();
     try {
+      if (exchange != null && exchange.isAnnounced(parameter)) {
+        throw new IllegalStateException(
+            "gradient of "
+                + parameter.name()
+                + " is announced for the next step, which must be taken before it is replaced");
+      }
       if (gradient != null) {
         arrays.checkGradient(parameter, gradient);
       } else {
@@ -842,8 +897,9 @@ public final class Adam implements AutoCloseable {
     /**
      * Makes several processes step one model together, each a shard of it (ZeRO stage 1). All have
      * the same groups, settings, parameters' values and anchors; {@link #build} compares them. Each
-     * holds the whole data, gradients and anchors, but moments of its shard only: contiguous blocks
-     * of 4096 elements, about 1/size() of all. {@link Parameter#expAvg} and the others are these.
+     * holds the whole data, gradients and anchors, but moments of its shard only: of each parameter
+     * contiguous blocks of 4096 elements, about 1/size() of all. {@link Parameter#expAvg} and the
+     * others are these.
      *
      * <p>A step adds up the gradients of all ranks along a binary tree in the order of the ranks,
      * in the gradients' own type (16 bits are added in float32 and rounded to nearest, ties to
@@ -852,12 +908,13 @@ public final class Adam implements AutoCloseable {
      * every rank has all data, step counts and reports; in {@link Parameter#gradient} the total of
      * its own shard, and in the rest of it what was there.
      *
-     * <p>The calls of {@code build}, steps, {@link Adam#gradientNorm}, {@link Adam#gatherLow} and
-     * {@link Adam#save} are collective: each rank makes the same calls in the same order, with the
-     * same settings, and has a gradient for the same parameters; a step checks that. {@link
-     * Adam#save} writes on rank 0 the file that one process would write. {@link #restore} reads a
-     * file on each rank, whatever number of ranks wrote it. A rank that throws before it has sent
-     * anything, for example because an arena is closed, leaves the others waiting until it ends.
+     * <p>The calls of {@code build}, steps, {@link Adam#gradientNorm}, {@link Adam#gradientsReady},
+     * {@link Adam#gatherLow} and {@link Adam#save} are collective: each rank makes the same calls
+     * in the same order, with the same settings, and has a gradient for the same parameters; a step
+     * checks that. {@link Adam#save} writes on rank 0 the file that one process would write. {@link
+     * #restore} reads a file on each rank, whatever number of ranks wrote it. A rank that throws
+     * before it has sent anything, for example because an arena is closed, leaves the others
+     * waiting until it ends.
      *
      * <p>Gradients are written, so they must not be read-only and not overlap any other array.
      * Parameters cannot bring moments. {@link Adam#addParameter} and {@link Adam#stepParameter}

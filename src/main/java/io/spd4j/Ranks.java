@@ -59,5 +59,14 @@ public interface Ranks {
   interface Transfer {
     /** Waits until the transfer is complete on this rank. Call it once. */
     void await();
+
+    /**
+     * Returns whether {@link #await} would return at once; false if that is not known. An
+     * implementation whose data move only while it is called moves them here, those of all
+     * transfers under way. Not collective: call it at any time before {@link #await}.
+     */
+    default boolean isDone() {
+      return false;
+    }
   }
 }

@@ -9,11 +9,13 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.BitSet;
 import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.function.Function;
 import java.util.function.IntPredicate;
+import java.util.stream.IntStream;
 
 /** What one rank's optimizer exchanges with the others: each steps a shard of the parameters. */
 final class ShardExchange implements Exchange {
@@ -25,9 +27,14 @@ final class ShardExchange implements Exchange {
 
   private static final long LEAST = 1 << 12;
 
-  /** What {@link #agree} compares. */
+  /** Which part of the gradients' bytes may be under way in the background. */
+  private static final long BACKGROUND = 4;
+
+  /** What ranks tell each other before they step, or send gradients in the background. */
   private static final List<String> SAME =
       List.of(
+          "whether they step or announce gradients",
+          "which gradients they announced by gradientsReady, or in which order",
           "which parameters have a gradient and are not frozen",
           "the settings of the groups",
           "the kind of step, its gradScale or its maxNorm");
@@ -37,6 +44,31 @@ final class ShardExchange implements Exchange {
   private final List<Parameter> parameters;
   private final Shards shards;
   private final ShardTransfers transfers;
+
+  /** What this rank tells the others, and what all tell. Not freed while a transfer has them. */
+  private final MemorySegment told = Arena.ofAuto().allocate(JAVA_LONG, SAME.size());
+
+  private final MemorySegment allTold;
+
+  /** The announcement that this rank has told, but not compared yet; null if there is none. */
+  private Announcement announcement;
+
+  /** Which parameters are announced for the next step. */
+  private final boolean[] announced;
+
+  /** A hash of the parameters that all ranks announced, in order. */
+  private long announcedHash;
+
+  /** By parameter, the totals of this rank's shard, if it was ever announced. */
+  private final MemorySegment[] totals;
+
+  /** Why what was announced is not complete; null if nothing failed. */
+  private Throwable broken;
+
+  /**
+   * @param hash of all that is announced with it
+   */
+  private record Announcement(int[] which, long hash, Ranks.Transfer telling) {}
 
   /**
    * @param parameters of all groups, in order
@@ -51,7 +83,11 @@ final class ShardExchange implements Exchange {
         new Shards(
             parameters.stream().mapToLong(Parameter::numel).toArray(), ranks.rank(), ranks.size());
     long usual = Math.clamp(BUFFER / ranks.size(), LEAST, MOST);
-    transfers = new ShardTransfers(ranks, limit > 0 ? limit : usual);
+    long bytes = parameters.stream().mapToLong(p -> p.numel() * p.gradientType().byteSize()).sum();
+    transfers = new ShardTransfers(ranks, limit > 0 ? limit : usual, bytes / BACKGROUND);
+    allTold = Arena.ofAuto().allocate(JAVA_LONG, (long) SAME.size() * ranks.size());
+    announced = new boolean[parameters.size()];
+    totals = new MemorySegment[parameters.size()];
   }
 
   @Override
@@ -70,8 +106,111 @@ final class ShardExchange implements Exchange {
     return ranks.rank() == 0;
   }
 
+  /** Returns whether a parameter's gradient is announced for the next step. */
+  boolean isAnnounced(Parameter parameter) {
+    return announced[parameter.index()];
+  }
+
+  /**
+   * Announces gradients that the next step adds up, and has them sent in the background. They are
+   * sent once the ranks agree, which is looked up when this is called again, or by the step: by
+   * then the others have usually told what they announce.
+   *
+   * @param ready different parameters; those without a gradient and frozen ones are left out
+   * @throws IllegalArgumentException if one is announced already
+   * @throws IllegalStateException if the ranks differ in the announcement before: then it is taken
+   *     back, and this one is not made
+   */
+  void announce(List<Parameter> ready) {
+    for (Parameter p : ready) {
+      if (isAnnounced(p)) {
+        throw new IllegalArgumentException(p.name() + " is announced twice for one step");
+      }
+    }
+    int[] which =
+        ready.stream()
+            .filter(p -> p.gradient() != null && !p.isFrozen())
+            .mapToInt(Parameter::index)
+            .sorted()
+            .toArray();
+    checkAccess(which);
+    sendAnnounced();
+    long hash = mixed(announcedHash, -1);
+    for (int t : which) {
+      hash = mixed(hash, t);
+    }
+    announcement = new Announcement(which, hash, tell(0, hash, 0, 0, 0));
+    mark(which, true);
+    try {
+      transfers.poll();
+    } catch (RuntimeException | Error e) {
+      broken = e;
+      throw e;
+    }
+  }
+
+  private void mark(int[] which, boolean announced) {
+    for (int t : which) {
+      this.announced[t] = announced;
+    }
+  }
+
+  /** Compares the last announcement with those of the other ranks, and starts to send it. */
+  private void sendAnnounced() {
+    if (broken != null) {
+      throw new IllegalStateException("an earlier call of gradientsReady broke off", broken);
+    }
+    if (announcement == null) {
+      return;
+    }
+    Announcement last = announcement;
+    checkAccess(last.which);
+    announcement = null;
+    mark(last.which, false);
+    compare(last.telling);
+    mark(last.which, true);
+    announcedHash = last.hash;
+    try {
+      BitSet sent = new BitSet();
+      IntStream.of(last.which).forEach(sent::set);
+      transfers.startToAdd(gradientSpans(sent::get), totals(last.which));
+    } catch (RuntimeException | Error e) {
+      broken = e;
+      throw e;
+    }
+  }
+
+  /** Returns where the totals of this rank's shard of some gradients are written. */
+  private List<Span> totals(int[] which) {
+    List<Span> spans = new ArrayList<>();
+    for (int t : which) {
+      long bytes = own(t).byteSize();
+      if (totals[t] == null) {
+        totals[t] = Arena.ofAuto().allocate(bytes, 64);
+      }
+      if (bytes > 0) {
+        spans.add(new Span(totals[t], 0, bytes, parameters.get(t).gradientType()));
+      }
+    }
+    return spans;
+  }
+
+  /** Returns this rank's elements of a gradient. */
+  private MemorySegment own(int parameter) {
+    Parameter p = parameters.get(parameter);
+    return shard(parameter, p.gradient(), p.gradientType());
+  }
+
+  private void checkAccess(int[] which) {
+    for (int t : which) {
+      Parameter p = parameters.get(t);
+      Checks.accessible("gradient of " + p.name(), p.gradient());
+    }
+  }
+
   @Override
   public void agree(boolean[] stepped, double gradScale, double maxNorm) {
+    sendAnnounced();
     long which = 0;
     for (boolean one : stepped) {
       which = mixed(which, one ? 1 : 0);
@@ -86,7 +225,18 @@ final class ShardExchange implements Exchange {
       }
     }
     long kind = mixed(Double.doubleToLongBits(gradScale), Double.doubleToLongBits(maxNorm));
-    long[] all = all(which, settings, kind);
+    compare(tell(1, announcedHash, which, settings, kind));
+  }
+
+  /** Starts to tell the others what is the same on all ranks. */
+  private Ranks.Transfer tell(long... own) {
+    told.copyFrom(MemorySegment.ofArray(own));
+    return ranks.allGather(told, allTold);
+  }
+
+  private void compare(Ranks.Transfer telling) {
+    telling.await();
+    long[] all = allTold.toArray(JAVA_LONG);
     for (int i = 0; i < all.length; i++) {
       int what = i % SAME.size();
       if (all[i] != all[what]) {
@@ -118,20 +268,37 @@ final class ShardExchange implements Exchange {
   }
 
   @Override
-  public void gradients(boolean[] stepped) {
+  public void gradients(boolean[] stepped, boolean again) {
+    List<List<Span>> spans = gradientSpans(t -> stepped[t] && !announced[t]);
+    transfers.add(spans); // and what was announced
+    for (int t = 0; t < stepped.length; t++) {
+      if (stepped[t] && announced[t]) {
+        own(t).copyFrom(totals[t]);
+      }
+    }
+    if (!again) {
+      Arrays.fill(announced, false);
+      announcedHash = 0;
+    }
+  }
+
+  private List<List<Span>> gradientSpans(IntPredicate which) {
     List<List<Span>> spans = new ArrayList<>();
     for (int r = 0; r < ranks.size(); r++) {
-      spans.add(spans(r, t -> stepped[t], Parameter::gradient, Parameter::gradientType));
+      spans.add(spans(r, which, Parameter::gradient, Parameter::gradientType));
     }
-    transfers.add(spans);
+    return spans;
   }
 
   @Override
   public void sums(MemorySegment own, MemorySegment all) {
     List<List<Span>> rows = new ArrayList<>();
     for (int r = 0; r < ranks.size(); r++) {
-      long begin = shards.sumsOffset(r);
-      rows.add(span(all, begin, shards.sumsOffset(r + 1) - begin));
+      List<Span> spans = new ArrayList<>();
+      for (int t = 0; t < shards.tensors(); t++) {
+        spans.addAll(span(all, shards.sumsOffset(t, r), shards.sumsBytes(t, r)));
+      }
+      rows.add(spans);
     }
     long bytes = rows.get(ranks.rank()).stream().mapToLong(Span::bytes).sum();
     transfers.gather(span(own, 0, bytes), rows);
@@ -170,7 +337,7 @@ final class ShardExchange implements Exchange {
       Function<Parameter, MemorySegment> array,
       Function<Parameter, ElementType> type) {
     List<Span> spans = new ArrayList<>();
-    for (int t = shards.firstTensor(rank); t < shards.endTensor(rank); t++) {
+    for (int t = 0; t < shards.tensors(); t++) {
       long begin = shards.begin(t, rank);
       long numel = shards.end(t, rank) - begin;
       if (numel > 0 && which.test(t)) {
@@ -211,7 +378,7 @@ final class ShardExchange implements Exchange {
     List<List<Span>> all = new ArrayList<>();
     for (int r = 0; r < ranks.size(); r++) {
       List<Span> spans = new ArrayList<>();
-      for (int t = shards.firstTensor(r); t < shards.endTensor(r); t++) {
+      for (int t = 0; t < shards.tensors(); t++) {
         MemorySegment shard = moment.apply(parameters.get(t));
         for (MomentPart part : shard == null ? List.<MomentPart>of() : momentParts(t, r)) {
           spans.add(new Span(whole.get(shard), part.whole(), part.bytes(), null));

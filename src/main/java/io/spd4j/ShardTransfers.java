@@ -3,19 +3,23 @@ package io.spd4j;
 import io.spd4j.kernel.GradientSum;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.util.ArrayDeque;
+import java.util.Deque;
 import java.util.List;
 
 /**
- * Moves the arrays of shards between ranks, chunk by chunk: while one chunk is under way, the next
- * is packed, and the one before it is added or unpacked. A shard is a list of spans, of which each
- * rank knows the sizes on all ranks.
+ * Moves the arrays of shards between ranks, chunk by chunk: while chunks are under way, the next is
+ * packed, and the ones before it are added or unpacked. Chunks arrive in the order in which they
+ * were sent. A shard is a list of spans, of which each rank knows the sizes on all ranks.
  */
 final class ShardTransfers {
   /** What spans in a buffer begin at a multiple of, so that chunks cut no element. */
   private static final long UNIT = 8;
 
   private static final long LINE = 64;
-  private static final int BUFFERS = 2;
+
+  /** How many chunks are under way while the caller waits. */
+  private static final int WAITING = 2;
 
   /**
    * Bytes of an array that belong to a shard.
@@ -78,26 +82,36 @@ final class ShardTransfers {
     void unpack(MemorySegment receive, long chunk);
   }
 
+  /** Memory for a chunk. */
+  private record Buffers(MemorySegment send, MemorySegment receive) {}
+
+  /** A chunk that was sent, and what is done once it has arrived. */
+  private record UnderWay(Ranks.Transfer transfer, Buffers buffers, long chunk, Chunks work) {}
+
   private final Ranks ranks;
 
   /** The most bytes of a chunk. */
   private final long limit;
 
+  /** The most chunks that are under way while the caller does other work. */
+  private final int most;
+
   /** Not freed before the garbage collector sees that no transfer has them. */
   private final Arena arena = Arena.ofAuto();
 
-  private final MemorySegment[] send = new MemorySegment[BUFFERS];
-  private final MemorySegment[] receive = new MemorySegment[BUFFERS];
+  private final Deque<Buffers> free = new ArrayDeque<>();
+  private final Deque<UnderWay> underWay = new ArrayDeque<>();
 
   /**
    * @param limit the most bytes that a rank sends to another at once, a multiple of {@link #UNIT}
+   * @param background the bytes of all chunks that {@link #startToAdd} leaves under way, about
    */
-  ShardTransfers(Ranks ranks, long limit) {
+  ShardTransfers(Ranks ranks, long limit, long background) {
     this.ranks = ranks;
     this.limit = limit;
-    for (int b = 0; b < BUFFERS; b++) {
-      send[b] = arena.allocate(limit * ranks.size(), LINE);
-      receive[b] = arena.allocate(limit * ranks.size(), LINE);
+    most = Math.clamp(background / (limit * ranks.size()), WAITING, Integer.MAX_VALUE);
+    for (int i = 0; i < WAITING; i++) {
+      free.push(new Buffers(buffer(), buffer()));
     }
   }
 
@@ -108,11 +122,28 @@ final class ShardTransfers {
    * @param shards by rank, the spans of this rank's arrays, a multiple of their elements
    */
   void add(List<List<Span>> shards) {
+    startToAdd(shards, shards.get(ranks.rank()), WAITING);
+    finish();
+  }
+
+  /**
+   * Starts to add up the arrays of all ranks. The totals are there after {@link #finish}; until
+   * then the arrays must not change. Waits for other ranks only if much is under way.
+   *
+   * @param shards as in {@link #add}
+   * @param totals where the totals of this rank's shard are written: spans of the same sizes
+   */
+  void startToAdd(List<List<Span>> shards, List<Span> totals) {
+    startToAdd(shards, totals, most);
+  }
+
+  private void startToAdd(List<List<Span>> shards, List<Span> totals, int most) {
     List<Walk> out = shards.stream().map(Walk::new).toList();
-    Walk own = new Walk(shards.get(ranks.rank()));
-    run(
+    Walk own = new Walk(totals);
+    start(
         length(shards),
         ranks.size(),
+        most,
         new Chunks() {
           @Override
           public void pack(MemorySegment send, long chunk) {
@@ -157,9 +188,10 @@ final class ShardTransfers {
   void gather(List<Span> own, List<List<Span>> shards) {
     Walk out = new Walk(own);
     List<Walk> in = shards.stream().map(Walk::new).toList();
-    run(
+    start(
         length(shards),
         1,
+        WAITING,
         new Chunks() {
           @Override
           public void pack(MemorySegment send, long chunk) {
@@ -186,6 +218,7 @@ final class ShardTransfers {
             }
           }
         });
+    finish();
   }
 
   private static void copyNext(Walk walk, MemorySegment part) {
@@ -208,28 +241,45 @@ final class ShardTransfers {
 
   /**
    * @param sendParts the number of chunks that are sent at once
+   * @param most how many may be under way; before more are started, the first must have arrived
    */
-  private void run(long length, int sendParts, Chunks work) {
-    Ranks.Transfer before = null;
-    int turn = 0;
+  private void start(long length, int sendParts, int most, Chunks work) {
     for (long done = 0; done < length; done += limit) {
       long chunk = Math.min(limit, length - done);
-      MemorySegment out = send[turn].asSlice(0, sendParts * chunk);
-      work.pack(out, chunk);
-      Ranks.Transfer now = work.start(out, receive[turn].asSlice(0, ranks.size() * chunk));
-      turn = 1 - turn;
-      if (before != null) {
-        finish(before, turn, limit, work);
+      while (underWay.size() >= most) {
+        finishFirst();
       }
-      before = now;
-    }
-    if (before != null) {
-      finish(before, 1 - turn, length - (length - 1) / limit * limit, work);
+      Buffers buffers = free.isEmpty() ? new Buffers(buffer(), buffer()) : free.pop();
+      MemorySegment out = buffers.send.asSlice(0, sendParts * chunk);
+      work.pack(out, chunk);
+      MemorySegment in = buffers.receive.asSlice(0, ranks.size() * chunk);
+      underWay.add(new UnderWay(work.start(out, in), buffers, chunk, work));
     }
   }
 
-  private void finish(Ranks.Transfer transfer, int turn, long chunk, Chunks work) {
-    transfer.await();
-    work.unpack(receive[turn].asSlice(0, ranks.size() * chunk), chunk);
+  private MemorySegment buffer() {
+    return arena.allocate(limit * ranks.size(), LINE);
+  }
+
+  /** Moves data, and adds or unpacks what has arrived. */
+  void poll() {
+    while (!underWay.isEmpty() && underWay.peek().transfer.isDone()) {
+      finishFirst();
+    }
+  }
+
+  /** Waits until all has arrived. */
+  void finish() {
+    while (!underWay.isEmpty()) {
+      finishFirst();
+    }
+  }
+
+  private void finishFirst() {
+    UnderWay first = underWay.remove();
+    first.transfer.await();
+    MemorySegment in = first.buffers.receive.asSlice(0, ranks.size() * first.chunk);
+    first.work.unpack(in, first.chunk);
+    free.push(first.buffers);
   }
 }

@@ -10,13 +10,14 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** Several ranks take the steps of one process, to the bit. */
+/** Several ranks take the steps of one process, to the bit, announced or not. */
 class RanksTest {
   private static final int BLOCK = BlockTable.BLOCK;
 
@@ -56,12 +57,14 @@ class RanksTest {
   @ParameterizedTest
   @MethodSource("cases")
   void anyNumberOfRanksTakesTheSameSteps(StepCase stepCase) throws IOException {
-    assertSameSteps(stepCase, NUMELS, fastest(), SMALL_CHUNKS, 2, 4);
+    assertSameSteps(
+        stepCase, NUMELS, fastest(), SMALL_CHUNKS, List.of(new Run(2, false), new Run(4, true)));
   }
 
   @Test
   void fromOneToEight() throws IOException {
-    assertSameSteps(float32(new SelectiveProjectionDecay(0.6)), NUMELS, fastest(), 0, 1, 2, 4, 8);
+    assertSameSteps(
+        float32(new SelectiveProjectionDecay(0.6)), NUMELS, fastest(), 0, runs(1, 2, 4, 8));
   }
 
   static Stream<Kernels> kernels() {
@@ -71,13 +74,25 @@ class RanksTest {
   @ParameterizedTest
   @MethodSource("kernels")
   void onEveryBackend(Kernels kernels) throws IOException {
-    assertSameSteps(float32(SPD), NUMELS, kernels, 0, 4);
+    assertSameSteps(float32(SPD), NUMELS, kernels, 0, List.of(new Run(4, true)));
   }
 
   @Test
   void moreRanksThanBlocks() throws IOException {
     StepCase inHalves = new StepCase(SPD, StepCase.TYPES.get(2), false, true, null);
-    assertSameSteps(inHalves, new int[] {BLOCK + 5, 0, 3}, fastest(), 0, 2, 4, 8);
+    assertSameSteps(inHalves, new int[] {BLOCK + 5, 0, 3}, fastest(), 0, runs(2, 4, 8));
+  }
+
+  /**
+   * @param announces whether gradients are announced
+   */
+  private record Run(int size, boolean announces) {}
+
+  private static List<Run> runs(int... sizes) {
+    return IntStream.of(sizes)
+        .boxed()
+        .flatMap(size -> Stream.of(new Run(size, false), new Run(size, true)))
+        .toList();
   }
 
   private static StepCase float32(DecayRule rule) {
@@ -85,7 +100,7 @@ class RanksTest {
   }
 
   private static void assertSameSteps(
-      StepCase stepCase, int[] numels, Kernels kernels, long chunk, int... sizes)
+      StepCase stepCase, int[] numels, Kernels kernels, long chunk, List<Run> runs)
       throws IOException {
     try (RanksTraining whole = new RanksTraining(stepCase, numels, kernels, null, 0, null)) {
       List<Double> norms = whole.train();
@@ -95,11 +110,12 @@ class RanksTest {
             .anyMatch(r -> r.selections() > 0 && r.meanRatio() > 0)
             .anyMatch(r -> r.selections() < r.checked());
       }
-      for (int size : sizes) {
+      for (Run run : runs) {
         ThreadRanks.run(
-            size,
+            run.size,
             ranks -> {
-              try (var t = new RanksTraining(stepCase, numels, kernels, ranks, chunk, null)) {
+              try (var t =
+                  new RanksTraining(stepCase, numels, kernels, ranks, chunk, null, run.announces)) {
                 assertThat(t.train()).isEqualTo(norms);
                 t.assertSame(whole);
               }

@@ -23,16 +23,32 @@ final class RanksTraining implements AutoCloseable {
   final List<ParameterGroup> groups;
   final Adam adam;
   private final GradientTree tree;
+  private final boolean announces;
   private int steps;
+
+  /** A training that announces no gradients. */
+  RanksTraining(
+      StepCase stepCase, int[] numels, Kernels kernels, Ranks ranks, long chunk, Path checkpoint)
+      throws IOException {
+    this(stepCase, numels, kernels, ranks, chunk, checkpoint, false);
+  }
 
   /**
    * @param ranks null for a process without ranks
    * @param chunk the bytes that are sent at once; 0 for the usual number
    * @param checkpoint continued from; null for a new training
+   * @param announces whether it announces some gradients, in random calls from the last one back
    */
   RanksTraining(
-      StepCase stepCase, int[] numels, Kernels kernels, Ranks ranks, long chunk, Path checkpoint)
+      StepCase stepCase,
+      int[] numels,
+      Kernels kernels,
+      Ranks ranks,
+      long chunk,
+      Path checkpoint,
+      boolean announces)
       throws IOException {
+    this.announces = announces;
     tensors = new Tensors(41, stepCase.types());
     for (int numel : numels) {
       int i = tensors.parameters.size();
@@ -58,12 +74,45 @@ final class RanksTraining implements AutoCloseable {
 
   /** Computes the gradients of this rank's sub-batches, which are added. */
   void gradients() {
+    gradients(false);
+  }
+
+  /**
+   * @param nan whether one rank has a gradient that is not finite
+   */
+  private void gradients(boolean nan) {
     steps++;
     for (int v = tree.begin(); v < tree.end(); v++) {
       for (int i = 0; i < tensors.parameters.size(); i++) {
         gradient(tensors.parameters.get(i), new SplittableRandom(steps * 1000L + v * 100 + i), i);
       }
+      if (nan && v + 1 == SUB_BATCHES) {
+        Parameter p = tensors.parameters.getLast();
+        Tensors.set(p.gradient(), tensors.types.gradient(), p.numel() - 1, Float.NaN);
+      }
+      boolean last = v + 1 == tree.end();
+      if (announces) {
+        inParts(new SplittableRandom(steps * 100L + (last ? 99 : v)), last);
+      }
       tree.add();
+    }
+  }
+
+  /**
+   * Adds gradients by parts, and announces those that are final. Each rank makes the same calls.
+   */
+  private void inParts(SplittableRandom random, boolean last) {
+    List<Parameter> reversed = tensors.parameters.reversed();
+    for (int i = 0; i < reversed.size(); ) {
+      int end = Math.min(i + random.nextInt(4), reversed.size());
+      List<Parameter> part = reversed.subList(i, end);
+      if (random.nextInt(4) > 0) {
+        assertThat(tree.add(part)).isEqualTo(last);
+        if (last) {
+          adam.gradientsReady(part);
+        }
+      }
+      i = end;
     }
   }
 
@@ -102,11 +151,7 @@ final class RanksTraining implements AutoCloseable {
     gradients();
     norms.add(adam.stepClipped(Double.POSITIVE_INFINITY, MEAN));
     p.gradient(gradient);
-    gradients();
-    Parameter last = tensors.parameters.getLast();
-    if (tree.end() == SUB_BATCHES) { // one rank has a gradient that is not finite
-      Tensors.set(last.gradient(), tensors.types.gradient(), last.numel() - 1, Float.NaN);
-    }
+    gradients(true);
     norms.add(adam.stepClipped(1, MEAN));
     gradients();
     norms.add(adam.gradientNorm());

@@ -59,6 +59,10 @@ final class ThreadRanks implements Ranks {
       return all;
     }
 
+    synchronized boolean isComplete(long call) {
+      return isComplete(sent.get(call));
+    }
+
     private static boolean isComplete(byte[][] all) {
       return Arrays.stream(all).allMatch(data -> data != null);
     }
@@ -151,14 +155,22 @@ final class ThreadRanks implements Ranks {
     byte[] sent = send.toArray(JAVA_BYTE);
     world.send(call, rank, sent);
     receive.fill((byte) 0x5a);
-    return () -> {
-      byte[][] all = receive(call);
-      assertThat(send.mismatch(MemorySegment.ofArray(sent)))
-          .as("sent segment was changed")
-          .isEqualTo(-1);
-      for (int r = 0; r < world.size; r++) {
-        assertThat(all[r].length).as("bytes that rank %d sends", r).isEqualTo(sent.length);
-        MemorySegment.copy(all[r], at, receive, JAVA_BYTE, (long) r * part, part);
+    return new Transfer() {
+      @Override
+      public void await() {
+        byte[][] all = receive(call);
+        assertThat(send.mismatch(MemorySegment.ofArray(sent)))
+            .as("sent segment was changed")
+            .isEqualTo(-1);
+        for (int r = 0; r < world.size; r++) {
+          assertThat(all[r].length).as("bytes that rank %d sends", r).isEqualTo(sent.length);
+          MemorySegment.copy(all[r], at, receive, JAVA_BYTE, (long) r * part, part);
+        }
+      }
+
+      @Override
+      public boolean isDone() {
+        return world.isComplete(call);
       }
     };
   }

@@ -163,7 +163,7 @@ public final class CpuStepper implements Stepper {
   private void addGradients(double gradScale, double maxNorm) {
     exchange.agree(scheduled, gradScale, maxNorm);
     try {
-      exchange.gradients(scheduled);
+      exchange.gradients(scheduled, maxNorm == NORM_ONLY);
     } catch (RuntimeException | Error e) {
       lost(e);
       throw e;

@@ -19,7 +19,7 @@ public interface Exchange {
         public void agree(boolean[] stepped, double gradScale, double maxNorm) {}
 
         @Override
-        public void gradients(boolean[] stepped) {}
+        public void gradients(boolean[] stepped, boolean again) {}
 
         @Override
         public void sums(MemorySegment own, MemorySegment all) {}
@@ -42,8 +42,10 @@ public interface Exchange {
 
   /**
    * Adds up all processes' gradients of these tensors: each process gets the totals of its shard.
+   *
+   * @param again whether the next step is to add up the same gradients once more
    */
-  void gradients(boolean[] stepped);
+  void gradients(boolean[] stepped, boolean again);
 
   /**
    * Brings the sums of every process's blocks together.

@@ -1,25 +1,26 @@
 package io.spd4j.kernel;
 
+import java.util.Arrays;
+import java.util.Comparator;
+
 /**
- * The division of all tensors' blocks among several processes (ranks): each owns one contiguous run
- * of blocks, its shard. Shards have about equal numbers of elements, to a block; if there are fewer
- * blocks than ranks, some are empty. Immutable.
+ * The division of all tensors' blocks among several processes (ranks). Each owns contiguous blocks
+ * of every tensor, its shard, so that any layer's gradients have all ranks to go to at once. Of
+ * each tensor the ranks own about equally many blocks, and of all tensors about equally many
+ * elements, to a block; of a tensor with fewer blocks than ranks, some own none. Immutable.
  */
 public final class Shards {
   private final int rank;
-  private final long[] numels;
+  private final int ranks;
 
   /** By tensor, its first block among those of all tensors; then their number. */
   private final long[] firstBlocks;
 
-  /** By rank, its first block; then the number of all. */
-  private final long[] cuts;
+  /** By tensor and rank, the first element. */
+  private final long[][] begins;
 
-  /** By rank, the first tensor that does not end before its shard. */
-  private final int[] firstTensors;
-
-  /** By rank, the first tensor that begins after its shard. */
-  private final int[] endTensors;
+  /** By tensor and rank, the element after the last one. */
+  private final long[][] ends;
 
   /**
    * @param numels the tensors' numbers of elements
@@ -28,40 +29,32 @@ public final class Shards {
    */
   public Shards(long[] numels, int rank, int ranks) {
     this.rank = rank;
-    this.numels = numels.clone();
+    this.ranks = ranks;
     firstBlocks = new long[numels.length + 1];
-    long total = 0;
+    begins = new long[numels.length][ranks];
+    ends = new long[numels.length][ranks];
+    long[] owned = new long[ranks];
+    Integer[] order = new Integer[ranks];
+    Arrays.setAll(order, r -> r);
     for (int t = 0; t < numels.length; t++) {
-      firstBlocks[t + 1] = firstBlocks[t] + Math.ceilDiv(numels[t], BlockTable.BLOCK);
-      total += numels[t];
-    }
-    cuts = new long[ranks + 1];
-    int cut = 1;
-    long before = 0;
-    for (int t = 0; t < numels.length; t++) {
-      long after = before + numels[t];
-      for (; cut < ranks && target(total, cut, ranks) <= after; cut++) {
-        long within = target(total, cut, ranks) - before;
-        cuts[cut] = firstBlocks[t] + Math.ceilDiv(within, BlockTable.BLOCK);
+      long blocks = Math.ceilDiv(numels[t], BlockTable.BLOCK);
+      firstBlocks[t + 1] = firstBlocks[t] + blocks;
+      Arrays.sort(order, Comparator.comparingLong(r -> owned[r]));
+      int larger = (int) (blocks % ranks);
+      long begin = 0;
+      for (int i = 0; i < ranks; i++) {
+        // Those that own least come last and get a block more; the last block may be short.
+        int next = order[(i + larger) % ranks];
+        long run = blocks / ranks + (i >= ranks - larger ? 1 : 0);
+        long end = Math.min(begin + run * BlockTable.BLOCK, numels[t]);
+        if (begin < end) {
+          begins[t][next] = begin;
+          ends[t][next] = end;
+          owned[next] += end - begin;
+        }
+        begin = end;
       }
-      before = after;
     }
-    cuts[ranks] = firstBlocks[numels.length];
-    firstTensors = new int[ranks];
-    endTensors = new int[ranks];
-    int first = 0;
-    int end = 0;
-    for (int r = 0; r < ranks; r++) {
-      for (; first < numels.length && firstBlocks[first + 1] <= cuts[r]; first++) {}
-      for (; end < numels.length && firstBlocks[end] < cuts[r + 1]; end++) {}
-      firstTensors[r] = first;
-      endTensors[r] = Math.max(first, end);
-    }
-  }
-
-  /** Returns about cut/ranks of a number. */
-  private static long target(long total, int cut, int ranks) {
-    return total / ranks * cut + total % ranks * cut / ranks;
   }
 
   /** Returns the number of this process. */
@@ -71,36 +64,22 @@ public final class Shards {
 
   /** Returns the number of processes. */
   public int ranks() {
-    return cuts.length - 1;
+    return ranks;
   }
 
-  /** Returns the first tensor of which a rank may own elements. */
-  public int firstTensor(int rank) {
-    return firstTensors[rank];
-  }
-
-  /** Returns the tensor after the last one of which a rank may own elements. */
-  public int endTensor(int rank) {
-    return endTensors[rank];
+  /** Returns the number of tensors. */
+  public int tensors() {
+    return begins.length;
   }
 
   /** Returns the first element of a tensor that a rank owns; 0 if it owns none. */
   public long begin(int tensor, int rank) {
-    return Math.min(element(tensor, cuts[rank]), end(tensor, rank));
+    return begins[tensor][rank];
   }
 
   /** Returns the element after the last one that a rank owns; {@link #begin} if it owns none. */
   public long end(int tensor, int rank) {
-    long end = element(tensor, cuts[rank + 1]);
-    return element(tensor, cuts[rank]) < end ? end : 0;
-  }
-
-  /** Returns the element of a tensor at which a block begins; its nearest end for other blocks. */
-  private long element(int tensor, long block) {
-    long within = Math.max(0, block - firstBlocks[tensor]);
-    return within >= firstBlocks[tensor + 1] - firstBlocks[tensor]
-        ? numels[tensor]
-        : within * BlockTable.BLOCK;
+    return ends[tensor][rank];
   }
 
   /** Returns the first block of a tensor, among the blocks of all tensors. */
@@ -110,11 +89,18 @@ public final class Shards {
 
   /** Returns the number of blocks of all tensors. */
   long blockCount() {
-    return firstBlocks[numels.length];
+    return firstBlocks[begins.length];
   }
 
-  /** Returns the offset of a rank's rows in the {@code spd4j_sums} of all blocks. */
-  public long sumsOffset(int rank) {
-    return cuts[rank] * TableLayout.SUMS.byteSize();
+  /** Returns where in the {@code spd4j_sums} of all blocks a rank's rows of a tensor begin. */
+  public long sumsOffset(int tensor, int rank) {
+    return (firstBlocks[tensor] + begins[tensor][rank] / BlockTable.BLOCK)
+        * TableLayout.SUMS.byteSize();
+  }
+
+  /** Returns the bytes of a rank's rows of a tensor in {@code spd4j_sums}. */
+  public long sumsBytes(int tensor, int rank) {
+    long blocks = Math.ceilDiv(ends[tensor][rank] - begins[tensor][rank], BlockTable.BLOCK);
+    return blocks * TableLayout.SUMS.byteSize();
   }
 }

@@ -6,6 +6,18 @@ import java.util.Arrays;
 
 /** The ranks of MPI, for an optimizer that is stepped in shards. */
 record MpiRanks(Mpi mpi) implements Ranks {
+  private record Started(Pending pending) implements Ranks.Transfer {
+    @Override
+    public void await() {
+      pending.await();
+    }
+
+    @Override
+    public boolean isDone() {
+      return pending.isDone();
+    }
+  }
+
   @Override
   public int rank() {
     return mpi.rank();
@@ -18,12 +30,13 @@ record MpiRanks(Mpi mpi) implements Ranks {
 
   @Override
   public Ranks.Transfer allToAll(MemorySegment send, MemorySegment receive) {
-    return mpi.startAllToAll(send, parts("send", send), receive, parts("receive", receive))::await;
+    return new Started(
+        mpi.startAllToAll(send, parts("send", send), receive, parts("receive", receive)));
   }
 
   @Override
   public Ranks.Transfer allGather(MemorySegment send, MemorySegment receive) {
-    return mpi.startAllGather(send, receive, parts("receive", receive))::await;
+    return new Started(mpi.startAllGather(send, receive, parts("receive", receive)));
   }
 
   private Slices parts(String what, MemorySegment segment) {

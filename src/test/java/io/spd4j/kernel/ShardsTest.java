@@ -2,7 +2,11 @@ package io.spd4j.kernel;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import java.util.LongSummaryStatistics;
 import java.util.Random;
+import java.util.SortedMap;
+import java.util.TreeMap;
+import java.util.stream.LongStream;
 import org.junit.jupiter.api.Test;
 
 class ShardsTest {
@@ -24,33 +28,48 @@ class ShardsTest {
   }
 
   private static void check(long[] numels, int ranks) {
-    long total = 0;
-    for (long numel : numels) {
-      total += numel;
-    }
-    long[] next = new long[numels.length];
-    long before = 0;
-    for (int r = 0; r < ranks; r++) {
-      Shards shards = new Shards(numels, r, ranks);
-      long sum = 0;
-      for (int t = 0; t < numels.length; t++) {
+    Shards shards = new Shards(numels, 0, ranks);
+    assertThat(shards.tensors()).isEqualTo(numels.length);
+    long[] owned = new long[ranks];
+    for (int t = 0; t < numels.length; t++) {
+      long blocks = Math.ceilDiv(numels[t], BLOCK);
+      SortedMap<Long, Long> runs = new TreeMap<>();
+      for (int r = 0; r < ranks; r++) {
         long begin = shards.begin(t, r);
         long end = shards.end(t, r);
         assertThat(begin % BLOCK).isZero();
+        assertThat(Math.ceilDiv(end - begin, BLOCK))
+            .isBetween(blocks / ranks, Math.ceilDiv(blocks, ranks));
         if (begin == end) {
           assertThat(begin).isZero();
-          continue;
+        } else {
+          assertThat(runs.put(begin, end)).isNull();
         }
-        assertThat(begin).isEqualTo(next[t]);
-        assertThat(end % BLOCK == 0 || end == numels[t]).isTrue();
-        assertThat(t).isBetween(shards.firstTensor(r), shards.endTensor(r) - 1);
-        next[t] = end;
-        sum += end - begin;
+        owned[r] += end - begin;
       }
-      before += sum;
-      assertThat(sum).isBetween(total / ranks - BLOCK - 1, total / ranks + BLOCK + 1);
+      long next = 0;
+      for (var run : runs.entrySet()) {
+        assertThat(run.getKey()).isEqualTo(next);
+        next = run.getValue();
+      }
+      assertThat(next).isEqualTo(numels[t]);
     }
-    assertThat(next).isEqualTo(numels);
-    assertThat(before).isEqualTo(total);
+    LongSummaryStatistics all = LongStream.of(owned).summaryStatistics();
+    assertThat(all.getMax() - all.getMin()).isLessThanOrEqualTo(BLOCK);
+  }
+
+  /** The division does not depend on who asks. */
+  @Test
+  void everyRankKnowsAllShards() {
+    long[] numels = {3 * BLOCK, 5, 9 * BLOCK - 7};
+    Shards zero = new Shards(numels, 0, 4);
+    Shards three = new Shards(numels, 3, 4);
+    assertThat(three.rank()).isEqualTo(3);
+    for (int t = 0; t < numels.length; t++) {
+      for (int r = 0; r < 4; r++) {
+        assertThat(three.begin(t, r)).isEqualTo(zero.begin(t, r));
+        assertThat(three.end(t, r)).isEqualTo(zero.end(t, r));
+      }
+    }
   }
 }
