@@ -49,10 +49,21 @@ final class CountedRanks implements Ranks {
 
   private Transfer timed(long start, Transfer transfer) {
     nanos += System.nanoTime() - start;
-    return () -> {
-      long waiting = System.nanoTime();
-      transfer.await();
-      nanos += System.nanoTime() - waiting;
+    return new Transfer() {
+      @Override
+      public void await() {
+        long waiting = System.nanoTime();
+        transfer.await();
+        nanos += System.nanoTime() - waiting;
+      }
+
+      @Override
+      public boolean isDone() {
+        long asking = System.nanoTime();
+        boolean done = transfer.isDone();
+        nanos += System.nanoTime() - asking;
+        return done;
+      }
     };
   }
 

@@ -107,7 +107,7 @@ final class Model implements AutoCloseable {
           processes.ranks() == null
               ? GradientTree.of(adam.parameters(), count)
               : GradientTree.of(adam.parameters(), count, processes.ranks());
-      subBatches = new SubBatches(count, this, tree, processes);
+      subBatches = new SubBatches(count, options.overlap, this, tree, processes);
       arrays.toNetwork();
       ready = true;
     } finally {

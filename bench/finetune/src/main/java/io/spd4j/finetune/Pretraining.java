@@ -99,7 +99,7 @@ final class Pretraining implements AutoCloseable {
       group.lr(options.lr * rate.factor(steps.size() + 1));
       long start = System.nanoTime();
       double loss = model.lossAndGradients(text);
-      arrays.toOptimizer();
+      arrays.toOptimizer(group.parameters());
       long stepping = System.nanoTime();
       adam.stepClipped(CLIP);
       long stepped = System.nanoTime();

@@ -8,7 +8,10 @@ import io.spd4j.finetune.minilm.Weight;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
+import java.util.Collection;
+import java.util.IdentityHashMap;
 import java.util.List;
+import java.util.Map;
 
 /**
  * The arrays that an optimizer steps, in the types of a {@link State}. The network computes in
@@ -25,7 +28,7 @@ final class StateArrays {
   private final State state;
   private final Arena arena;
   private final boolean parallel;
-  private final List<Runnable> toOptimizer = new ArrayList<>();
+  private final Map<Parameter, List<Runnable>> toOptimizer = new IdentityHashMap<>();
   private final List<Runnable> toNetwork = new ArrayList<>();
 
   /** Copies a piece. */
@@ -49,11 +52,15 @@ final class StateArrays {
    * @param anchor float32; null for the origin
    */
   Parameter parameter(Weight weight, MemorySegment anchor) {
-    return data(weight)
-        .gradient(input(weight.gradient(), state.gradient(), toOptimizer), state.gradient())
-        .anchor(anchor == null ? null : anchor(anchor), state.anchor())
-        .momentType(state.moments())
-        .build();
+    List<Runnable> copies = new ArrayList<>();
+    Parameter parameter =
+        data(weight)
+            .gradient(input(weight.gradient(), state.gradient(), copies), state.gradient())
+            .anchor(anchor == null ? null : anchor(anchor), state.anchor())
+            .momentType(state.moments())
+            .build();
+    toOptimizer.put(parameter, copies);
+    return parameter;
   }
 
   private Parameter.Builder data(Weight weight) {
@@ -116,9 +123,9 @@ final class StateArrays {
     return array.asSlice(at, Math.min(PIECE * elementSize, array.byteSize() - at));
   }
 
-  /** Copies the gradients from the network. */
-  void toOptimizer() {
-    run(toOptimizer);
+  /** Copies some parameters' gradients from the network. */
+  void toOptimizer(Collection<Parameter> parameters) {
+    run(parameters.stream().flatMap(p -> toOptimizer.get(p).stream()).toList());
   }
 
   /** Copies the parameters to the network. */

@@ -40,7 +40,8 @@ import picocli.CommandLine.Spec;
       "Under mpirun, the processes divide the batch. sent_mb is what each one sends in a step; "
           + "least_mb is what any sharded step must send, the bytes of the gradients and of the "
           + "parameters, but for a process's own share, without low halves. moments_mb is what its moments take, "
-          + "and communication_ms the time in which transfers were started and waited for."
+          + "and communication_ms the time in which transfers were started and waited for. "
+          + "backward_communication_ms is the part of it that falls into the backward passes."
     })
 public final class TrainStepCommand implements Callable<Integer> {
   /** Number of untimed steps, in which oneDNN and the JIT compile. */
@@ -82,6 +83,11 @@ public final class TrainStepCommand implements Callable<Integer> {
       })
   private boolean profile;
 
+  @Option(
+      names = "--no-overlap",
+      description = "Send gradients in the optimizer's step, not during the backward pass.")
+  private boolean noOverlap;
+
   @Override
   public Integer call() throws Failure, IOException {
     TrainingOptions options = TrainingOptions.defaults();
@@ -93,6 +99,7 @@ public final class TrainStepCommand implements Callable<Integer> {
     options.math = network.math;
     options.record = options.steps;
     options.check();
+    options.overlap = !noOverlap;
     options.probeShare = 0; // lp_ft: a step that trains everything
     try (Processes processes = Processes.open()) {
       options.check(processes);
@@ -121,9 +128,15 @@ public final class TrainStepCommand implements Callable<Integer> {
         recording.start();
       }
       List<Communication> after = new ArrayList<>();
+      List<Long> backward = new ArrayList<>();
       History history =
           new Trainer(options, model, examples, random.split())
-              .train(() -> false, s -> after.add(processes.communication()));
+              .train(
+                  () -> false,
+                  s -> {
+                    after.add(processes.communication());
+                    backward.add(model.subBatches().communicationNanos());
+                  });
       if (!processes.isFirst()) {
         return;
       }
@@ -146,6 +159,9 @@ public final class TrainStepCommand implements Callable<Integer> {
         line.put("least_mb", rounded(least(model, processes.size()) / 1e6));
         line.put("moments_mb", rounded(moments(model) / 1e6));
         line.put("communication_ms", rounded((last.nanos() - first.nanos()) / 1e6 / repeat));
+        line.put(
+            "backward_communication_ms",
+            rounded((backward.getLast() - backward.get(WARM_UP - 1)) / 1e6 / repeat));
       }
       spec.commandLine().getOut().println(Json.line(line));
       if (profile) {

@@ -29,6 +29,9 @@ final class TrainingOptions extends NetworkOptions {
     }
   }
 
+  /** Whether several processes send gradients during the backward pass. */
+  boolean overlap = true;
+
   @Option(
       names = "--steps",
       defaultValue = "300",

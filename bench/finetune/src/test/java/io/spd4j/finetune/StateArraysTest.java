@@ -58,7 +58,7 @@ class StateArraysTest {
     assertThat(parameter.data()).isEqualTo(weight.data());
     assertThat(parameter.gradient()).isEqualTo(weight.gradient());
     assertThat(parameter.anchor()).isEqualTo(anchor);
-    arrays.toOptimizer();
+    arrays.toOptimizer(List.of(parameter));
     arrays.toNetwork();
     assertThat(weight.data().mismatch(initial)).isEqualTo(-1);
   }
@@ -86,7 +86,7 @@ class StateArraysTest {
       assertThat(parameter.gradient()).isEqualTo(weight.gradient());
     } else {
       assertThat(parameter.gradient()).isNotEqualTo(weight.gradient());
-      arrays.toOptimizer();
+      arrays.toOptimizer(List.of(parameter));
       assertNearest(weight.gradient(), parameter.gradient());
     }
   }

@@ -8,6 +8,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
 import java.util.SplittableRandom;
+import java.util.function.IntConsumer;
 
 /**
  * An encoder with a linear head on its pooled vectors. Confined to the same thread as the encoder.
@@ -137,6 +138,16 @@ public final class Classifier {
    * @return the loss
    */
   public double lossAndGradients(Batch batch, int[] labels, int lowest) {
+    return lossAndGradients(batch, labels, lowest, layer -> {});
+  }
+
+  /**
+   * Runs a forward and a backward pass as {@link #lossAndGradients(Batch, int[], int)} does.
+   *
+   * @param done called with each layer, once its weights' gradients are written: with the number of
+   *     layers for the head, then downwards, with -1 for the embeddings
+   */
+  public double lossAndGradients(Batch batch, int[] labels, int lowest, IntConsumer done) {
     forward(batch);
     for (int row = 0; row < batch.size(); row++) {
       double logOfSum = logOfSum(row);
@@ -149,7 +160,8 @@ public final class Classifier {
     double loss = loss(labels);
     head.backwardWeights(batch.size(), pooled, logitsGradient);
     head.backwardSource(batch.size(), logitsGradient, pooledGradient);
-    encoder.backward(batch, pooledGradient, lowest);
+    done.accept(encoder.depth());
+    encoder.backward(batch, pooledGradient, lowest, done);
     return loss;
   }
 

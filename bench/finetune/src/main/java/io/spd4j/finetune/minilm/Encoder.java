@@ -11,6 +11,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.IntConsumer;
 
 /**
  * BERT's encoder: each token becomes its last hidden state, or, with mean pooling, each sequence
@@ -150,10 +151,16 @@ public final class Encoder {
    * @param pooledGradient [size, hidden]
    * @param lowest the lowest layer whose gradients are computed, -1 for the embeddings; lower
    *     layers keep their gradients
+   * @param done called with each layer, once its weights' gradients are written
    */
-  public void backward(Batch batch, MemorySegment pooledGradient, int lowest) {
+  public void backward(Batch batch, MemorySegment pooledGradient, int lowest, IntConsumer done) {
     pool(batch).backwardB(pooling, pooledGradient, gradient.floats());
-    backwardStates(batch, lowest);
+    backwardStates(batch, lowest, done);
+  }
+
+  /** Returns the number of layers. */
+  int depth() {
+    return layers.size();
   }
 
   /** See {@link Classifier#gradientsChanged}. */
@@ -172,14 +179,17 @@ public final class Encoder {
    *
    * @param batch as in the last forward pass
    * @param lowest as for {@link #backward}
+   * @param done as for {@link #backward}
    */
-  void backwardStates(Batch batch, int lowest) {
+  void backwardStates(Batch batch, int lowest, IntConsumer done) {
     EncoderLayer.Ops ops = EncoderLayer.Ops.of(buffers, config, batch);
     for (int i = layers.size() - 1; i >= Math.max(0, lowest); i--) {
       layers.get(i).backward(ops, hidden.get(i), gradient);
+      done.accept(i);
     }
     if (lowest < 0) {
       embeddings.backward(batch, gradient.floats());
+      done.accept(-1);
     }
   }
 }

@@ -123,7 +123,7 @@ public final class MaskedLanguageModel {
     for (int i = 0; i < count; i++) {
       row(stateGradient, text.rows()[i]).copyFrom(row(hiddenGradient, i));
     }
-    encoder.backwardStates(text.batch(), -1);
+    encoder.backwardStates(text.batch(), -1, layer -> {});
     return loss;
   }
 

@@ -1,11 +1,13 @@
 package io.spd4j.finetune.minilm;
 
+import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.spd4j.onednn.OneDnn;
 import java.lang.foreign.Arena;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.NoSuchElementException;
@@ -60,6 +62,40 @@ class EncoderTest {
             assertThat(gradient)
                 .as(name)
                 .isEqualTo(depth(name) >= Math.min(2, lowest) ? all.get(name) : before.get(name)));
+  }
+
+  /**
+   * What is called with a layer finds its gradients, and may change them: nobody writes them again.
+   */
+  @ParameterizedTest
+  @ValueSource(ints = {-1, 1, 2})
+  void eachLayerIsDoneOnceFromTheHeadDown(int lowest) {
+    Weights whole = weights(true);
+    Weights told = weights(true);
+    classifier(whole).lossAndGradients(BATCH, LABELS, -1);
+    Map<String, List<Float>> all = Tiny.gradients(whole);
+    List<Integer> layers = new ArrayList<>();
+
+    classifier(told)
+        .lossAndGradients(
+            BATCH,
+            LABELS,
+            lowest,
+            layer -> {
+              layers.add(layer);
+              for (Weight weight : told.all()) {
+                if (depth(weight.name()) == layer) {
+                  assertThat(Tiny.floats(weight.gradient())).isEqualTo(all.get(weight.name()));
+                  weight.gradient().fill((byte) 1);
+                }
+              }
+            });
+
+    assertThat(layers).isEqualTo(List.of(2, 1, 0, -1).subList(0, 3 - lowest));
+    for (Weight weight : told.all()) {
+      byte expected = (byte) (depth(weight.name()) >= lowest ? 1 : 0);
+      assertThat(weight.gradient().toArray(JAVA_BYTE)).containsOnly(expected);
+    }
   }
 
   /** -1 trains from the embeddings up, 2 trains the head alone. */
