@@ -35,7 +35,9 @@ import java.util.function.Supplier;
  * the parameter and the fault. Only one fault cannot be found in advance: if another thread closes
  * an arena during a step, the step may end half done. The optimizer then says so and refuses
  * further steps. On the native and vector backends the closing thread gets the exception instead,
- * unless it closes the arena between two calls of the kernels.
+ * unless it closes the arena between two calls of the kernels. The JVM interrupts a thread to break
+ * off its access to a closed arena; a step takes that back, and with it any other interrupt that
+ * came in such a step.
  *
  * <p>If the arrays lie in the memory of a CUDA device ({@link io.spd4j.cuda.DeviceArena}), a step
  * is enqueued onto a stream and returns without waiting. It reads gradients that earlier work on

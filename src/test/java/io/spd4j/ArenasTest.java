@@ -2,21 +2,29 @@ package io.spd4j;
 
 import static io.spd4j.Optimizers.adam;
 import static io.spd4j.Optimizers.group;
+import static io.spd4j.Refusals.illegalState;
 import static io.spd4j.StepCase.RULES;
 import static io.spd4j.Tensors.parameter;
 import static io.spd4j.Tensors.selected;
 import static io.spd4j.Tensors.twins;
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatIllegalStateException;
+import static org.assertj.core.api.Assertions.catchThrowableOfType;
 
 import io.spd4j.kernel.AllKernels;
+import io.spd4j.kernel.BlockTable;
 import io.spd4j.kernel.EachKernels;
+import io.spd4j.kernel.Interpolands;
 import io.spd4j.kernel.Kernels;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Queue;
 import java.util.SplittableRandom;
+import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.Executor;
 import java.util.function.UnaryOperator;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AutoClose;
@@ -202,8 +210,9 @@ class ArenasTest {
           adam(kernels, 1 + round % 3, group(new SelectiveProjectionDecay(1), halves))) {
         Closer closer = new Closer(random.nextLong(30_000_000), victim);
         stepUntilRefused(adam);
-        // The JDK interrupts a thread when it breaks off the thread's access to a closed arena.
-        Thread.interrupted();
+        if (Thread.interrupted()) {
+          throw new AssertionError("the caller's thread is interrupted");
+        }
         refusedCloses += closer.join();
       }
     }
@@ -231,13 +240,142 @@ class ArenasTest {
           refusedSteps++;
           return;
         }
-        if (again.getCause() == thrown && again.getMessage().contains("broke off half done")) {
+        if (again.getCause() == thrown
+            && thrown.getMessage().endsWith(" lies in an arena that was closed during the step")
+            && again.getMessage().contains("broke off half done")) {
           brokenSteps++;
           return;
         }
         throw new AssertionError("wrong message", again);
       }
       throw new AssertionError("a step was taken after an arena was closed");
+    }
+  }
+
+  /**
+   * Closes an arena when a pass begins, and interrupts the thread as the JVM does when it breaks
+   * off an access.
+   */
+  private record ClosingKernels(Kernels kernels, Arena victim) implements Kernels {
+    private void closeFirst() {
+      Thread.currentThread().interrupt();
+      synchronized (victim) {
+        if (victim.scope().isAlive()) {
+          victim.close();
+        }
+      }
+    }
+
+    @Override
+    public String name() {
+      return kernels.name();
+    }
+
+    @Override
+    public String detail() {
+      return kernels.detail();
+    }
+
+    @Override
+    public void update(BlockTable table, long begin, long end) {
+      closeFirst();
+      kernels.update(table, begin, end);
+    }
+
+    @Override
+    public void project(BlockTable table, long begin, long end) {
+      kernels.project(table, begin, end);
+    }
+
+    @Override
+    public void gradSq(BlockTable table, long begin, long end) {
+      closeFirst();
+      kernels.gradSq(table, begin, end);
+    }
+
+    @Override
+    public void interpolate(Interpolands arrays) {
+      kernels.interpolate(arrays);
+    }
+  }
+
+  /** What closes an arena in mid-step. */
+  private interface Closed {
+    void step(Adam adam, Parameter victim) throws Exception;
+  }
+
+  private void whenClosed(Kernels kernels, int threads, Closed then) throws Exception {
+    for (boolean interrupted : new boolean[] {false, true}) {
+      Arena victim = Arena.ofShared();
+      Parameter a = parameter(arena, "a", 1, 100_000);
+      Parameter b = parameter(arena, "b", 2, 100_000);
+      b.gradient(copy(victim, b.gradient()));
+      Queue<Boolean> flags = new ConcurrentLinkedQueue<>();
+      List<Thread> helpers = new ArrayList<>();
+      Executor executor =
+          task ->
+              helpers.add(
+                  Thread.ofPlatform()
+                      .start(() -> {
+                        task.run();
+                        flags.add(Thread.interrupted());
+                      }));
+      try (Adam adam =
+          Adam.builder()
+              .kernels(new ClosingKernels(kernels, victim))
+              .threads(threads)
+              .executor(executor)
+              .group(group(new L2SP(0.1), List.of(a, b)))
+              .build()) {
+        if (interrupted) {
+          Thread.currentThread().interrupt();
+        }
+        then.step(adam, b);
+        assertThat(Thread.interrupted()).isEqualTo(interrupted);
+        for (Thread helper : helpers) {
+          helper.join();
+        }
+        assertThat(flags).hasSize(threads - 1).doesNotContain(true);
+      }
+    }
+  }
+
+  @EachKernels
+  void aStepThatAnArenaClosedSaysWhichAndIsNoInterrupt(Kernels kernels) throws Exception {
+    for (int threads : new int[] {1, 2}) {
+      whenClosed(
+          kernels,
+          threads,
+          (adam, b) -> {
+            IllegalStateException thrown =
+                catchThrowableOfType(IllegalStateException.class, adam::step);
+            assertThat(thrown)
+                .hasMessage("gradient of b lies in an arena that was closed during the step")
+                .hasCauseInstanceOf(IllegalStateException.class);
+            assertThatIllegalStateException()
+                .isThrownBy(adam::step)
+                .withMessage("an earlier step broke off half done")
+                .withCause(thrown);
+          });
+    }
+  }
+
+  @EachKernels
+  void aNormThatAnArenaClosedChangesNothing(Kernels kernels) throws Exception {
+    for (int threads : new int[] {1, 2}) {
+      whenClosed(
+          kernels,
+          threads,
+          (adam, b) -> {
+            adam.parameters().getFirst().gradient(null);
+            MemorySegment before = copy(arena, b.data());
+            illegalState(
+                "gradient of b lies in an arena that is closed", () -> adam.stepClipped(1));
+            assertThat(b.data().mismatch(before)).isEqualTo(-1);
+            b.gradient(null);
+            adam.uploadSettings(); // refused after a step that broke off
+            assertThat(State.steps(adam)).containsOnly(0L);
+          });
     }
   }
 

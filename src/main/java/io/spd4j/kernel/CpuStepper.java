@@ -363,6 +363,10 @@ public final class CpuStepper implements Stepper {
   private double norm() {
     try {
       return Math.sqrt(passes.gradSq(schedule));
+    } catch (IllegalStateException e) {
+      IllegalStateException named = named(e, schedule, "is closed");
+      lost(named);
+      throw named;
     } catch (RuntimeException | Error e) {
       lost(e);
       throw e;
@@ -379,10 +383,23 @@ public final class CpuStepper implements Stepper {
     try {
       passes.step(schedule);
       exchange.parameters(scheduled);
+    } catch (IllegalStateException e) {
+      IllegalStateException named = named(e, schedule, "was closed during the step");
+      broken = named;
+      throw named;
     } catch (RuntimeException | Error e) {
       broken = e;
       throw e;
     }
+  }
+
+  /** Names an array if a pass broke off because an arena was closed: Java's exception does not. */
+  private IllegalStateException named(IllegalStateException e, Schedule schedule, String isClosed) {
+    MemorySegment segment = schedule.inaccessible();
+    return segment == null || segment.scope().isAlive()
+        ? e
+        : new IllegalStateException(
+            describe.apply(segment.scope()) + " lies in an arena that " + isClosed, e);
   }
 
   private void begin(Schedule schedule) {

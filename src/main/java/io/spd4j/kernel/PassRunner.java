@@ -105,10 +105,26 @@ final class PassRunner implements AutoCloseable {
     }
   }
 
+  /**
+   * Runs a part on any thread, and leaves the thread's interrupt flag as it was: the JVM sets it
+   * when it breaks off an access because the arena is closed.
+   */
   private void runPart(int part) {
     if (part >= schedule.runs()) {
       return;
     }
+    boolean interrupted = Thread.currentThread().isInterrupted();
+    try {
+      runBlocks(part);
+    } finally {
+      boolean now = Thread.currentThread().isInterrupted();
+      if (now && !interrupted && schedule.inaccessible() != null) {
+        Thread.interrupted();
+      }
+    }
+  }
+
+  private void runBlocks(int part) {
     long begin = schedule.bound(part);
     long end = schedule.bound(part + 1);
     if (pass == Pass.PROJECT) {

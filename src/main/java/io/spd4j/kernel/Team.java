@@ -128,8 +128,7 @@ final class Team implements AutoCloseable {
         Thread.onSpinWait();
       } else {
         LockSupport.park(this);
-        // The JDK interrupts a thread whose arena is closed; an interrupted thread never parks.
-        Thread.interrupted();
+        Thread.interrupted(); // by others: a thread that stays interrupted never parks
       }
     }
   }
