@@ -48,7 +48,7 @@ class CrashTest {
 
   @Test
   void theOldOrTheNewFileIsWhole() {
-    Rounds.run(CrashTest.class, 3, this::round);
+    Rounds.run(CrashTest.class, 2, this::round);
   }
 
   private void round(SplittableRandom random, Rounds rounds) throws IOException {

@@ -31,6 +31,11 @@ final class Rounds {
 
   private Rounds() {}
 
+  /** Returns how long a long run takes; 0 if this is a short one. */
+  static double minutes() {
+    return MINUTES;
+  }
+
   /** Returns whether this is a long run. */
   static boolean isLong() {
     return MINUTES > 0;
