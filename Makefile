@@ -375,10 +375,11 @@ endif
 # A finding prints how to repeat it: TEST is a class of io.spd4j.torture, SEED the seed of one round.
 MINUTES ?= 20
 torture: jar cuda-on-host
-	@rm -rf target/torture
-	$(MVN) surefire:test@torture -Dspd4j.torture.minutes=$(MINUTES) $(if $(TEST),-Dtorture.test=$(TEST)) \
-	  $(if $(SEED),-Dspd4j.torture.seed=$(SEED))
-	@cat target/torture/*.txt
+	@rm -rf target/torture bench/finetune/target/torture
+	@$(if $(TEST),:,$(MVN) -q -f bench/finetune/pom.xml surefire:test@torture -Dspd4j.torture.minutes=$(MINUTES)) & \
+	  $(MVN) surefire:test@torture -Dspd4j.torture.minutes=$(MINUTES) $(if $(TEST),-Dtorture.test=$(TEST)) \
+	  $(if $(SEED),-Dspd4j.torture.seed=$(SEED)); own=$$?; wait $$! && exit $$own
+	@cat target/torture/*.txt bench/finetune/target/torture/*.txt 2>/dev/null
 
 # Removes all earlier output but native objects: Maven would take old jars and Javadoc to be up to date.
 # spd4j-djl is compiled against the library that `make jar` installs.

@@ -30,8 +30,7 @@ class JobStateTest {
     return history;
   }
 
-  @Test
-  void keepsEveryBit() throws IOException {
+  static JobState state() {
     Run run =
         new Run(
             new Setup("SPD", 0.3, 5e-5, "8bit", ""),
@@ -44,15 +43,18 @@ class JobStateTest {
             null,
             null,
             List.of());
-    JobState state =
-        new JobState(
-            Map.of("--lr", "0.1", "--backend", "null"),
-            List.of(run),
-            new Trainer.State(
-                history(),
-                new Freezing.State(Set.of("layer0"), Map.of("layer1", 1e-17), Map.of("x", 2)),
-                List.of(0.1f, -0f, Float.MIN_VALUE, Float.NaN, Float.NEGATIVE_INFINITY)));
+    return new JobState(
+        Map.of("--lr", "0.1", "--backend", "null"),
+        List.of(run),
+        new Trainer.State(
+            history(),
+            new Freezing.State(Set.of("layer0"), Map.of("layer1", 1e-17), Map.of("x", 2)),
+            List.of(0.1f, -0f, Float.MIN_VALUE, Float.NaN, Float.NEGATIVE_INFINITY)));
+  }
 
+  @Test
+  void keepsEveryBit() throws IOException {
+    JobState state = state();
     JobState read = JobState.parse(state.toJson());
     assertThat(read.options()).isEqualTo(state.options());
     assertThat(read.current().freezing()).isEqualTo(state.current().freezing());

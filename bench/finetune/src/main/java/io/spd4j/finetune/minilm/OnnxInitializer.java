@@ -16,6 +16,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.SequencedMap;
 import java.util.Set;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 
 /**
  * Where the graph of a BERT encoder that PyTorch exported to ONNX holds a weight. Most initializers
@@ -31,7 +33,7 @@ record OnnxInitializer(int index, long rows, long columns) {
   private static final ValueLayout.OfFloat FLOAT =
       ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
 
-  private static final String MATMUL = "/MatMul";
+  private static final Pattern MATMUL = Pattern.compile("/(.+)/MatMul");
 
   /**
    * Returns the initializers of all of an encoder's weights, by the weights' names.
@@ -47,9 +49,12 @@ record OnnxInitializer(int index, long rows, long columns) {
     }
     Map<String, Integer> matrices = new HashMap<>();
     for (NodeProto node : graph.getNodeList()) {
-      if (node.getOpType().equals("MatMul") && named.containsKey(node.getInput(1))) {
-        String path = node.getName().substring(1, node.getName().length() - MATMUL.length());
-        matrices.put(path.replace('/', '.') + ".weight", named.get(node.getInput(1)));
+      Matcher path = MATMUL.matcher(node.getName());
+      if (node.getOpType().equals("MatMul")
+          && path.matches()
+          && node.getInputCount() == 2
+          && named.containsKey(node.getInput(1))) {
+        matrices.put(path.group(1).replace('/', '.') + ".weight", named.get(node.getInput(1)));
       }
     }
     SequencedMap<String, OnnxInitializer> initializers = new LinkedHashMap<>();

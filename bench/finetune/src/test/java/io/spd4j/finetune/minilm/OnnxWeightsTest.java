@@ -93,6 +93,23 @@ class OnnxWeightsTest {
         .withMessage("the ONNX file has no tensor " + name);
   }
 
+  @ParameterizedTest
+  @ValueSource(
+      strings = {"", "/MatMul", "MatMul", "/a", "/encoder/layer/0/intermediate/dense/MatMul"})
+  void aProductWithoutANameOrAnInputTellsOfNoMatrix(String name) {
+    GraphProto.Builder graph = graph();
+    for (int i = 0; i < graph.getNodeCount(); i++) {
+      NodeProto.Builder node = graph.getNodeBuilder(i).setName(name);
+      if (name.endsWith("dense/MatMul")) {
+        node.clearInput().addInput("x");
+      }
+    }
+
+    assertThatIOException()
+        .isThrownBy(() -> read(graph))
+        .withMessageStartingWith("the ONNX file has no tensor ");
+  }
+
   private static int index(GraphProto.Builder graph, String name) {
     List<String> names =
         graph.getInitializerList().stream().map(t -> t.getName().replace("onnx::", "")).toList();
