@@ -193,11 +193,16 @@ CUDA_ON_HOST_API const char *cudaGetErrorString(cudaError_t error);
 
 /*
  * For tests: the after-th call of the function from now on fails with the error. If CUDA loses the device after such an
- * error, every later call fails with it, too, until the reset. The function of kernel launches is cudaLaunchKernelExC.
+ * error, every later call fails with it, too, until the reset. The function of kernel launches is cudaLaunchKernelExC,
+ * and an empty name is any function.
  * SPD4J_CUDA_ON_HOST_FAIL=function:error:after makes this call when the program starts.
  */
 CUDA_ON_HOST_API void cuda_on_host_fail(const char *function, int error, int64_t after);
 CUDA_ON_HOST_API void cuda_on_host_reset(void);
+/* Returns the function that has failed since the last reset; empty if none. */
+CUDA_ON_HOST_API const char *cuda_on_host_failed(void);
+/* Returns how many calls from now any function fails; 0 if none. */
+CUDA_ON_HOST_API int64_t cuda_on_host_after(void);
 
 /* --- Kernels. ----------------------------------------------------------------------------------------------------- */
 

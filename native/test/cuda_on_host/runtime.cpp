@@ -108,7 +108,8 @@ struct State {
   std::set<cudaEvent_t> events;
   std::set<cudaGraph_t> graphs;
   std::set<cudaGraphExec_t> execs;
-  std::map<std::string, Failure> failures;
+  std::map<std::string, Failure> failures; /* by function; "" is any */
+  std::string failed; /* the last function that a test made fail */
   cudaError_t lost = cudaSuccess; /* the error that lost the device; every later call returns it */
 
   State() {
@@ -135,19 +136,25 @@ cudaError_t check(const char *function) {
   if (state.driver < CUDART_VERSION) return cudaErrorInsufficientDriver;
   if (state.devices == 0) return cudaErrorNoDevice;
   if (state.lost) return state.lost;
-  const auto found = state.failures.find(function);
+  auto found = state.failures.find(function);
+  if (found == state.failures.end()) found = state.failures.find("");
   if (found == state.failures.end() || --found->second.after > 0) return cudaSuccess;
   const cudaError_t error = found->second.error;
   state.failures.erase(found);
+  state.failed = function;
   if (loses_device(error)) state.lost = error;
   return error;
 }
+
+void synchronize(Lock &lock);
 
 /* Runs the body of a function under the lock, unless a test or an earlier error makes the call fail. */
 template <typename Body>
 cudaError_t call(const char *function, Body body) {
   Lock lock(state.mutex);
   cudaError_t error = check(function);
+  /* What waits reports errors afterwards; and a device that is lost writes no more. */
+  if (error && (strstr(function, "Synchronize") || state.lost)) synchronize(lock);
   if (!error) error = body(lock);
   if (error) last_error = error;
   return error;
@@ -335,7 +342,19 @@ void cuda_on_host_fail(const char *function, int error, int64_t after) {
 void cuda_on_host_reset(void) {
   Lock lock(state.mutex);
   state.failures.clear();
+  state.failed.clear();
   state.lost = last_error = cudaSuccess;
+}
+
+const char *cuda_on_host_failed(void) {
+  Lock lock(state.mutex);
+  return state.failed.c_str();
+}
+
+int64_t cuda_on_host_after(void) {
+  Lock lock(state.mutex);
+  const auto found = state.failures.find("");
+  return found == state.failures.end() ? 0 : found->second.after;
 }
 
 cudaError_t cudaGetLastError(void) {

@@ -11,7 +11,7 @@ import java.nio.file.Path;
 import java.util.List;
 
 /** The emulation of CUDA. Tests can run on it and make it fail. */
-final class CudaOnHost {
+public final class CudaOnHost {
   private static final String PROPERTY = "spd4j_cuda.library.path";
 
   private CudaOnHost() {}
@@ -30,8 +30,11 @@ final class CudaOnHost {
     return chosen() ? List.of("-D" + PROPERTY + "=" + library()) : List.of();
   }
 
-  /** Makes a CUDA runtime function fail with a cudaError at its after-th call from now. */
-  static void fail(String function, int error, long after) {
+  /**
+   * Makes a CUDA runtime function, or any if the name is empty, fail with a cudaError at its
+   * after-th call from now.
+   */
+  public static void fail(String function, int error, long after) {
     try (Arena arena = Arena.ofConfined()) {
       handle("cuda_on_host_fail", ValueLayout.ADDRESS, ValueLayout.JAVA_INT, ValueLayout.JAVA_LONG)
           .invokeExact(arena.allocateFrom(function), error, after);
@@ -41,7 +44,7 @@ final class CudaOnHost {
   }
 
   /** Cancels failures that are still to come, and brings a lost device back. */
-  static void reset() {
+  public static void reset() {
     try {
       handle("cuda_on_host_reset").invokeExact();
     } catch (Throwable e) {
@@ -49,9 +52,36 @@ final class CudaOnHost {
     }
   }
 
+  /** Returns the function that failed since the last reset; empty if none has. */
+  public static String failed() {
+    try {
+      MemorySegment name =
+          (MemorySegment)
+              handle("cuda_on_host_failed", FunctionDescriptor.of(ValueLayout.ADDRESS))
+                  .invokeExact();
+      return name.reinterpret(100).getString(0);
+    } catch (Throwable e) {
+      throw new AssertionError(e);
+    }
+  }
+
+  /** Returns how many calls from now the failure of any function comes. */
+  public static long callsUntilFailure() {
+    try {
+      return (long)
+          handle("cuda_on_host_after", FunctionDescriptor.of(ValueLayout.JAVA_LONG)).invokeExact();
+    } catch (Throwable e) {
+      throw new AssertionError(e);
+    }
+  }
+
   private static MethodHandle handle(String function, ValueLayout... parameters) {
+    return handle(function, FunctionDescriptor.ofVoid(parameters));
+  }
+
+  private static MethodHandle handle(String function, FunctionDescriptor type) {
     MemorySegment address =
         SymbolLookup.libraryLookup(library(), Arena.global()).find(function).orElseThrow();
-    return Linker.nativeLinker().downcallHandle(address, FunctionDescriptor.ofVoid(parameters));
+    return Linker.nativeLinker().downcallHandle(address, type);
   }
 }

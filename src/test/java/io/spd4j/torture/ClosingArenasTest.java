@@ -118,11 +118,7 @@ class ClosingArenasTest {
   }
 
   private static Parameter parameter(MemorySegment[] a) {
-    return Parameter.builder("odd", a[0])
-        .gradient(a[1])
-        .anchor(a[2])
-        .moments(a[3], a[4])
-        .build();
+    return Parameter.builder("odd", a[0]).gradient(a[1]).anchor(a[2]).moments(a[3], a[4]).build();
   }
 
   /** Fills an array with random numbers, moments with zeros, and what lies around with guards. */
@@ -159,9 +155,7 @@ class ClosingArenasTest {
         assertThatIllegalStateException().isThrownBy(run.adam::gradientNorm);
         return true;
       }
-      assertThat(e)
-          .hasMessageContaining(" of odd lies in an arena that is closed")
-          .hasNoCause();
+      assertThat(e).hasMessageContaining(" of odd lies in an arena that is closed").hasNoCause();
       return false;
     }
     throw new AssertionError("a step was taken after an arena was closed");

@@ -69,7 +69,10 @@ final class Soaking {
       System.gc();
       Thread.sleep(20);
       now = Resources.now();
-      if (wanted != null && i > 2 && now.threads() <= wanted.threads() && now.files() <= wanted.files()) {
+      if (wanted != null
+          && i > 2
+          && now.threads() <= wanted.threads()
+          && now.files() <= wanted.files()) {
         break;
       }
     }
@@ -85,7 +88,8 @@ final class Soaking {
   }
 
   private void optimizer(Arena own, int i) throws IOException {
-    DecayRule rule = i % 3 == 0 ? new NoDecay() : i % 3 == 1 ? new L2SP(0.1) : new SelectiveProjectionDecay(1);
+    DecayRule rule =
+        i % 3 == 0 ? new NoDecay() : i % 3 == 1 ? new L2SP(0.1) : new SelectiveProjectionDecay(1);
     ParameterGroup group =
         ParameterGroup.builder().decay(rule).parameters(parameters(own, 1_000)).build();
     Path file = folder.resolve("checkpoint");
@@ -133,8 +137,14 @@ final class Soaking {
   }
 
   private void restore(Arena own, DecayRule rule, Path file) throws IOException {
-    ParameterGroup.Builder again = ParameterGroup.builder().decay(rule).parameters(parameters(own, 1_000));
-    try (Adam adam = Adam.builder().group(again.parameter(parameters(own, 77).getFirst()).build()).group(cold(own)).restore(file).build()) {
+    ParameterGroup.Builder again =
+        ParameterGroup.builder().decay(rule).parameters(parameters(own, 1_000));
+    try (Adam adam =
+        Adam.builder()
+            .group(again.parameter(parameters(own, 77).getFirst()).build())
+            .group(cold(own))
+            .restore(file)
+            .build()) {
       adam.step();
     }
     try {
