@@ -685,7 +685,8 @@ public final class Adam implements AutoCloseable {
 
   /**
    * Frees the moments that the optimizer allocated and ends its threads. The caller's arrays are
-   * untouched. Closing twice does nothing.
+   * untouched. Closing twice does nothing. With several ranks, waits for gradients under way that
+   * {@link #gradientsReady} announced for a step that was not taken.
    *
    * @throws IllegalStateException if a step is under way
    * @throws io.spd4j.cuda.CudaException if CUDA or a step under way failed; the optimizer is closed
@@ -706,6 +707,9 @@ public final class Adam implements AutoCloseable {
   }
 
   private void closeOnce() {
+    if (exchange != null) {
+      exchange.close();
+    }
     try {
       momentsArena.close();
     } catch (RuntimeException e) {

@@ -180,6 +180,22 @@ final class ShardExchange implements Exchange {
     }
   }
 
+  /** Waits for what was announced and not stepped, as other ranks wait for this one's part. */
+  void close() {
+    if (broken != null) {
+      return;
+    }
+    try {
+      if (announcement != null) {
+        announcement.telling.await();
+        announcement = null;
+      }
+      transfers.finish();
+    } catch (RuntimeException e) {
+      broken = e; // another rank has left: it needs nothing
+    }
+  }
+
   /** Returns where the totals of this rank's shard of some gradients are written. */
   private List<Span> totals(int[] which) {
     List<Span> spans = new ArrayList<>();

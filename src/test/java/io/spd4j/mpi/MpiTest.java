@@ -126,6 +126,20 @@ class MpiTest {
   }
 
   @ParameterizedTest
+  @MethodSource("jobs")
+  void announcedGradientsAreSentOrRefused(String launcher, int ranks) throws Exception {
+    MpiRun run = run(launcher, ranks, "announce");
+    run.succeeded(ranks);
+    if (ranks > 1) {
+      assertThat(run.out())
+          .contains(
+              "rank %d and rank 0 are about to take different steps: they differ in which"
+                      .formatted(ranks - 1)
+                  + " gradients they announced");
+    }
+  }
+
+  @ParameterizedTest
   @MethodSource("killed")
   void aKilledRankEndsTheJob(String launcher, int ranks) throws Exception {
     MpiRun run = run(launcher, ranks, "kill");

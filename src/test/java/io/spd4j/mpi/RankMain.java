@@ -78,6 +78,7 @@ public final class RankMain {
         mpi.requireSame("the settings", settings);
       }
       case "optimizers" -> optimizers();
+      case "announce" -> announce();
       case "kill" -> kill();
       case "exit" -> exit(Integer.parseInt(args[1]));
       case "counts" -> counts();
@@ -98,6 +99,44 @@ public final class RankMain {
         .ranks(mpi.ranks())
         .build()
         .close();
+  }
+
+  /** Announces gradients: others than the last rank, then the same, and closes before a step. */
+  private void announce() {
+    Parameter a = parameter("a", 1_000_000);
+    Parameter b = parameter("b", 5000);
+    try (Adam adam =
+        Adam.builder().group(0.5, new WeightDecay(0), List.of(a, b)).ranks(mpi.ranks()).build()) {
+      if (size > 1) {
+        adam.gradientsReady(List.of(last ? a : b));
+        try {
+          adam.step();
+          throw new AssertionError("was not refused");
+        } catch (IllegalStateException refused) {
+          say(rank, refused.getMessage());
+        }
+      }
+      for (int step = 1; step <= 3; step++) {
+        a.gradient().fill((byte) 0);
+        b.gradient().fill((byte) 0);
+        a.gradient().setAtIndex(ValueLayout.JAVA_FLOAT, 999_999, rank + 1);
+        b.gradient().setAtIndex(ValueLayout.JAVA_FLOAT, 0, 2 * rank + 1);
+        adam.gradientsReady(List.of(b));
+        adam.gradientsReady(List.of(a));
+        double sumA = size * (size + 1) / 2.0;
+        double sumB = (double) size * size;
+        double norm = adam.stepClipped(Double.POSITIVE_INFINITY);
+        if (norm != Math.sqrt(sumA * sumA + sumB * sumB)) {
+          throw new AssertionError("the norm is " + norm);
+        }
+      }
+      adam.gradientsReady(List.of(a));
+      adam.gradientsReady(List.of(b));
+    }
+  }
+
+  private Parameter parameter(String name, long numel) {
+    return Parameter.of(name, arena.allocate(4 * numel, 64), arena.allocate(4 * numel, 64));
   }
 
   // --- Collectives that work. ---
