@@ -9,7 +9,6 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.BitSet;
 import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Map;
@@ -171,9 +170,7 @@ final class ShardExchange implements Exchange {
     mark(last.which, true);
     announcedHash = last.hash;
     try {
-      BitSet sent = new BitSet();
-      IntStream.of(last.which).forEach(sent::set);
-      transfers.startToAdd(gradientSpans(sent::get), totals(last.which));
+      transfers.startToAdd(gradientSpans(last.which), totals(last.which));
     } catch (RuntimeException | Error e) {
       broken = e;
       throw e;
@@ -285,7 +282,7 @@ final class ShardExchange implements Exchange {
 
   @Override
   public void gradients(boolean[] stepped, boolean again) {
-    List<List<Span>> spans = gradientSpans(t -> stepped[t] && !announced[t]);
+    List<List<Span>> spans = gradientSpans(where(t -> stepped[t] && !announced[t]));
     transfers.add(spans); // and what was announced
     for (int t = 0; t < stepped.length; t++) {
       if (stepped[t] && announced[t]) {
@@ -298,7 +295,7 @@ final class ShardExchange implements Exchange {
     }
   }
 
-  private List<List<Span>> gradientSpans(IntPredicate which) {
+  private List<List<Span>> gradientSpans(int[] which) {
     List<List<Span>> spans = new ArrayList<>();
     for (int r = 0; r < ranks.size(); r++) {
       spans.add(spans(r, which, Parameter::gradient, Parameter::gradientType));
@@ -339,24 +336,29 @@ final class ShardExchange implements Exchange {
       IntPredicate which,
       Function<Parameter, MemorySegment> array,
       Function<Parameter, ElementType> type) {
+    int[] tensors = where(which);
     List<List<Span>> spans = new ArrayList<>();
     for (int r = 0; r < ranks.size(); r++) {
-      spans.add(spans(r, which, r == ranks.rank() ? p -> null : array, type));
+      spans.add(spans(r, tensors, r == ranks.rank() ? p -> null : array, type));
     }
-    transfers.gather(spans(ranks.rank(), which, array, type), spans);
+    transfers.gather(spans(ranks.rank(), tensors, array, type), spans);
+  }
+
+  private int[] where(IntPredicate which) {
+    return IntStream.range(0, parameters.size()).filter(which).toArray();
   }
 
   /** Returns a rank's elements of some parameters' arrays. */
   private List<Span> spans(
       int rank,
-      IntPredicate which,
+      int[] which,
       Function<Parameter, MemorySegment> array,
       Function<Parameter, ElementType> type) {
     List<Span> spans = new ArrayList<>();
-    for (int t = 0; t < shards.tensors(); t++) {
+    for (int t : which) {
       long begin = shards.begin(t, rank);
       long numel = shards.end(t, rank) - begin;
-      if (numel > 0 && which.test(t)) {
+      if (numel > 0) {
         Parameter p = parameters.get(t);
         ElementType of = type.apply(p);
         spans.add(new Span(array.apply(p), begin * of.byteSize(), numel * of.byteSize(), of));
