@@ -255,7 +255,10 @@ final class ArrayChecks {
   /** Forgets the gradient that a parameter has until now; returns it if steps write it. */
   private Array takeGradient(Parameter parameter) {
     MemorySegment old = parameter.gradient();
-    Array before = !addsGradients || old == null ? null : written.get(old.address());
+    if (!addsGradients || old == null || old.byteSize() == 0) {
+      return null; // an empty one may lie where another array begins
+    }
+    Array before = written.get(old.address());
     if (before == null || !before.segment().scope().equals(old.scope())) {
       return null; // another array now lies where this one was freed
     }

@@ -99,9 +99,10 @@ class MomentsTest {
 
   @Test
   void momentsThatAreBeyondAllMemoryOnlyTogether() {
+    long most = (1L << 60) - 4;
     List<Parameter> many = new ArrayList<>();
     for (int i = 0; i < 8; i++) {
-      MemorySegment part = virtual(1L << 63 - 4).asSlice(i * (1L << 60 - 4), 1L << 60 - 4);
+      MemorySegment part = virtual(8 * most).asSlice(i * most, most);
       many.add(Parameter.builder("p" + i, part).build());
     }
     assertThatExceptionOfType(OutOfMemoryError.class)

@@ -295,4 +295,27 @@ class OverlapTest {
           return null;
         });
   }
+
+  @Test
+  void anEmptyGradientThatGoesLeavesItsNeighbour() {
+    ThreadRanks.run(
+        2,
+        ranks -> {
+          try (Arena own = Arena.ofShared()) {
+            MemorySegment lines = own.allocate(8 * BYTES, 64);
+            MemorySegment empty = lines.asSlice(0, 0);
+            Parameter e = Parameter.builder("e", empty).gradient(empty).build();
+            Parameter q = Parameter.builder("q", lines.asSlice(0, BYTES)).build();
+            try (Adam adam =
+                Adam.builder().ranks(ranks).group(0.1, new L2SP(0), List.of(e, q)).build()) {
+              e.gradient(null);
+              assertThatIllegalArgumentException()
+                  .isThrownBy(() -> q.gradient(lines.asSlice(0, BYTES)))
+                  .withMessage("gradient of q overlaps data of q");
+              assertThat(adam.parameters()).hasSize(2);
+            }
+          }
+          return null;
+        });
+  }
 }

@@ -36,6 +36,9 @@ record Access(UserPrincipal owner, GroupPrincipal group, Set<PosixFilePermission
    */
   void give(Path file) throws IOException {
     Access now = of(file);
+    if (now == null) {
+      throw new NoSuchFileException(file.toString(), null, "it was deleted while it was written");
+    }
     if (equals(now)) {
       return;
     }

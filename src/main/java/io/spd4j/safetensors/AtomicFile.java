@@ -21,8 +21,8 @@ import java.nio.file.Path;
  *       the owner and the group; while it is written, only its owner can read it. In another group
  *       than before, the group may do no more than everybody. Access control lists are not kept.
  *   <li>A process that ends before may leave a file {@code .spd4j-*.tmp} in the folder. The next
- *       write there deletes it; if another machine left it, once it is a day old. File locks tell
- *       which files are still written.
+ *       write there deletes it; if another machine left it, or this one before it was started
+ *       again, once it is a day old. File locks tell which files are still written.
  *   <li>A symbolic link to a file is replaced, not followed. Folders, devices and pipes are
  *       refused, and links to them.
  *   <li>An interrupt does not end a write: the file is written to its end, and the thread is still

@@ -4,9 +4,6 @@ import io.spd4j.Backend;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.SplittableRandom;
-import java.util.logging.Level;
-import java.util.logging.Logger;
-import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -18,16 +15,8 @@ import org.junit.jupiter.api.io.TempDir;
 class ApiSequencesTest {
   private static final int CALLS = 300;
 
-  /** Steps without a gradient are warned of once for each optimizer. */
-  private static final Logger QUIET = Logger.getLogger("io.spd4j");
-
   @TempDir private Path folder;
   private final List<Backend> onCpu = Subject.onCpu();
-
-  @BeforeAll
-  static void silence() {
-    QUIET.setLevel(Level.OFF);
-  }
 
   @Test
   void theModelKnowsWhatIsRefusedAndAllBackendsAgree() {

@@ -47,9 +47,6 @@ class ClosingArenasTest {
           .mapToObj(i -> lasting.allocate(4L * NUMELS[NUMELS.length - 1] + 2 * LINE, LINE))
           .toArray(MemorySegment[]::new);
 
-  // SWITCH: true once a broken step names the array and leaves the interrupt flag as it was.
-  private static final boolean BROKEN_STEPS_ARE_TOLD = false;
-
   /** What is under way in a round. */
   private record Run(
       Adam adam, Parameter parameter, boolean clips, MemorySegment[] arrays, int odd) {
@@ -92,10 +89,8 @@ class ClosingArenasTest {
       rounds.count("closes refused during a step", closer.join());
       rounds.count("arenas closed by another thread", 1);
       rounds.count("steps", p.step());
-      if (BROKEN_STEPS_ARE_TOLD) {
-        assertThat(thrown).hasMessageContaining("of odd");
-        assertThat(flag).as("the interrupt flag").isEqualTo(interrupted);
-      }
+      assertThat(thrown).hasMessageContaining("of odd");
+      assertThat(flag).as("the interrupt flag").isEqualTo(interrupted);
       boolean broken = isBroken(run);
       rounds.count("steps broken off", broken ? 1 : 0);
       if (!broken) {

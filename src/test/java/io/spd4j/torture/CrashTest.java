@@ -110,6 +110,12 @@ class CrashTest {
     String story = fault + " at " + at + " of " + operations;
     int good = (int) Math.min(at, operations.size());
     boolean moved = done || operations.subList(0, good).contains("move");
+    if (done && !files.hasFailed()) {
+      assertForced(operations);
+    }
+    if (fault == Fault.KILL && old != null) {
+      assertPrivate();
+    }
     assertSame(story, target, moved ? fresh : old);
     if (old != null && keep && moved) {
       assertSame(story, previous, old);
@@ -119,6 +125,25 @@ class CrashTest {
       assertThat(files()).as(story).isSubsetOf("file", "file.previous");
     }
     return files.hasFailed();
+  }
+
+  /** Without that, a power cut could leave a file that has its name, but not its bytes. */
+  private static void assertForced(List<String> operations) {
+    int move = operations.lastIndexOf("move");
+    int write = operations.subList(0, move).lastIndexOf("write");
+    assertThat(operations.subList(write, move)).as("the file: " + operations).contains("force");
+    List<String> afterwards = operations.subList(move, operations.size());
+    assertThat(afterwards)
+        .as("the folder: " + operations)
+        .contains("force")
+        .doesNotContain("write");
+  }
+
+  private void assertPrivate() throws IOException {
+    for (String file : files()) {
+      Path path = folder.resolve(file);
+      assertThat(Files.getPosixFilePermissions(path)).as(file).isEqualTo(PRIVATE);
+    }
   }
 
   /** Compares without printing the bytes; null is no file. */

@@ -134,6 +134,7 @@ class KilledWriterTest {
     long told = last;
     try (BufferedReader out = process.inputReader()) {
       String line = out.readLine();
+      assertThat(line).as("it continues").isNotNull();
       Thread.sleep(0, random.nextInt(999_999));
       Thread.sleep(random.nextInt(8));
       kill(process);
