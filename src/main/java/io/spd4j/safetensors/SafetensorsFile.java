@@ -57,8 +57,8 @@ public final class SafetensorsFile {
   /**
    * Maps a file. The mapping lives as long as the arena; after that every access to a tensor's data
    * throws {@link IllegalStateException}. Only the header is read onto the heap. A usual model's
-   * header is well below 1 MB. The format limits it to 100 MB, which in a malicious file can take
-   * up to 40 times as much while it is parsed.
+   * header is well below 1 MB. The format limits it to 100 MB, which in a malicious file can take 1
+   * GB once parsed.
    *
    * <p>If a mapped file is overwritten in place, its readers see the change. If it is truncated,
    * they fail with {@link InternalError}, or native code that reads it ends the JVM with SIGBUS.

@@ -1,5 +1,6 @@
 package io.spd4j.safetensors;
 
+import static io.spd4j.Refusals.nullPointer;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 import static org.assertj.core.api.Assumptions.assumeThat;
@@ -244,6 +245,12 @@ class ReplacedFileTest {
         });
     assertThat(target).hasContent("new");
     assertThat(files()).containsExactly("model.safetensors");
+  }
+
+  @Test
+  void nullIsNamed() {
+    nullPointer("target", () -> AtomicFile.write(null, out -> {}));
+    nullPointer("content", () -> AtomicFile.write(target, null));
   }
 
   private void write(int value, Option... options) throws IOException {
