@@ -1,5 +1,6 @@
 /* An MPI one of whose calls fails on one rank: FAULT=MPI_Isend:3 says the third MPI_Isend, FAULT_RANK the rank. */
 #include "mpi.h"
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,8 +9,10 @@ static int fails(const char *function) {
   const char *fault = getenv("FAULT");
   const char *rank = getenv("OMPI_COMM_WORLD_RANK");
   size_t length = strlen(function);
-  return fault && rank && !strcmp(rank, getenv("FAULT_RANK")) && !strncmp(fault, function, length) &&
-         fault[length] == ':' && ++calls == atoi(fault + length + 1);
+  const int fail = fault && rank && !strcmp(rank, getenv("FAULT_RANK")) && !strncmp(fault, function, length) &&
+                   fault[length] == ':' && ++calls == atoi(fault + length + 1);
+  if (fail) fprintf(stderr, "<made to fail>\n");
+  return fail;
 }
 
 #define FAULT(name, parameters, arguments) \

@@ -26,6 +26,10 @@ final class ApiBuilds {
   /** Enough for two threads to share a step. */
   private static final int[] LARGE = {1, 40_000, 65_536, 70_001, 131_072};
 
+  private static final long[] STEPS = {
+    -1, 1, Integer.MAX_VALUE, (1L << 53) - 1000, (1L << 53) + 1, Long.MAX_VALUE, Long.MIN_VALUE
+  };
+
   private static final ElementType[] STEPPED = {
     ElementType.FLOAT32, ElementType.BFLOAT16, ElementType.FLOAT16
   };
@@ -95,10 +99,7 @@ final class ApiBuilds {
     p.expAvg = moment(p, numel, moments);
     p.expAvgSq = moment(p, numel, moments);
     p.maxExpAvgSq = moment(p, numel, moments && random.nextInt(4) == 0);
-    p.step =
-        rarely()
-            ? random.nextInt(-1, 2)
-            : moments && random.nextBoolean() ? random.nextLong(1L << random.nextInt(1, 40)) : 0;
+    p.step = rarely() ? pickStep() : moments && random.nextBoolean() ? exponential() : 0;
     Faults faults = p.buildFaults();
     Object[] built =
         world.call(
@@ -113,6 +114,14 @@ final class ApiBuilds {
       fill(p);
       world.parameters.add(p);
     }
+  }
+
+  private long pickStep() {
+    return STEPS[random.nextInt(STEPS.length)];
+  }
+
+  private long exponential() {
+    return random.nextLong(1L << random.nextInt(1, 40));
   }
 
   private Spot moment(ModelParameter p, long numel, boolean wanted) {

@@ -9,6 +9,7 @@ import io.spd4j.Parameter;
 import io.spd4j.ParameterGroup;
 import io.spd4j.SelectiveProjectionDecay;
 import io.spd4j.WeightDecay;
+import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.SplittableRandom;
@@ -140,7 +141,8 @@ final class ApiCalls {
   }
 
   private void ofParameter(ModelOptimizer o, ModelParameter p) {
-    switch (random.nextInt(6)) {
+    switch (random.nextInt(7)) {
+      case 6 -> ready(o, p);
       case 0 -> stepParameter(o, p);
       case 1 -> report(o, p);
       case 2 -> address(o, p);
@@ -179,6 +181,20 @@ final class ApiCalls {
     ModelParameter any = random.nextInt(4) == 0 ? spots.pick(world.parameters) : p;
     Faults faults = new Faults().illegalArgument(any.owner != o);
     world.call("spdReport", faults, s -> o.real[s].spdReport(any.real[s]));
+    world.verify(false);
+  }
+
+  private void ready(ModelOptimizer o, ModelParameter p) {
+    ModelParameter any = spots.pick(random.nextInt(4) == 0 ? world.parameters : o.parameters());
+    Faults faults =
+        new Faults().illegalState(o.isClosed()).illegalArgument(any.owner != o || any == p);
+    world.call(
+        "gradientsReady",
+        faults,
+        s -> {
+          o.real[s].gradientsReady(List.of(p.real[s], any.real[s]));
+          return null;
+        });
     world.verify(false);
   }
 
@@ -316,8 +332,26 @@ final class ApiCalls {
     world.verify(false);
   }
 
+  /** Builds an optimizer of more elements than there is memory for their moments. */
+  private void huge() {
+    long bytes = 4 * random.nextLong(1L << 44, 1L << random.nextInt(45, 61));
+    world.call(
+        "huge",
+        new Faults().add(OutOfMemoryError.class, true),
+        s -> {
+          MemorySegment data = MemorySegment.ofAddress(1 << 20).reinterpret(bytes);
+          List<Parameter> one = List.of(Parameter.builder("huge", data).build());
+          return Adam.builder().backend(world.subjects.get(s)).group(1, builds.rule(), one).build();
+        });
+    world.verify(false);
+  }
+
   /** Makes a call with one bad argument. */
   private void refusal() {
+    if (random.nextInt(500) == 0 && !world.onDevice()) {
+      huge();
+      return;
+    }
     double x = numbers.odd();
     int threads = List.of(0, -1, 1025, 1, 1024, Integer.MIN_VALUE).get(random.nextInt(6));
     Faults nonNegative = new Faults().illegalArgument(!Numbers.isNonNegative(x));

@@ -131,7 +131,8 @@ final class ApiCheckpoints {
       q.data = p.data;
       q.low = p.low;
       q.anchor = p.anchor;
-      q.gradient = p.gradient != null && p.gradient.isAlive() ? p.gradient : null;
+      boolean lives = p.gradient != null && p.gradient.isAlive();
+      q.gradient = lives && p.gradient.slab().home != g.owner.home ? p.gradient : null;
       if (p.expAvg.slab().home.kind != Home.Kind.OWN) {
         q.expAvg = p.expAvg;
         q.expAvgSq = p.expAvgSq;

@@ -23,7 +23,7 @@ class ApiSequencesTest {
     boolean cuda = Subject.isCudaEmulated();
     Rounds.run(
         ApiSequencesTest.class,
-        40,
+        25,
         (random, rounds) ->
             round(
                 random,

@@ -9,6 +9,8 @@ import java.util.stream.Stream;
 
 /** What the model knows of a parameter, and the subjects' parameters. */
 final class ModelParameter {
+  private static final long MOST_STEPS = 1L << 53;
+
   String name;
   ElementType type = ElementType.FLOAT32;
   ElementType gradientType = ElementType.FLOAT32;
@@ -84,7 +86,7 @@ final class ModelParameter {
         .illegalArgument(!isStepped(type) || !isStepped(gradientType) || !isStepped(anchorType))
         .illegalArgument(data.isFaulty(type.byteSize(), -1, true))
         .illegalArgument(low != null && type != ElementType.BFLOAT16)
-        .illegalArgument(step < 0 || step > 0 && expAvg == null)
+        .illegalArgument(step < 0 || step > MOST_STEPS || step > 0 && expAvg == null)
         .illegalArgument((expAvg == null) != (expAvgSq == null))
         .illegalArgument(maxExpAvgSq != null && expAvg == null);
     array(faults, low, Short.BYTES, true);
