@@ -23,7 +23,7 @@ class ApiSequencesTest {
     boolean cuda = Subject.isCudaEmulated();
     Rounds.run(
         ApiSequencesTest.class,
-        25,
+        20,
         (random, rounds) ->
             round(
                 random,

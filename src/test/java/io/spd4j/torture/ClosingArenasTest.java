@@ -64,7 +64,7 @@ class ClosingArenasTest {
 
   @Test
   void aStepIsDoneOrSaysWhatWasClosed() {
-    Rounds.run(ClosingArenasTest.class, 60, this::round);
+    Rounds.run(ClosingArenasTest.class, 40, this::round);
   }
 
   private void round(SplittableRandom random, Rounds rounds) throws InterruptedException {

@@ -57,7 +57,7 @@ class CudaFaultsTest {
     int calls = calls();
     Rounds.run(
         CudaFaultsTest.class,
-        20,
+        12,
         (random, rounds) -> {
           int kind = random.nextInt(10);
           boolean loss = kind == 0 && losses++ < MOST_LOSSES;

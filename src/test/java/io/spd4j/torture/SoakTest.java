@@ -12,7 +12,7 @@ import org.junit.jupiter.api.io.TempDir;
 /** Memory, threads and open files stay as they are, however many optimizers come and go. */
 class SoakTest {
   /** Enough for a leak of one optimizer's moments to be seen. */
-  private static final int USUAL = 300;
+  private static final int USUAL = 150;
 
   /** Enough for a leak of one page of each optimizer. */
   private static final int LONG = 20_000;
