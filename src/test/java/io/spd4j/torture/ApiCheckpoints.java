@@ -57,6 +57,9 @@ final class ApiCheckpoints {
     o.close();
     Faults faults = next.buildFaults();
     List<ModelParameter> all = next.parameters();
+    if (all.stream().anyMatch(p -> !p.buildFaults().none())) {
+      return; // an empty array lay in the memory that was closed
+    }
     boolean misfit = random.nextInt(4) == 0 && !all.isEmpty();
     if (misfit) {
       next.groups.getFirst().maximize ^= true;
