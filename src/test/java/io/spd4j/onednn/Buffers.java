@@ -20,7 +20,7 @@ import java.util.SplittableRandom;
  * A case's arguments in memory: each lies in the middle of a larger array of random bytes, what is
  * to be written is full of NaN, and what is only read is read-only.
  */
-final class Buffers {
+public final class Buffers {
   private static final int MARGIN = 64;
 
   private final Case test;
@@ -75,7 +75,8 @@ final class Buffers {
     };
   }
 
-  private static void set(MemorySegment segment, ElementType type, long i, double value) {
+  /** Sets an element, rounded to its type. */
+  public static void set(MemorySegment segment, ElementType type, long i, double value) {
     float f = (float) value;
     switch (type) {
       case FLOAT32 -> segment.setAtIndex(JAVA_FLOAT, i, f);
@@ -123,7 +124,8 @@ final class Buffers {
     }
   }
 
-  static void assertValues(Case test, Argument argument, MemorySegment segment) {
+  /** Asserts that an argument has the expected values. */
+  public static void assertValues(Case test, Argument argument, MemorySegment segment) {
     for (int i = 0; i < argument.numel(); i++) {
       double value = get(segment, argument.type(), i);
       double expected = argument.expected()[i];

@@ -8,9 +8,9 @@ import java.util.function.BiConsumer;
 import java.util.function.Function;
 
 /** A call of one method: its arguments in the method's order, with the expected results. */
-final class Case {
+public final class Case {
   /** A method of an operation that was made. */
-  interface Call {
+  public interface Call {
     void run(MemorySegment... arguments);
   }
 
@@ -22,22 +22,22 @@ final class Case {
    * @param tolerance of each expected element
    * @param over another argument that may be the same segment, or null
    */
-  record Argument(
+  public record Argument(
       String name,
       ElementType type,
       double[] in,
       double[] expected,
       double[] tolerance,
       String over) {
-    boolean written() {
+    public boolean written() {
       return expected != null;
     }
 
-    int numel() {
+    public int numel() {
       return in == null ? expected.length : in.length;
     }
 
-    long bytes() {
+    public long bytes() {
       return (long) numel() * type.byteSize();
     }
   }
@@ -110,11 +110,11 @@ final class Case {
     return scaled;
   }
 
-  String what() {
+  public String what() {
     return what;
   }
 
-  List<Argument> arguments() {
+  public List<Argument> arguments() {
     return arguments;
   }
 
@@ -123,7 +123,7 @@ final class Case {
     return arguments.stream().map(Argument::name).toList().indexOf(name);
   }
 
-  Call of(OneDnn oneDnn) {
+  public Call of(OneDnn oneDnn) {
     return maker.apply(oneDnn);
   }
 

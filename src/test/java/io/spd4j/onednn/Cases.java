@@ -18,7 +18,7 @@ import java.util.function.Function;
 import java.util.stream.Stream;
 
 /** Calls of every method in every variant. */
-final class Cases {
+public final class Cases {
   /** Half the distance from 1 to the next float: the largest relative error of one rounding. */
   private static final double ROUNDING = 0x1p-24;
 
@@ -30,7 +30,7 @@ final class Cases {
 
   private static final float EPSILON = 1e-5f;
 
-  private final SplittableRandom random = new SplittableRandom(1);
+  private final SplittableRandom random;
   private final List<Case> cases = new ArrayList<>();
 
   /** Whether all values can be held in bfloat16. */
@@ -51,18 +51,52 @@ final class Cases {
   }
 
   private Cases(boolean bfloat16Values, double productError, ElementType operands) {
+    this(new SplittableRandom(1), bfloat16Values, productError, operands);
+  }
+
+  private Cases(
+      SplittableRandom random, boolean bfloat16Values, double productError, ElementType operands) {
+    this.random = random;
     this.bfloat16Values = bfloat16Values;
     this.productError = productError;
     this.operands = operands;
   }
 
   /** Skips a test if the jar has no library for this platform; if it has one, it must work. */
-  static void assumeOneDnn() {
+  public static void assumeOneDnn() {
     OneDnn.Availability availability = OneDnn.availability();
     if (Platform.NAME.equals("linux-x86_64")) {
       assertThat(availability.available()).as(availability.reason()).isTrue();
     }
     assumeTrue(availability.available(), availability.reason());
+  }
+
+  /** Returns the methods of a random operation of a random shape, with random values. */
+  public static List<Case> ofRandomShape(SplittableRandom random, MathMode math) {
+    boolean halves = multipliesBfloat16() && random.nextInt(4) == 0;
+    double error = math == MathMode.FLOAT32 ? 0 : Math.pow(1 + BFLOAT16_ROUNDING, 2) - 1;
+    ElementType operands = halves ? ElementType.BFLOAT16 : ElementType.FLOAT32;
+    Cases c = new Cases(random, halves, halves ? 0 : error, operands);
+    int rows = randomSize(random);
+    int columns = randomSize(random);
+    int out = randomSize(random);
+    switch (random.nextInt(8)) {
+      case 0, 1 -> c.linear(rows, columns, out);
+      case 2 -> c.products(rows, columns, out);
+      case 3 -> c.attention(1 + random.nextInt(3), 1 + random.nextInt(3), rows, columns);
+      case 4 -> c.layerNorm(rows, columns);
+      case 5 -> c.softmax(rows, columns);
+      case 6 -> c.reductions(rows, columns);
+      default -> {
+        c.gelu(rows * columns);
+        c.conversions(rows * columns);
+      }
+    }
+    return c.cases;
+  }
+
+  private static int randomSize(SplittableRandom random) {
+    return 1 + random.nextInt(random.nextBoolean() ? 70 : 8);
   }
 
   /** Returns each method in each variant, once. */

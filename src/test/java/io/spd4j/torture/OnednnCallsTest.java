@@ -1,246 +1,336 @@
 package io.spd4j.torture;
 
 import static java.lang.foreign.ValueLayout.JAVA_BYTE;
-import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.junit.jupiter.api.Assumptions.assumeTrue;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.catchThrowable;
 
 import io.spd4j.Closer;
+import io.spd4j.ElementType;
+import io.spd4j.onednn.Buffers;
+import io.spd4j.onednn.Case;
+import io.spd4j.onednn.Case.Argument;
+import io.spd4j.onednn.Cases;
 import io.spd4j.onednn.Layout;
+import io.spd4j.onednn.MathMode;
 import io.spd4j.onednn.OneDnn;
 import io.spd4j.onednn.Reduction;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.SplittableRandom;
-import java.util.stream.Stream;
+import java.util.concurrent.CompletableFuture;
+import java.util.function.Consumer;
+import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 
 /**
- * Calls of oneDNN's operations with random shapes, right and wrong segments, and arenas that
- * another thread closes. A small model says what is refused; a refusal writes nothing, and no call
- * writes beside its result.
+ * Random calls of oneDNN's operations, right and wrong, on arrays that touch pages nobody may
+ * access. What is right has the right results, also after what was wrong; what is wrong is refused
+ * as documented and has written nothing.
  */
 class OnednnCallsTest {
   private static final int CALLS = 40;
-  private static final int LINE = 64;
-  private static final byte GUARD = 0x5a;
 
-  /** A call with its arguments, of which all but the last are read. */
-  private record Call(String what, long[] numels, Method method) {}
+  /** Memory in a confined arena of another thread. */
+  private static MemorySegment foreign;
 
-  private interface Method {
-    void run(MemorySegment... arguments);
+  @BeforeAll
+  static void available() {
+    Cases.assumeOneDnn();
+    foreign = CompletableFuture.supplyAsync(() -> Arena.ofConfined().allocate(1 << 20, 64)).join();
   }
 
   @Test
-  void theModelKnowsWhatIsRefused() {
-    assumeTrue(OneDnn.availability().available(), OneDnn.availability().reason());
-    Rounds.run(
-        OnednnCallsTest.class,
-        25,
-        (random, rounds) -> {
-          try (OneDnn dnn = OneDnn.open(1)) { // keeps an operation for each shape
-            Call call = call(dnn, random);
-            for (int i = 0; i < CALLS; i++) {
-              refused(call, random, rounds);
-              anyShape(dnn, random, rounds);
-            }
-            closing(call, random, rounds);
-          }
-        });
+  void callsAreRightOrRefused() {
+    Rounds.run(OnednnCallsTest.class, 4, OnednnCallsTest::round);
   }
 
-  /**
-   * Asks for an operation of a shape that is impossible, or for which the segments are too small.
-   */
-  private static void anyShape(OneDnn dnn, SplittableRandom random, Rounds rounds) {
-    long rows = dimension(random);
-    long columns = dimension(random);
-    int kind = random.nextInt(4);
-    boolean possible =
-        rows > 0
-            && rows <= Integer.MAX_VALUE
-            && columns > 0
-            && columns <= (kind == 2 ? 1 << 24 : Integer.MAX_VALUE) // layer norm's features
-            && rows <= Layout.MAX_NUMEL / columns;
-    MemorySegment few = MemorySegment.ofAddress(LINE).reinterpret(4);
-    boolean made = false;
-    try {
-      Method method =
-          switch (kind) {
-            case 0 -> {
-              var linear = dnn.linear(rows, columns, 2);
-              yield a -> linear.forward(few, few, few, few);
-            }
-            case 1 -> {
-              var softmax = dnn.softmax(rows, columns);
-              yield a -> softmax.forward(few, few);
-            }
-            case 2 -> {
-              var norm = dnn.layerNorm(rows, columns, 1e-5f);
-              yield a -> norm.forward(few, few, few, few, few, few);
-            }
-            default -> {
-              var sum = dnn.reduction(Reduction.Kind.SUM, rows, columns, random.nextInt(2));
-              yield a -> sum.forward(few, few);
-            }
-          };
-      made = true;
-      method.run();
-    } catch (IllegalArgumentException e) {
-      assertThat(made).as("%d times %d: %s", rows, columns, e.getMessage()).isEqualTo(possible);
-      rounds.count("refused calls", 1);
-      return;
+  private static void round(SplittableRandom random, Rounds rounds) throws Exception {
+    MathMode math = random.nextInt(3) == 0 ? MathMode.BF16 : MathMode.FLOAT32;
+    List<Case> cases = new ArrayList<>();
+    for (int i = 0; i < 3; i++) {
+      cases.addAll(Cases.ofRandomShape(random, math));
     }
-    throw new AssertionError("%d times %d was accepted".formatted(rows, columns));
-  }
-
-  private static long dimension(SplittableRandom random) {
-    return switch (random.nextInt(8)) {
-      case 0 -> random.nextInt(2) - 1;
-      case 1 -> Integer.MAX_VALUE + random.nextLong(2);
-      case 2 -> random.nextLong();
-      default -> random.nextLong(2, 1L << random.nextInt(2, 32));
-    };
-  }
-
-  private static Call call(OneDnn dnn, SplittableRandom random) {
-    long rows = random.nextInt(1, 40);
-    long in = random.nextInt(1, 70);
-    long out = random.nextInt(1, 70);
-    return switch (random.nextInt(6)) {
-      case 0 -> {
-        var linear = dnn.linear(rows, in, out);
-        yield new Call(
-            "linear",
-            new long[] {rows * in, out * in, out, rows * out},
-            a -> linear.forward(a[0], a[1], a[2], a[3]));
-      }
-      case 1 -> {
-        var linear = dnn.linear(rows, in, out);
-        yield new Call(
-            "linear backward",
-            new long[] {rows * out, out * in, rows * in},
-            a -> linear.backwardSource(a[0], a[1], a[2]));
-      }
-      case 2 -> {
-        var softmax = dnn.softmax(rows, in);
-        yield new Call(
-            "softmax", new long[] {rows * in, rows * in}, a -> softmax.forward(a[0], a[1]));
-      }
-      case 3 -> {
-        var gelu = dnn.gelu(rows * in);
-        yield new Call("gelu", new long[] {rows * in, rows * in}, a -> gelu.forward(a[0], a[1]));
-      }
-      default -> {
-        int axis = random.nextInt(2);
-        var sum = dnn.reduction(Reduction.Kind.SUM, rows, in, axis);
-        yield new Call(
-            "reduction",
-            new long[] {rows * in, axis == 0 ? in : rows},
-            a -> sum.forward(a[0], a[1]));
-      }
-    };
-  }
-
-  /** Makes a call that has perhaps one bad argument. */
-  private static void refused(Call call, SplittableRandom random, Rounds rounds) {
-    int bad = random.nextInt(2 * call.numels.length);
-    int fault = random.nextInt(7);
-    int last = call.numels.length - 1;
-    try (Arena arena = Arena.ofConfined()) {
-      MemorySegment[] rooms = rooms(call, arena, random);
-      MemorySegment[] a = arguments(call, rooms);
-      Faults faults = new Faults();
-      if (bad < a.length) {
-        faults.illegalArgument(fault == 1 || fault > 2 && (fault < 6 || bad == last));
-        faults.nullPointer(fault == 0 && !(call.what.equals("linear") && bad == 2)); // no bias
-        a[bad] = bad(a[bad], rooms[bad], fault);
-      }
-      byte[][] before =
-          Stream.of(rooms).map(room -> room.toArray(JAVA_BYTE)).toArray(byte[][]::new);
-      Throwable thrown = null;
-      try {
-        call.method.run(a);
-      } catch (RuntimeException e) {
-        thrown = e;
-      }
-      if (!faults.expect(thrown)) {
-        throw new AssertionError(
-            "%s, argument %d, fault %d: expected %s".formatted(call.what, bad, fault, faults),
-            thrown);
-      }
-      for (int i = 0; i < rooms.length; i++) {
-        MemorySegment was = MemorySegment.ofArray(before[i]);
-        long written = i == last && thrown == null ? 4 * call.numels[i] : 0;
-        assertThat(rooms[i].asSlice(0, LINE).mismatch(was.asSlice(0, LINE))).isEqualTo(-1);
-        assertThat(rooms[i].asSlice(LINE + written).mismatch(was.asSlice(LINE + written)))
-            .as("%s, around argument %d", call.what, i)
-            .isEqualTo(-1);
-      }
-      rounds.count("calls", 1);
-      rounds.count("refused calls", thrown == null ? 0 : 1);
-    }
-  }
-
-  private static MemorySegment bad(MemorySegment good, MemorySegment room, int fault) {
-    long bytes = good.byteSize();
-    return switch (fault) {
-      case 0 -> null;
-      case 1 -> room.asSlice(LINE, bytes - 4);
-      case 2 -> room.asSlice(LINE, bytes + 4); // longer than necessary
-      case 3 -> room.asSlice(LINE + 2, bytes);
-      case 4 -> MemorySegment.ofArray(new float[(int) (bytes / 4)]);
-      case 5 -> {
-        try (Arena closed = Arena.ofConfined()) {
-          yield closed.allocate(bytes, LINE);
+    OneDnn oneDnn = OneDnn.builder().threads(1 + random.nextInt(3)).math(math).open();
+    Case last;
+    Case.Call lastCall;
+    try (oneDnn) {
+      for (int i = 0; i < CALLS; i++) {
+        Case test = cases.get(random.nextInt(cases.size()));
+        switch (random.nextInt(10)) {
+          case 0, 1, 2 -> wrong(oneDnn, test, random);
+          case 3 -> overlapping(oneDnn, test, random);
+          case 4 -> elsewhere(oneDnn, test);
+          case 5, 6 -> closed(oneDnn, test, random);
+          case 7 -> shape(oneDnn, random);
+          default -> right(oneDnn, test, random);
         }
       }
-      default -> good.asReadOnly();
-    };
+      last = cases.get(random.nextInt(cases.size()));
+      lastCall = last.of(oneDnn);
+      right(oneDnn, last, random);
+    }
+    try (Arena arena = guarded(random)) {
+      MemorySegment[] segments = segments(arena, last);
+      assertThatThrownBy(() -> lastCall.run(segments))
+          .isExactlyInstanceOf(IllegalStateException.class)
+          .hasMessage("this OneDnn is closed");
+    }
+    rounds.count("oneDNN calls", CALLS + 2);
   }
 
-  /** Calls until another thread has closed the arena of one argument. */
-  private static void closing(Call call, SplittableRandom random, Rounds rounds)
-      throws InterruptedException {
+  private static GuardedArena guarded(SplittableRandom random) {
+    return new GuardedArena(
+        random.nextBoolean() ? GuardedArena.Guard.AFTER : GuardedArena.Guard.BEFORE);
+  }
+
+  /** Returns a case's arguments: the values of those that are read, and NaN in the others. */
+  private static MemorySegment[] segments(Arena arena, Case test) {
+    return test.arguments().stream()
+        .map(argument -> segment(arena, argument))
+        .toArray(MemorySegment[]::new);
+  }
+
+  private static MemorySegment segment(Arena arena, Argument argument) {
+    MemorySegment segment = arena.allocate(argument.bytes(), argument.type().byteSize());
+    segment.fill((byte) -1);
+    for (int i = 0; argument.in() != null && i < argument.numel(); i++) {
+      Buffers.set(segment, argument.type(), i, argument.in()[i]);
+    }
+    return argument.written() ? segment : segment.asReadOnly();
+  }
+
+  private static void right(OneDnn oneDnn, Case test, SplittableRandom random) {
+    try (Arena arena = guarded(random)) {
+      MemorySegment[] segments = segments(arena, test);
+      test.of(oneDnn).run(segments);
+      assertRight(test, segments);
+    }
+  }
+
+  private static void assertRight(Case test, MemorySegment[] segments) {
+    try (Arena arena = Arena.ofConfined()) {
+      for (int i = 0; i < segments.length; i++) {
+        Argument argument = test.arguments().get(i);
+        if (argument.written()) {
+          Buffers.assertValues(test, argument, segments[i]);
+        } else {
+          assertSame(segments[i], segment(arena, argument));
+        }
+      }
+    }
+  }
+
+  private static void assertSame(MemorySegment segment, MemorySegment expected) {
+    assertThat(segment.mismatch(expected)).isEqualTo(-1);
+  }
+
+  /** Asserts that a call is refused with a message that names an argument and writes nothing. */
+  private static void refused(
+      OneDnn oneDnn,
+      Case test,
+      MemorySegment[] segments,
+      Class<? extends Throwable> type,
+      String message) {
+    List<byte[]> before = contents(segments);
+    assertThatThrownBy(() -> test.of(oneDnn).run(segments))
+        .isExactlyInstanceOf(type)
+        .hasMessageMatching(message);
+    assertThat(contents(segments)).usingRecursiveComparison().isEqualTo(before);
+  }
+
+  private static List<byte[]> contents(MemorySegment[] segments) {
+    List<byte[]> contents = new ArrayList<>();
+    for (MemorySegment segment : segments) {
+      boolean readable =
+          segment != null
+              && segment.scope().isAlive()
+              && segment.isAccessibleBy(Thread.currentThread());
+      contents.add(readable ? segment.toArray(JAVA_BYTE) : new byte[0]);
+    }
+    return contents;
+  }
+
+  private static void wrong(OneDnn oneDnn, Case test, SplittableRandom random) {
+    int i = random.nextInt(test.arguments().size());
+    Argument argument = test.arguments().get(i);
+    int size = argument.type().byteSize();
+    long bytes = argument.bytes();
+    String what = "\\Q" + argument.name() + " of " + test.what() + "\\E ";
+    Class<? extends Throwable> type = IllegalArgumentException.class;
+    String fault;
+    try (GuardedArena arena = guarded(random)) {
+      MemorySegment[] segments = segments(arena, test);
+      switch (random.nextInt(argument.written() ? 7 : 6)) {
+        case 0 -> {
+          long few = size * random.nextLong(bytes / size);
+          segments[i] = arena.allocate(few, size);
+          fault = "has %d bytes, but needs %d".formatted(few, bytes);
+        }
+        case 1 -> {
+          segments[i] = MemorySegment.ofArray(new byte[(int) bytes]);
+          fault = "lies on the Java heap.*";
+        }
+        case 2 -> {
+          try (Arena brief = Arena.ofConfined()) {
+            segments[i] = brief.allocate(bytes, size);
+          }
+          fault = "lies in an arena that is closed";
+        }
+        case 3 -> {
+          segments[i] = foreign.asSlice(0, bytes);
+          type = WrongThreadException.class;
+          fault = "lies in a confined arena of another thread";
+        }
+        case 4 -> {
+          segments[i] = arena.allocate(bytes + size, size).asSlice(1, bytes);
+          fault = "starts at an address that is not a multiple of " + size;
+        }
+        case 5 -> {
+          long odd = bytes + 1 + random.nextInt(size - 1);
+          segments[i] = arena.allocate(odd + size, size).asSlice(0, odd);
+          fault = "has %d bytes, not a multiple of %d".formatted(odd, size);
+        }
+        default -> {
+          segments[i] = segments[i].asReadOnly();
+          fault = "is read-only, but is written";
+        }
+      }
+      refused(oneDnn, test, segments, type, what + fault);
+      if (!argument.name().startsWith("bias")) {
+        segments[i] = null;
+        refused(oneDnn, test, segments, NullPointerException.class, what + "is null");
+      }
+    }
+  }
+
+  private static void overlapping(OneDnn oneDnn, Case test, SplittableRandom random) {
+    List<Argument> all = test.arguments();
+    List<Integer> written = new ArrayList<>();
+    for (int i = 0; i < all.size(); i++) {
+      if (all.get(i).written()) {
+        written.add(i);
+      }
+    }
+    int i = written.get(random.nextInt(written.size()));
+    int j = (i + 1 + random.nextInt(all.size() - 1)) % all.size();
+    Argument a = all.get(i);
+    Argument b = all.get(j);
+    long shift = 4 * random.nextLong((b.bytes() + 3) / 4);
+    if (shift == 0 && (b.name().equals(a.over()) || a.name().equals(b.over()))) {
+      return; // they may be the same
+    }
+    try (GuardedArena arena = guarded(random)) {
+      MemorySegment[] segments = segments(arena, test);
+      MemorySegment both = arena.allocate(shift + Math.max(a.bytes(), b.bytes()), 4);
+      segments[i] = both.asSlice(shift, a.bytes());
+      segments[j] = both.asSlice(0, b.bytes());
+      refused(
+          oneDnn,
+          test,
+          segments,
+          IllegalArgumentException.class,
+          "(%1$s|%2$s) of \\Q%3$s\\E overlaps (%1$s|%2$s)"
+              .formatted(a.name(), b.name(), test.what()));
+    }
+  }
+
+  /** Another thread may neither call nor close. */
+  private static void elsewhere(OneDnn oneDnn, Case test) {
+    Case.Call call = test.of(oneDnn);
     try (Arena arena = Arena.ofShared()) {
-      MemorySegment[] a = arguments(call, rooms(call, arena, random));
-      int odd = random.nextInt(a.length);
-      Arena victim = Arena.ofShared();
-      a[odd] = victim.allocate(a[odd].byteSize(), LINE).copyFrom(a[odd]);
-      Closer closer = new Closer(random.nextLong(300_000), victim);
-      RuntimeException thrown = null;
-      while (thrown == null) {
-        try {
-          call.method.run(a);
-          Closer.pause(2_000);
-        } catch (IllegalArgumentException | IllegalStateException e) {
-          thrown = e;
+      MemorySegment[] segments = segments(arena, test);
+      List<byte[]> before = contents(segments);
+      CompletableFuture.runAsync(
+              () -> {
+                for (Runnable use :
+                    List.<Runnable>of(
+                        () -> call.run(segments), () -> test.of(oneDnn), oneDnn::close)) {
+                  assertThatThrownBy(use::run).isExactlyInstanceOf(WrongThreadException.class);
+                }
+              })
+          .join();
+      assertThat(contents(segments)).usingRecursiveComparison().isEqualTo(before);
+    }
+  }
+
+  /** The arena of one argument is closed by another thread, before a call or during it. */
+  private static void closed(OneDnn oneDnn, Case test, SplittableRandom random) throws Exception {
+    Case.Call call = test.of(oneDnn);
+    int i = random.nextInt(test.arguments().size());
+    GuardedArena victim = guarded(random);
+    try (GuardedArena lasting = guarded(random)) {
+      MemorySegment[] segments = segments(lasting, test);
+      segments[i] = segment(victim, test.arguments().get(i));
+      Closer closer = new Closer(random.nextLong(100_000), victim);
+      Throwable refusal = null;
+      while (refusal == null) {
+        refusal = catchThrowable(() -> call.run(segments));
+        for (int j = 0; j < segments.length; j++) {
+          if (test.arguments().get(j).in() != null && test.arguments().get(j).written()) {
+            segments[j] = j == i ? segments[j] : segment(lasting, test.arguments().get(j));
+          }
         }
       }
       closer.join();
-      assertThat(thrown).hasMessageMatching("Already closed|.* lies in an arena that is closed");
-      rounds.count("arenas closed by another thread", 1);
-    }
-  }
-
-  /** Returns memory for each argument, with a guard on either side. */
-  private static MemorySegment[] rooms(Call call, Arena arena, SplittableRandom random) {
-    MemorySegment[] rooms = new MemorySegment[call.numels.length];
-    for (int i = 0; i < rooms.length; i++) {
-      rooms[i] = arena.allocate(4 * call.numels[i] + 2 * LINE, LINE).fill(GUARD);
-      for (long k = 0; k < call.numels[i]; k++) {
-        rooms[i].setAtIndex(JAVA_FLOAT, LINE / 4 + k, random.nextInt() * 0x1p-31f);
+      assertThat(refusal.getMessage())
+          .matches("Already closed|.* of .* lies in an arena that is closed");
+      assertThat(refusal)
+          .isInstanceOfAny(IllegalStateException.class, IllegalArgumentException.class);
+      for (int j = 0; j < segments.length; j++) {
+        if (j != i && !test.arguments().get(j).written()) {
+          try (Arena arena = Arena.ofConfined()) {
+            assertSame(segments[j], segment(arena, test.arguments().get(j)));
+          }
+        }
       }
     }
-    return rooms;
+    right(oneDnn, test, random);
   }
 
-  private static MemorySegment[] arguments(Call call, MemorySegment[] rooms) {
-    MemorySegment[] a = new MemorySegment[rooms.length];
-    for (int i = 0; i < a.length; i++) {
-      a[i] = rooms[i].asSlice(LINE, 4 * call.numels[i]);
+  /** Shapes of any size are refused as documented, or are made at once; so are calls of them. */
+  private static void shape(OneDnn oneDnn, SplittableRandom random) {
+    long x = size(random);
+    long y = size(random);
+    long z = size(random);
+    List<Consumer<OneDnn>> makers =
+        List.of(
+            d -> d.linear(x, y, z),
+            d -> d.matMul(Layout.rowMajor(x, y), Layout.rowMajor(y, z), Layout.rowMajor(x, z)),
+            d -> d.layerNorm(x, y, 1),
+            d -> d.softmax(x, y),
+            d -> d.gelu(x),
+            d -> d.reduction(Reduction.Kind.MEAN, x, y, random.nextInt(2)),
+            d -> d.conversion(x, ElementType.FLOAT32, ElementType.FLOAT16));
+    Consumer<OneDnn> maker = makers.get(random.nextInt(makers.size()));
+    try {
+      maker.accept(oneDnn);
+    } catch (IllegalArgumentException e) {
+      assertThat(e).hasMessageMatching(".* must be (1 to|at most) \\d+.*");
     }
-    return a;
+    try (Arena arena = guarded(random)) {
+      MemorySegment small = arena.allocate(4, 4);
+      if (x > 1 && x <= Integer.MAX_VALUE) {
+        assertThatThrownBy(() -> oneDnn.gelu(x).forward(small, small))
+            .isExactlyInstanceOf(IllegalArgumentException.class)
+            .hasMessage("src of GELU forward %d has 4 bytes, but needs %d".formatted(x, 4 * x));
+        assertThatThrownBy(
+                () -> oneDnn.reduction(Reduction.Kind.SUM, x, 1, 0).forward(small, small))
+            .isExactlyInstanceOf(IllegalArgumentException.class)
+            .hasMessageEndingWith("has 4 bytes, but needs " + 4 * x);
+      }
+    }
+  }
+
+  private static long size(SplittableRandom random) {
+    return switch (random.nextInt(5)) {
+      case 0 -> random.nextLong();
+      case 1 -> -random.nextInt(3);
+      case 2 -> Integer.MAX_VALUE - random.nextInt(3) + random.nextInt(3);
+      case 3 -> 1L << random.nextInt(63);
+      default -> 1 + random.nextInt(1000);
+    };
   }
 }
