@@ -72,6 +72,8 @@ SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all
 # -O1 does not vectorize, and clang warns of each loop that asks for it.
 SANITIZE_CFLAGS = $(CFLAGS) -g -O1 -Wno-pass-failed @target/c-obj/sanitize
 
+THREADS_CFLAGS := -g -O1 -fsanitize=thread -Wno-pass-failed
+
 .PHONY: native cuda no-cuda native-test ptx-test bindings jar test mpi-test torture cpu-caps replay finetune claim pretrain bench peers djl djl-step train-step release format clean jdk
 .DEFAULT_GOAL := help
 .SECONDARY: # keep the object files
@@ -176,6 +178,10 @@ target/obj/%-$(1).o: native/cpu/%.c $(HEADERS) $(COMPILER) Makefile
 
 target/c-obj/%-$(1).o: native/cpu/%.c $(HEADERS) target/c-obj/sanitize
 	@$(CC) $(SANITIZE_CFLAGS) $($(1)_FLAGS) -DSPD4J_TIER=$(1) -c $$< -o $$@
+
+target/threads/%-$(1).o: native/cpu/%.c $(HEADERS) $(COMPILER)
+	@mkdir -p $$(@D)
+	@$(CC) $(CFLAGS) $(THREADS_CFLAGS) $($(1)_FLAGS) -DSPD4J_TIER=$(1) -c $$< -o $$@
 endef
 $(foreach t,$(TIERS),$(eval $(call tier_rule,$(t))))
 
@@ -193,6 +199,14 @@ target/c-obj/sanitize: $(COMPILER) Makefile
 
 target/c-obj/%.o: native/cpu/%.c $(HEADERS) target/c-obj/sanitize
 	@$(CC) $(SANITIZE_CFLAGS) -c $< -o $@
+
+target/threads/%.o: native/cpu/%.c $(HEADERS) $(COMPILER)
+	@mkdir -p $(@D)
+	@$(CC) $(CFLAGS) $(THREADS_CFLAGS) -c $< -o $@
+
+target/threads/%.o: native/test/%.c $(C_TEST_HEADERS) $(COMPILER)
+	@mkdir -p $(@D)
+	@$(CC) $(CFLAGS) $(THREADS_CFLAGS) -c $< -o $@
 
 target/c-obj/%.o: native/test/%.c $(C_TEST_HEADERS) target/c-obj/sanitize
 	@$(CC) $(SANITIZE_CFLAGS) -c $< -o $@
@@ -269,6 +283,26 @@ target/cuda-test/test_cuda: native/test/test_cuda.cpp $(CUDA_KERNELS:%=target/cu
 	@mkdir -p $(@D)
 	@echo "nvcc $@"
 	@$(NVCC) $(NVCC_FLAGS) $(filter %.cpp %.o,$^) -o $@
+
+# --- The library with sanitizers, for a JVM, and for threads in C. -----------------------------------------------------------------------
+# Beside it lies a file that says what LD_PRELOAD must be; there is none if the compiler is not gcc.
+.PHONY: sanitized races
+
+sanitized: target/sanitized/libspd4j.so target/c-test/test_fuzz target/c-test/test_fuzz-shipped
+	@so=$$($(CC) -print-file-name=libasan.so); \
+	  if [ -f "$$so" ]; then echo "$$so" > target/sanitized/preload; else rm -f target/sanitized/preload; fi
+
+# Finds races between threads that share a table.
+races: target/threads/test_table
+	$<
+
+target/sanitized/libspd4j.so: $(OBJECTS:target/obj/%=target/c-obj/%)
+	@mkdir -p $(@D)
+	@echo "ld $@"
+	@$(CC) -shared @target/c-obj/sanitize $^ -o $@ -lm
+
+target/threads/test_table: $(C_TEST_SHARED:%=target/threads/%.o) target/threads/test_table.o $(OBJECTS:target/obj/%=target/threads/%)
+	@$(CC) -fsanitize=thread $^ -o $@ -lm -pthread
 
 # --- aarch64, cross-compiled: runs this Makefile again in a folder that holds only aarch64 output. --------------------
 CROSS ?= aarch64-linux-gnu-gcc
@@ -374,7 +408,7 @@ endif
 # Random use of all that a caller, a file or a failing system can do wrong. `make test` runs a little of it, always the same.
 # A finding prints how to repeat it: TEST is a class of io.spd4j.torture, SEED the seed of one round.
 MINUTES ?= 20
-torture: jar cuda-on-host
+torture: jar cuda-on-host sanitized races
 	@rm -rf target/torture bench/finetune/target/torture
 	@$(if $(TEST),:,$(MVN) -q -f bench/finetune/pom.xml surefire:test@torture -Dspd4j.torture.minutes=$(MINUTES)) & \
 	  $(MVN) surefire:test@torture -Dspd4j.torture.minutes=$(MINUTES) $(if $(TEST),-Dtorture.test=$(TEST)) \

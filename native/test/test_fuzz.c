@@ -215,6 +215,7 @@ static void change(model *m, call *c, int32_t *isa) {
 static bool comparable(const model *m, const call *c) {
   for (int64_t i = c->begin; i < c->end; i++) {
     const spd4j_block x = m->blocks[i];
+    if (m->tensors[x.tensor].scalars == -1) continue; /* skipped, whatever its block says */
     if (x.end - x.begin > B) return false;
     for (int64_t j = c->begin; j < i; j++)
       if (m->blocks[j].tensor == x.tensor && m->blocks[j].begin < x.end && x.begin < m->blocks[j].end) return false;
