@@ -85,6 +85,7 @@ help:
 	@echo "make test      build everything and run every test"
 	@echo "make mpi-test  test collectives, and the fine-tuning job, with 1, 2 and 4 ranks under mpirun"
 	@echo "make torture   look for what breaks it, with random callers, files and failing systems (MINUTES=20; TEST, SEED: one round)"
+	@echo "make races     look for races between threads in the native library"
 	@echo "make cpu-caps  test oneDNN as on older CPUs, and our kernels in each tier that this CPU can run"
 	@echo "make replay    replay recorded PyTorch traces on every backend"
 	@echo "make bench     time steps side by side with plain C and other libraries (QUICK=1: under three minutes)"
