@@ -411,10 +411,10 @@ endif
 MINUTES ?= 20
 torture: jar cuda-on-host sanitized races
 	@rm -rf target/torture bench/finetune/target/torture
-	@$(if $(TEST),:,$(MVN) -q -f bench/finetune/pom.xml surefire:test@torture -Dspd4j.torture.minutes=$(MINUTES)) & \
+	@$(if $(TEST),:,$(MVN) -q -f bench/finetune/pom.xml surefire:test@torture -Dspd4j.torture.minutes=$(MINUTES)) & bench=$$!; \
 	  $(MVN) surefire:test@torture -Dspd4j.torture.minutes=$(MINUTES) $(if $(TEST),-Dtorture.test=$(TEST)) \
-	  $(if $(SEED),-Dspd4j.torture.seed=$(SEED)); own=$$?; wait $$! && exit $$own
-	@cat target/torture/*.txt bench/finetune/target/torture/*.txt 2>/dev/null
+	  $(if $(SEED),-Dspd4j.torture.seed=$(SEED)); own=$$?; \
+	  wait $$bench; bench=$$?; cat target/torture/*.txt $(if $(TEST),,bench/finetune/target/torture/*.txt); exit $$((own | bench))
 
 # Removes all earlier output but native objects: Maven would take old jars and Javadoc to be up to date.
 # spd4j-djl is compiled against the library that `make jar` installs.

@@ -49,7 +49,7 @@ static unsigned char *allocate(const arrays *a, int32_t type) {
   return base;
 }
 
-static bool guards_intact(const arrays *a, const unsigned char *base, int32_t type) {
+static bool poison_intact(const arrays *a, const unsigned char *base, int32_t type) {
   const size_t begin = GUARD + bytes_of(type, (int64_t)a->skew), end = begin + bytes_of(type, a->n);
   bool intact = true;
   for (size_t i = 0; i < end + GUARD; i++) intact = intact && (base[i] == POISON || (i >= begin && i < end));
@@ -77,8 +77,8 @@ static void check(int32_t isa, arrays a, double alpha, bool special, int place, 
     CHECK(reference_same(a.dst_type, dst, expected, i), "tier %d, types %d %d %d, alpha %g, place %d, %lld of %lld: %a, not %a",
           isa, a.from_type, a.to_type, a.dst_type, alpha, place, (long long)i, (long long)a.n,
           (double)reference_get(a.dst_type, dst, i), (double)reference_get(a.dst_type, expected, i));
-  CHECK(guards_intact(&a, a.from, a.from_type) && guards_intact(&a, a.to, a.to_type) &&
-            guards_intact(&a, a.dst, a.dst_type),
+  CHECK(poison_intact(&a, a.from, a.from_type) && poison_intact(&a, a.to, a.to_type) &&
+            poison_intact(&a, a.dst, a.dst_type),
         "tier %d wrote outside an array", isa);
   free(a.from), free(a.to), free(a.dst), free(expected);
 }
