@@ -44,7 +44,7 @@ class OnednnCallsTest {
 
   @Test
   void callsAreRightOrRefused() {
-    Rounds.run(OnednnCallsTest.class, 4, OnednnCallsTest::round);
+    Rounds.run(OnednnCallsTest.class, 2, OnednnCallsTest::round);
   }
 
   private static void round(SplittableRandom random, Rounds rounds) throws Exception {
