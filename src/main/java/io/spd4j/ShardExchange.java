@@ -237,7 +237,8 @@ final class ShardExchange implements Exchange {
         settings = mixed(settings, Double.doubleToLongBits(value));
       }
     }
-    long kind = mixed(Double.doubleToLongBits(gradScale), Double.doubleToLongBits(maxNorm));
+    long kind =
+        mixed(mixed(1, Double.doubleToLongBits(gradScale)), Double.doubleToLongBits(maxNorm));
     compare(tell(1, announcedHash, which, settings, kind));
   }
 
@@ -260,7 +261,11 @@ final class ShardExchange implements Exchange {
     }
   }
 
-  /** Mixes a value into a hash. */
+  /**
+   * Mixes a value into a hash.
+   *
+   * @param hash of what came before, not a value itself: mixed(a, b) is mixed(b, a)
+   */
   private static long mixed(long hash, long value) {
     long product = (hash ^ value) * 0x9e3779b97f4a7c15L;
     return product ^ product >>> 29;

@@ -255,6 +255,8 @@ class RanksMisuseTest {
       String kind = differ + "the kind of step, its gradScale or its maxNorm";
       illegalState(kind, () -> adam.step(other ? 2 : 1));
       illegalState(kind, () -> adam.stepClipped(other ? 2 : 1));
+      illegalState(kind, () -> adam.stepClipped(other ? 2 : 0.5, other ? 2 : 0.5));
+      illegalState(kind, () -> adam.stepClipped(other ? 2 : 0.5, other ? 0.5 : 2));
       illegalState(
           kind,
           () -> {
