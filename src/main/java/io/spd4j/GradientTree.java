@@ -148,7 +148,8 @@ public final class GradientTree implements AutoCloseable {
    * {@link Parameter#gradient}. Call it once for each sub-batch from {@link #begin} to {@link
    * #end}, in order. After the last one, the gradients are this rank's sum, and the next call
    * begins another batch. Before that, they are of no use. Parameters without a gradient, and those
-   * of an optimizer's frozen groups, are left out; that must not change within a batch.
+   * of an optimizer's frozen groups, are left out. That must not change within a batch, nor between
+   * it and its step, which would take gradients that are no sums.
    *
    * <p>After an exception nothing has changed.
    *
@@ -193,7 +194,11 @@ public final class GradientTree implements AutoCloseable {
     return isLast();
   }
 
-  /** Forgets the sub-batches that were added since the batch began, for example after a failure. */
+  /**
+   * Forgets the sub-batches that were added since the batch began, for example after a failure. It
+   * is too late once gradients of the last one were announced ({@link Adam#gradientsReady}): they
+   * cannot be taken back, so a new optimizer must go on, from a checkpoint.
+   */
   public void restart() {
     added = 0;
     Arrays.fill(taken, false);
