@@ -106,10 +106,16 @@ public final class Adam implements AutoCloseable {
     recorder = new StepRecorder(backend);
     arrays.checkPlace(place);
     exchange = sharded ? exchange(b) : null;
-    Restore restore = b.checkpoint == null ? null : restore(b);
-    long ownSeed = b.seed == null ? 0 : b.seed;
-    seed = restore == null ? ownSeed : restore.seed(ownSeed);
-    momentsArena = place.openArena();
+    Restore restore;
+    try {
+      restore = b.checkpoint == null ? null : restore(b);
+      long ownSeed = b.seed == null ? 0 : b.seed;
+      seed = restore == null ? ownSeed : restore.seed(ownSeed);
+      momentsArena = place.openArena();
+    } catch (RuntimeException | Error e) {
+      closeExchange();
+      throw e;
+    }
     List<SteppedTensor> tensors;
     try {
       tensors =
@@ -124,6 +130,7 @@ public final class Adam implements AutoCloseable {
       } catch (RuntimeException lost) {
         e.addSuppressed(lost);
       }
+      closeExchange();
       throw e;
     }
     for (int i = 0; i < tensors.size(); i++) {
@@ -469,30 +476,34 @@ public final class Adam implements AutoCloseable {
    * Announces that the gradients of some parameters are final for the next step. With {@linkplain
    * Builder#ranks several ranks} they are then sent in the background, while the backward pass
    * computes those of other layers; the step sends what was not announced. The bits are the same.
-   * Without ranks this only checks its arguments.
+   * Without ranks this does nothing, except that it refuses parameters that are given twice in this
+   * call or belong to another optimizer.
    *
    * <p>Parameters without a gradient, and those of frozen groups, are left out, so a whole layer
    * can be given. Until the step returns, leave announced gradients unchanged and their arenas
-   * open; to replace one throws. Nothing is written before the step. An announcement holds for one
-   * step, even one that skips because a gradient is not finite. {@link #gradientNorm} and a step
-   * that is refused leave it in place; it cannot be taken back.
+   * open: if one is closed, no step can be taken any more. To replace one throws. Nothing is
+   * written before the step. An announcement holds for one step, even one that skips because a
+   * gradient is not finite. {@link #gradientNorm} and a step that is refused leave it in place; it
+   * cannot be taken back.
    *
    * <p>Collective: each rank gives the same parameters in the same calls. What a rank announces it
    * sends in its next call of this or of a step, when the others have told that they announce the
    * same, so give each layer as soon as it is done. If the ranks differ, that next call throws on
    * all of them, and what differs is not announced. A call waits for ranks that are more than a
-   * call behind, or once a quarter of all gradients is under way. MPI moves data only while it is
-   * called: in these calls, among others.
+   * call behind, or once about a quarter of all gradients is under way. MPI moves data only while
+   * it is called: in these calls, among others.
    *
-   * <p>Takes memory for the totals of this rank's shard of what is announced, and for twice what is
-   * under way.
+   * <p>Takes off-heap memory until the optimizer is closed: from the first call on for half of all
+   * gradients, which are sent from one half of it and received in the other, and for the totals of
+   * this rank's shard of what is announced.
    *
-   * @throws IllegalArgumentException if a parameter is given twice, was announced already, or does
-   *     not belong to this optimizer; nothing has changed
-   * @throws IllegalStateException if the optimizer is closed, a step is under way, or an arena is
-   *     closed (nothing has changed); if an earlier step or announcement broke off half done; or if
-   *     the ranks differ in what they call or announce
+   * @throws IllegalArgumentException if a parameter is given twice, does not belong to this
+   *     optimizer, or, with several ranks, was announced already; nothing has changed
+   * @throws IllegalStateException if the optimizer is closed, another call is under way, or, with
+   *     several ranks: an arena is closed (nothing has changed), an earlier step or exchange broke
+   *     off half done, or the ranks differ in what they call or announce
    * @throws WrongThreadException if a gradient belongs to another thread; nothing has changed
+   * @throws OutOfMemoryError if there is no memory for what is announced; nothing has changed
    */
   public void gradientsReady(Collection<Parameter> parameters) {
     List<Parameter> ready = new ArrayList<>(Checks.notNull("parameters", parameters));
@@ -686,7 +697,8 @@ public final class Adam implements AutoCloseable {
   /**
    * Frees the moments that the optimizer allocated and ends its threads. The caller's arrays are
    * untouched. Closing twice does nothing. With several ranks, waits for gradients under way that
-   * {@link #gradientsReady} announced for a step that was not taken.
+   * {@link #gradientsReady} announced for a step that was not taken; after a failure it waits for
+   * nothing, and a few buffers stay, which a transfer may still use.
    *
    * @throws IllegalStateException if a step is under way
    * @throws io.spd4j.cuda.CudaException if CUDA or a step under way failed; the optimizer is closed
@@ -707,9 +719,20 @@ public final class Adam implements AutoCloseable {
   }
 
   private void closeOnce() {
+    try {
+      closeExchange();
+    } finally {
+      closeMoments();
+    }
+  }
+
+  private void closeExchange() {
     if (exchange != null) {
       exchange.close();
     }
+  }
+
+  private void closeMoments() {
     try {
       momentsArena.close();
     } catch (RuntimeException e) {
@@ -740,7 +763,9 @@ public final class Adam implements AutoCloseable {
         throw new IllegalStateException(
             "gradient of "
                 + parameter.name()
-                + " is announced for the next step, which must be taken before it is replaced");
+                + (parameter.gradient().scope().isAlive()
+                    ? " is announced for the next step, which must be taken before it is replaced"
+                    : " was announced, but its arena is closed: no step can be taken any more"));
       }
       if (gradient != null) {
         arrays.checkGradient(parameter, gradient);
@@ -771,7 +796,7 @@ public final class Adam implements AutoCloseable {
 
   private void enter() {
     if (!busy.compareAndSet(false, true)) {
-      throw new IllegalStateException("another step is under way");
+      throw new IllegalStateException("a step is under way, or another call of the optimizer");
     }
     if (closed) {
       busy.set(false);
@@ -988,7 +1013,8 @@ public final class Adam implements AutoCloseable {
      *     given, or a gradient is read-only
      * @throws IllegalStateException if the chosen backend is not available, or the ranks differ;
      *     the message says why, or in what
-     * @throws OutOfMemoryError if there is no memory for the moments
+     * @throws OutOfMemoryError if there is no memory for the moments, or, with several ranks, for
+     *     what they exchange
      * @throws io.spd4j.cuda.CudaException if CUDA fails, for example for lack of device memory
      */
     public Adam build() {

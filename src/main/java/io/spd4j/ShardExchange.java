@@ -44,8 +44,11 @@ final class ShardExchange implements Exchange {
   private final Shards shards;
   private final ShardTransfers transfers;
 
-  /** What this rank tells the others, and what all tell. Not freed while a transfer has them. */
-  private final MemorySegment told = Arena.ofAuto().allocate(JAVA_LONG, SAME.size());
+  /** The gradients' bytes that may be under way in the background. */
+  private final long background;
+
+  /** What this rank tells the others, and what all tell. */
+  private final MemorySegment told;
 
   private final MemorySegment allTold;
 
@@ -61,8 +64,7 @@ final class ShardExchange implements Exchange {
   /** By parameter, the totals of this rank's shard, if it was ever announced. */
   private final MemorySegment[] totals;
 
-  /** Why what was announced is not complete; null if nothing failed. */
-  private Throwable broken;
+  private final Arena totalsArena = Arena.ofShared();
 
   /**
    * @param hash of all that is announced with it
@@ -73,6 +75,7 @@ final class ShardExchange implements Exchange {
    * @param parameters of all groups, in order
    * @param limit the most bytes that a rank sends to another at once, a multiple of 8; 0 for the
    *     usual number
+   * @throws OutOfMemoryError if there is no memory for what is under way
    */
   ShardExchange(Ranks ranks, ParameterGroup[] groups, List<Parameter> parameters, long limit) {
     this.ranks = ranks;
@@ -83,10 +86,12 @@ final class ShardExchange implements Exchange {
             parameters.stream().mapToLong(Parameter::numel).toArray(), ranks.rank(), ranks.size());
     long usual = Math.clamp(BUFFER / ranks.size(), LEAST, MOST);
     long bytes = parameters.stream().mapToLong(p -> p.numel() * p.gradientType().byteSize()).sum();
-    transfers = new ShardTransfers(ranks, limit > 0 ? limit : usual, bytes / BACKGROUND);
-    allTold = Arena.ofAuto().allocate(JAVA_LONG, (long) SAME.size() * ranks.size());
+    background = bytes / BACKGROUND;
     announced = new boolean[parameters.size()];
     totals = new MemorySegment[parameters.size()];
+    transfers = new ShardTransfers(ranks, limit > 0 ? limit : usual);
+    told = transfers.longs(SAME.size());
+    allTold = transfers.longs(SAME.size() * ranks.size());
   }
 
   @Override
@@ -119,6 +124,7 @@ final class ShardExchange implements Exchange {
    * @throws IllegalArgumentException if one is announced already
    * @throws IllegalStateException if the ranks differ in the announcement before: then it is taken
    *     back, and this one is not made
+   * @throws OutOfMemoryError if there is no memory for it; nothing has changed
    */
   void announce(List<Parameter> ready) {
     for (Parameter p : ready) {
@@ -132,7 +138,9 @@ final class ShardExchange implements Exchange {
             .mapToInt(Parameter::index)
             .sorted()
             .toArray();
+    transfers.checkSound();
     checkAccess(which);
+    allocate(which);
     sendAnnounced();
     long hash = mixed(announcedHash, -1);
     for (int t : which) {
@@ -140,11 +148,16 @@ final class ShardExchange implements Exchange {
     }
     announcement = new Announcement(which, hash, tell(0, hash, 0, 0, 0));
     mark(which, true);
-    try {
-      transfers.poll();
-    } catch (RuntimeException | Error e) {
-      broken = e;
-      throw e;
+    transfers.poll();
+  }
+
+  /** Allocates what these parameters need in the background. */
+  private void allocate(int[] which) {
+    transfers.reserve(background);
+    for (int t : which) {
+      if (totals[t] == null) {
+        totals[t] = totalsArena.allocate(own(t).byteSize(), 64);
+      }
     }
   }
 
@@ -156,9 +169,7 @@ final class ShardExchange implements Exchange {
 
   /** Compares the last announcement with those of the other ranks, and starts to send it. */
   private void sendAnnounced() {
-    if (broken != null) {
-      throw new IllegalStateException("an earlier call of gradientsReady broke off", broken);
-    }
+    transfers.checkSound();
     if (announcement == null) {
       return;
     }
@@ -169,27 +180,26 @@ final class ShardExchange implements Exchange {
     compare(last.telling);
     mark(last.which, true);
     announcedHash = last.hash;
-    try {
-      transfers.startToAdd(gradientSpans(last.which), totals(last.which));
-    } catch (RuntimeException | Error e) {
-      broken = e;
-      throw e;
-    }
+    transfers.startToAdd(gradientSpans(last.which), totals(last.which));
   }
 
-  /** Waits for what was announced and not stepped, as other ranks wait for this one's part. */
+  /**
+   * Waits for what was announced and not stepped, as other ranks wait for this one's part. Then
+   * frees the memory. Closing twice does nothing.
+   */
   void close() {
-    if (broken != null) {
+    if (!totalsArena.scope().isAlive()) {
       return;
     }
     try {
       if (announcement != null) {
         announcement.telling.await();
-        announcement = null;
       }
-      transfers.finish();
     } catch (RuntimeException e) {
-      broken = e; // another rank has left: it needs nothing
+      // Another rank has left, which needs nothing.
+    } finally {
+      totalsArena.close();
+      transfers.close();
     }
   }
 
@@ -197,10 +207,7 @@ final class ShardExchange implements Exchange {
   private List<Span> totals(int[] which) {
     List<Span> spans = new ArrayList<>();
     for (int t : which) {
-      long bytes = own(t).byteSize();
-      if (totals[t] == null) {
-        totals[t] = Arena.ofAuto().allocate(bytes, 64);
-      }
+      long bytes = totals[t].byteSize();
       if (bytes > 0) {
         spans.add(new Span(totals[t], 0, bytes, parameters.get(t).gradientType()));
       }
@@ -245,7 +252,7 @@ final class ShardExchange implements Exchange {
   /** Starts to tell the others what is the same on all ranks. */
   private Ranks.Transfer tell(long... own) {
     told.copyFrom(MemorySegment.ofArray(own));
-    return ranks.allGather(told, allTold);
+    return transfers.allGather(told, allTold);
   }
 
   private void compare(Ranks.Transfer telling) {
@@ -280,7 +287,7 @@ final class ShardExchange implements Exchange {
   private long[] all(long... own) {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment receive = arena.allocate(JAVA_LONG, (long) own.length * ranks.size());
-      ranks.allGather(arena.allocateFrom(JAVA_LONG, own), receive).await();
+      transfers.allGather(arena.allocateFrom(JAVA_LONG, own), receive).await();
       return receive.toArray(JAVA_LONG);
     }
   }

@@ -3,22 +3,23 @@ package io.spd4j;
 import io.spd4j.kernel.GradientSum;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.util.ArrayDeque;
 import java.util.Deque;
 import java.util.List;
+import java.util.function.Supplier;
 
 /**
  * Moves the arrays of shards between ranks, chunk by chunk: while chunks are under way, the next is
  * packed, and the ones before it are added or unpacked. Chunks arrive in the order in which they
- * were sent. A shard is a list of spans, of which each rank knows the sizes on all ranks.
+ * were sent. A shard is a list of spans, of which each rank knows the sizes on all ranks. After a
+ * failure nothing is as the other ranks expect it, and all calls throw.
  */
-final class ShardTransfers {
+final class ShardTransfers implements AutoCloseable {
   /** What spans in a buffer begin at a multiple of, so that chunks cut no element. */
   private static final long UNIT = 8;
 
-  private static final long LINE = 64;
-
-  /** How many chunks are under way while the caller waits. */
+  /** How many chunks, at least, can be under way. */
   private static final int WAITING = 2;
 
   /**
@@ -82,36 +83,98 @@ final class ShardTransfers {
     void unpack(MemorySegment receive, long chunk);
   }
 
-  /** Memory for a chunk. */
-  private record Buffers(MemorySegment send, MemorySegment receive) {}
-
   /** A chunk that was sent, and what is done once it has arrived. */
-  private record UnderWay(Ranks.Transfer transfer, Buffers buffers, long chunk, Chunks work) {}
+  private record UnderWay(
+      Ranks.Transfer transfer, ChunkRing ring, MemorySegment receive, long chunk, Chunks work) {}
 
   private final Ranks ranks;
 
   /** The most bytes of a chunk. */
   private final long limit;
 
-  /** The most chunks that are under way while the caller does other work. */
-  private final int most;
+  private final Arena arena = Arena.ofShared();
 
-  /** Not freed before the garbage collector sees that no transfer has them. */
-  private final Arena arena = Arena.ofAuto();
+  /** What is sent while the caller waits. */
+  private final ChunkRing waiting;
 
-  private final Deque<Buffers> free = new ArrayDeque<>();
+  /** What is sent while the caller does other work; null before {@link #reserve}. */
+  private ChunkRing background;
+
   private final Deque<UnderWay> underWay = new ArrayDeque<>();
+
+  /** The first failure; null if nothing failed. */
+  private Throwable broken;
 
   /**
    * @param limit the most bytes that a rank sends to another at once, a multiple of {@link #UNIT}
-   * @param background the bytes of all chunks that {@link #startToAdd} leaves under way, about
+   * @throws OutOfMemoryError if there is no memory for what is under way
    */
-  ShardTransfers(Ranks ranks, long limit, long background) {
+  ShardTransfers(Ranks ranks, long limit) {
     this.ranks = ranks;
     this.limit = limit;
-    most = Math.clamp(background / (limit * ranks.size()), WAITING, Integer.MAX_VALUE);
-    for (int i = 0; i < WAITING; i++) {
-      free.push(new Buffers(buffer(), buffer()));
+    try {
+      waiting = new ChunkRing(arena, leastRing());
+    } catch (RuntimeException | Error e) {
+      arena.close();
+      throw e;
+    }
+  }
+
+  /** Returns memory that is freed only once no transfer has it. */
+  MemorySegment longs(int count) {
+    return arena.allocate(ValueLayout.JAVA_LONG, count);
+  }
+
+  private long leastRing() {
+    return WAITING * ChunkRing.padded(limit * ranks.size());
+  }
+
+  /**
+   * Makes room for what {@link #startToAdd} leaves under way. Does nothing after the first call.
+   *
+   * @param bytes of all chunks, about
+   * @throws OutOfMemoryError if there is no memory; nothing has changed
+   */
+  void reserve(long bytes) {
+    if (background == null) {
+      background = bytes <= leastRing() ? waiting : new ChunkRing(arena, bytes);
+    }
+  }
+
+  /**
+   * Starts to exchange a few bytes, which does not wait for the chunks under way.
+   *
+   * @see Ranks#allGather
+   */
+  Ranks.Transfer allGather(MemorySegment send, MemorySegment receive) {
+    Ranks.Transfer transfer = guarded(() -> ranks.allGather(send, receive));
+    return () -> guarded(transfer::await);
+  }
+
+  private void guarded(Runnable work) {
+    guarded(() -> {
+      work.run();
+      return null;
+    });
+  }
+
+  /** Does what cannot be taken back once it has begun. */
+  private <T> T guarded(Supplier<T> work) {
+    checkSound();
+    try {
+      return work.get();
+    } catch (RuntimeException | Error e) {
+      broken = e;
+      throw e;
+    }
+  }
+
+  /**
+   * @throws IllegalStateException if an earlier call failed
+   */
+  void checkSound() {
+    if (broken != null) {
+      throw new IllegalStateException("an earlier exchange with the other ranks broke off", broken);
     }
   }
 
@@ -122,28 +185,29 @@ final class ShardTransfers {
    * @param shards by rank, the spans of this rank's arrays, a multiple of their elements
    */
   void add(List<List<Span>> shards) {
-    startToAdd(shards, shards.get(ranks.rank()), WAITING);
+    startToAdd(shards, shards.get(ranks.rank()), waiting);
     finish();
   }
 
   /**
-   * Starts to add up the arrays of all ranks. The totals are there after {@link #finish}; until
-   * then the arrays must not change. Waits for other ranks only if much is under way.
+   * Starts to add up the arrays of all ranks. They are sent as they are now; the totals are there
+   * after the next {@link #add}. Waits for other ranks only if there is no room left ({@link
+   * #reserve}).
    *
    * @param shards as in {@link #add}
    * @param totals where the totals of this rank's shard are written: spans of the same sizes
    */
   void startToAdd(List<List<Span>> shards, List<Span> totals) {
-    startToAdd(shards, totals, most);
+    startToAdd(shards, totals, background);
   }
 
-  private void startToAdd(List<List<Span>> shards, List<Span> totals, int most) {
+  private void startToAdd(List<List<Span>> shards, List<Span> totals, ChunkRing ring) {
     List<Walk> out = shards.stream().map(Walk::new).toList();
     Walk own = new Walk(totals);
     start(
         length(shards),
         ranks.size(),
-        most,
+        ring,
         new Chunks() {
           @Override
           public void pack(MemorySegment send, long chunk) {
@@ -191,7 +255,7 @@ final class ShardTransfers {
     start(
         length(shards),
         1,
-        WAITING,
+        waiting,
         new Chunks() {
           @Override
           public void pack(MemorySegment send, long chunk) {
@@ -241,45 +305,65 @@ final class ShardTransfers {
 
   /**
    * @param sendParts the number of chunks that are sent at once
-   * @param most how many may be under way; before more are started, the first must have arrived
+   * @param ring where the chunks lie
    */
-  private void start(long length, int sendParts, int most, Chunks work) {
-    for (long done = 0; done < length; done += limit) {
-      long chunk = Math.min(limit, length - done);
-      while (underWay.size() >= most) {
-        finishFirst();
+  private void start(long length, int sendParts, ChunkRing ring, Chunks work) {
+    guarded(() -> {
+      for (long done = 0; done < length; done += limit) {
+        startOne(Math.min(limit, length - done), sendParts, ring, work);
       }
-      Buffers buffers = free.isEmpty() ? new Buffers(buffer(), buffer()) : free.pop();
-      MemorySegment out = buffers.send.asSlice(0, sendParts * chunk);
-      work.pack(out, chunk);
-      MemorySegment in = buffers.receive.asSlice(0, ranks.size() * chunk);
-      underWay.add(new UnderWay(work.start(out, in), buffers, chunk, work));
-    }
+    });
   }
 
-  private MemorySegment buffer() {
-    return arena.allocate(limit * ranks.size(), LINE);
+  private void startOne(long chunk, int sendParts, ChunkRing ring, Chunks work) {
+    ChunkRing.Buffers buffers = ring.take(chunk * ranks.size());
+    while (buffers == null) {
+      finishFirst();
+      buffers = ring.take(chunk * ranks.size());
+    }
+    MemorySegment out = buffers.send().asSlice(0, sendParts * chunk);
+    work.pack(out, chunk);
+    MemorySegment in = buffers.receive();
+    underWay.add(new UnderWay(work.start(out, in), ring, in, chunk, work));
   }
 
   /** Moves data, and adds or unpacks what has arrived. */
   void poll() {
-    while (!underWay.isEmpty() && underWay.peek().transfer.isDone()) {
-      finishFirst();
-    }
+    guarded(() -> {
+      while (!underWay.isEmpty() && underWay.peek().transfer.isDone()) {
+        finishFirst();
+      }
+    });
   }
 
   /** Waits until all has arrived. */
-  void finish() {
-    while (!underWay.isEmpty()) {
-      finishFirst();
-    }
+  private void finish() {
+    guarded(() -> {
+      while (!underWay.isEmpty()) {
+        finishFirst();
+      }
+    });
   }
 
   private void finishFirst() {
     UnderWay first = underWay.remove();
     first.transfer.await();
-    MemorySegment in = first.buffers.receive.asSlice(0, ranks.size() * first.chunk);
-    first.work.unpack(in, first.chunk);
-    free.push(first.buffers);
+    first.work.unpack(first.receive, first.chunk);
+    first.ring.giveBack();
+  }
+
+  /**
+   * Waits for what is under way, as other ranks wait for this one's part, and frees the memory. If
+   * there was a failure, here or on another rank, it does not wait, and the memory stays: a
+   * transfer may still use it.
+   */
+  @Override
+  public void close() {
+    try {
+      guarded(() -> underWay.forEach(one -> one.transfer.await()));
+    } catch (RuntimeException e) {
+      return; // nobody needs it any more
+    }
+    arena.close();
   }
 }

@@ -10,10 +10,13 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 
 /**
  * What announced gradients are good for, and what is refused. {@link RanksTest} compares the bits.
@@ -28,6 +31,8 @@ class GradientsReadyTest {
   private static final String ANNOUNCED =
       DIFFER + "which gradients they announced by gradientsReady, or in which order";
 
+  private static final String BROKEN = "an earlier exchange with the other ranks broke off";
+
   /** An optimizer of one rank that steps a parameter "a" and one "b". */
   private static final class Case implements AutoCloseable {
     final Arena arena = Arena.ofShared();
@@ -40,12 +45,20 @@ class GradientsReadyTest {
     final boolean other;
 
     Case(Ranks ranks) {
+      this(ranks, 0);
+    }
+
+    /**
+     * @param chunk the most bytes that are sent to a rank at once; 0 for the usual number
+     */
+    Case(Ranks ranks, long chunk) {
       this.ranks = new CountedRanks(ranks);
       other = ranks.rank() == 1;
       adam =
           Adam.builder()
               .ranks(this.ranks)
               .threads(1)
+              .chunk(chunk)
               .group(0.1, new SelectiveProjectionDecay(1), List.of(a))
               .group(0.1, new WeightDecay(0.1), List.of(b))
               .build();
@@ -58,11 +71,17 @@ class GradientsReadyTest {
     }
   }
 
-  /** Counts the transfers of gradients, and may fail in one. */
+  /** Counts the transfers of gradients, and may fail to start or to complete one. */
   private static final class CountedRanks implements Ranks {
     private final Ranks ranks;
     int sent;
+    int awaited;
     int failsIn = -1;
+    int failsInAwait = -1;
+    Error failure;
+
+    /** Whether it tells of no transfer that it is done. */
+    boolean silent;
 
     CountedRanks(Ranks ranks) {
       this.ranks = ranks;
@@ -80,10 +99,26 @@ class GradientsReadyTest {
 
     @Override
     public Transfer allToAll(MemorySegment send, MemorySegment receive) {
-      if (sent++ == failsIn) {
+      int number = sent++;
+      if (number == failsIn) {
         throw new ArithmeticException("dies");
       }
-      return ranks.allToAll(send, receive);
+      Transfer transfer = ranks.allToAll(send, receive);
+      return new Transfer() {
+        @Override
+        public void await() {
+          awaited++;
+          if (number == failsInAwait) {
+            throw failure;
+          }
+          transfer.await();
+        }
+
+        @Override
+        public boolean isDone() {
+          return !silent && transfer.isDone();
+        }
+      };
     }
 
     @Override
@@ -102,10 +137,14 @@ class GradientsReadyTest {
   }
 
   private static void onEachRank(Job job) {
+    onEachRank(0, job);
+  }
+
+  private static void onEachRank(long chunk, Job job) {
     ThreadRanks.run(
         RANKS,
         ranks -> {
-          try (Case c = new Case(ranks)) {
+          try (Case c = new Case(ranks, chunk)) {
             job.run(c);
           }
           return null;
@@ -359,9 +398,8 @@ class GradientsReadyTest {
               try {
                 c.adam.gradientsReady(List.of(c.b));
               } catch (ArithmeticException e) {
-                String broken = "an earlier call of gradientsReady broke off";
-                illegalState(broken, c.adam::step);
-                illegalState(broken, () -> c.adam.gradientsReady(List.of()));
+                illegalState(BROKEN, c.adam::step);
+                illegalState(BROKEN, () -> c.adam.gradientsReady(List.of()));
                 refused.incrementAndGet();
                 throw e;
               }
@@ -370,5 +408,169 @@ class GradientsReadyTest {
             }))
         .isInstanceOf(ArithmeticException.class);
     assertThat(refused).hasValue(RANKS);
+  }
+
+  /** What has arrived is lost then, so no step may use it. */
+  @Test
+  void aFailureWhileGradientsArrive() {
+    AssertionError failure = new AssertionError("dies");
+    assertThatThrownBy(() ->
+            onEachRank(c -> {
+              c.ranks.failsInAwait = c.other ? 0 : -1;
+              c.ranks.failure = failure;
+              c.adam.gradientsReady(List.of(c.a));
+              c.adam.gradientsReady(List.of(c.b)); // sends a, which arrives with b's announcement
+              if (c.other) {
+                assertThatThrownBy(() -> c.adam.gradientsReady(List.of())).isSameAs(failure);
+                illegalState(BROKEN, c.adam::step);
+                illegalState(BROKEN, c.adam::gatherLow);
+                illegalState(BROKEN, () -> c.adam.gradientsReady(List.of()));
+                throw failure;
+              }
+              c.adam.gradientsReady(List.of());
+              illegalState("another rank has failed", c.adam::step);
+            }))
+        .isSameAs(failure);
+  }
+
+  /** As a transfer outside of the steps: the optimizer would go on without what has arrived. */
+  @Test
+  void aFailureWhileTheLowHalvesAreGathered() {
+    AtomicInteger refused = new AtomicInteger();
+    assertThatThrownBy(() ->
+            onEachRank(c -> {
+              c.ranks.failsInAwait = c.other ? 0 : -1;
+              c.ranks.failure = new AssertionError("dies");
+              c.ranks.silent = true;
+              c.adam.gradientsReady(List.of(c.a));
+              c.adam.gradientsReady(List.of());
+              if (c.other) {
+                assertThatThrownBy(c.adam::gatherLow).isSameAs(c.ranks.failure);
+                illegalState(BROKEN, () -> c.adam.gradientsReady(List.of()));
+                illegalState(BROKEN, c.adam::step);
+                refused.incrementAndGet();
+                throw c.ranks.failure;
+              }
+            }))
+        .hasMessage("dies");
+    assertThat(refused).hasValue(1);
+  }
+
+  @Test
+  void aFailureAtTheEndFreesTheMoments() {
+    onEachRank(c -> {
+      c.ranks.failsInAwait = c.other ? 0 : -1;
+      c.ranks.failure = new AssertionError("dies");
+      c.ranks.silent = true;
+      c.adam.gradientsReady(List.of(c.a));
+      c.adam.gradientsReady(List.of());
+      if (c.other) {
+        assertThatThrownBy(c.adam::close).isSameAs(c.ranks.failure);
+      } else {
+        c.adam.close();
+      }
+      assertThat(c.a.expAvg().scope().isAlive()).isFalse();
+    });
+  }
+
+  /** The arrays belong to the caller then. */
+  @Test
+  void closingWritesNoGradient() {
+    AtomicInteger closed = new AtomicInteger();
+    assertThatThrownBy(() ->
+            onEachRank(
+                4096,
+                c -> {
+                  c.ranks.failsIn = c.other ? 1 : -1;
+                  byte[] gradient = c.a.gradient().toArray(JAVA_BYTE);
+                  if (!c.other) {
+                    illegalState("another rank has failed", c.adam::step);
+                    return;
+                  }
+                  assertThatThrownBy(c.adam::step).isInstanceOf(ArithmeticException.class);
+                  c.adam.close();
+                  assertThat(c.a.gradient().toArray(JAVA_BYTE)).isEqualTo(gradient);
+                  closed.incrementAndGet();
+                  throw new ArithmeticException("dies");
+                }))
+        .isInstanceOf(ArithmeticException.class);
+    assertThat(closed).hasValue(1);
+  }
+
+  @Test
+  void theArenaOfAnAnnouncedGradientIsClosed() {
+    onEachRank(c -> {
+      try (Arena short_ = Arena.ofShared()) {
+        c.b.gradient(Tensors.copy(short_, c.b.gradient()));
+        c.adam.gradientsReady(List.of(c.b));
+      }
+      illegalState("gradient of b lies in an arena that is closed", c.adam::step);
+      illegalState(
+          "gradient of b was announced, but its arena is closed: no step can be taken any more",
+          () -> c.b.gradient(null));
+    });
+  }
+
+  /** Each takes the memory that it needs, not that of the largest chunk. */
+  @Test
+  void manySmallAnnouncementsWaitForNobody() {
+    ThreadRanks.run(
+        RANKS,
+        ranks -> {
+          CountedRanks counted = new CountedRanks(ranks);
+          counted.silent = true;
+          try (Arena arena = Arena.ofShared()) {
+            List<Parameter> all =
+                IntStream.range(0, 50)
+                    .mapToObj(i -> Tensors.parameter(arena, "p" + i, i, 77))
+                    .toList();
+            try (Adam adam =
+                Adam.builder().ranks(counted).threads(1).group(0.1, new NoDecay(), all).build()) {
+              all.forEach(p -> adam.gradientsReady(List.of(p)));
+              assertThat(counted.sent).isEqualTo(all.size() - 1);
+              assertThat(counted.awaited).isZero();
+              adam.step();
+              assertThat(counted.awaited).isEqualTo(all.size());
+            }
+          }
+          return null;
+        });
+  }
+
+  /**
+   * What the JVM grants to direct buffers does not count: by default it is as large as the heap.
+   */
+  @Test
+  void moreGradientsThanDirectMemory(@TempDir Path folder) throws Exception {
+    List<String> flags = List.of("-XX:MaxDirectMemorySize=4m", "-Xmx256m");
+    assertThat(FreshJvm.run(folder, flags, LargeModel.class)).contains("stepped");
+  }
+
+  /** Announces and steps gradients of 16 MiB on each rank. */
+  static final class LargeModel {
+    private LargeModel() {}
+
+    public static void main(String[] args) {
+      ThreadRanks.run(
+          RANKS,
+          ranks -> {
+            try (Arena arena = Arena.ofShared()) {
+              List<Parameter> all =
+                  IntStream.range(0, 4).mapToObj(i -> zeros(arena, "p" + i, 1 << 20)).toList();
+              try (Adam adam = Adam.builder().ranks(ranks).group(0.1, new NoDecay(), all).build()) {
+                all.forEach(p -> adam.gradientsReady(List.of(p)));
+                adam.step();
+              }
+            }
+            return null;
+          });
+      System.out.println("stepped");
+    }
+
+    private static Parameter zeros(Arena arena, String name, int numel) {
+      return Parameter.builder(name, arena.allocate(4L * numel, 4))
+          .gradient(arena.allocate(4L * numel, 4))
+          .build();
+    }
   }
 }

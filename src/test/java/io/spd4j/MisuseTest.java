@@ -354,7 +354,7 @@ class MisuseTest {
         .allSatisfy(e ->
             assertThat(e)
                 .isExactlyInstanceOf(IllegalStateException.class)
-                .hasMessageMatching("(another step|a step) is under way"));
+                .hasMessageStartingWith("a step is under way"));
     adam[0].close();
     assertThatIllegalStateException().isThrownBy(adam[0]::step).withMessageContaining("closed");
   }
