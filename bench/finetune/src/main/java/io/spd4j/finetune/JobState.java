@@ -28,6 +28,7 @@ record JobState(Map<String, String> options, List<Run> finished, Trainer.State c
                   .addDeserializer(BitSet.class, new StdDelegatingDeserializer<>(new FromWords())))
           .disable(DeserializationFeature.FAIL_ON_UNKNOWN_PROPERTIES) // Score.accuracy
           .enable(DeserializationFeature.FAIL_ON_MISSING_CREATOR_PROPERTIES)
+          .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
           .build();
 
   private static final class ToWords extends StdConverter<BitSet, long[]> {
@@ -54,6 +55,10 @@ record JobState(Map<String, String> options, List<Run> finished, Trainer.State c
    * @throws IOException if it is something else
    */
   static JobState parse(byte[] json) throws IOException {
-    return MAPPER.readValue(json, JobState.class);
+    JobState state = MAPPER.readValue(json, JobState.class);
+    if (state == null) {
+      throw new IOException("the state of the job is null");
+    }
+    return state;
   }
 }

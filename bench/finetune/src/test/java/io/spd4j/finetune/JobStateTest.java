@@ -78,8 +78,16 @@ class JobStateTest {
   }
 
   @Test
-  void refusesAnythingElse() {
-    for (String json : List.of("", "{}", "[1]", "{\"options\":{},\"finished\":[]}")) {
+  void refusesAnythingElse() throws IOException {
+    List<String> others =
+        List.of(
+            "",
+            "{}",
+            "[1]",
+            "null",
+            "{\"options\":{},\"finished\":[]}",
+            new String(state().toJson()) + "{");
+    for (String json : others) {
       assertThatThrownBy(() -> JobState.parse(json.getBytes())).isInstanceOf(IOException.class);
     }
   }
