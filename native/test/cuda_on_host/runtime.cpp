@@ -343,6 +343,9 @@ void cuda_on_host_reset(void) {
   Lock lock(state.mutex);
   state.failures.clear();
   state.failed.clear();
+  /* What was captured was lost with the device. */
+  if (state.lost)
+    for (auto &[handle, stream] : state.streams) stream->capture = nullptr;
   state.lost = last_error = cudaSuccess;
 }
 

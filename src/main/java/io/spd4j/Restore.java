@@ -1,5 +1,7 @@
 package io.spd4j;
 
+import static java.util.stream.Collectors.joining;
+
 import io.spd4j.kernel.Place;
 import io.spd4j.kernel.SpdDecision;
 import io.spd4j.kernel.SteppedTensor;
@@ -14,6 +16,7 @@ import java.util.Set;
 /** Brings the state of a checkpoint into an optimizer, after checking that all of it fits. */
 final class Restore {
   private static final int MOST_FAULTS = 20;
+  private static final int LONGEST_FAULT = 500;
 
   private final Checkpoint checkpoint;
   private final Map<String, Tensor> tensors;
@@ -195,7 +198,15 @@ final class Restore {
     String rest = shown < faults.size() ? "; and " + (faults.size() - shown) + " more" : "";
     throw new IllegalArgumentException(
         "the checkpoint %s does not fit: %s%s"
-            .formatted(checkpoint.path(), String.join("; ", faults.subList(0, shown)), rest));
+            .formatted(
+                checkpoint.path(),
+                faults.stream().limit(shown).map(Restore::shortened).collect(joining("; ")),
+                rest));
+  }
+
+  /** A hostile file can have endless names. */
+  private static String shortened(String fault) {
+    return fault.length() <= LONGEST_FAULT ? fault : fault.substring(0, LONGEST_FAULT) + "...";
   }
 
   /** Returns the tensors of all groups with the checkpoint's step counts and decisions of SPD. */

@@ -115,6 +115,16 @@ class RestoreTest {
   }
 
   @Test
+  void aLongNameIsCut() throws IOException {
+    String start = "c".repeat(500);
+    refused(
+        "a is in the checkpoint, but in no group; b is in the checkpoint, but in no group; "
+            + start
+            + "...",
+        group(g -> {}, start + "c"));
+  }
+
+  @Test
   void fixedSettingsMustBeTheSame() throws IOException {
     refused(
         "beta1 of group 0: 0.8, but in the checkpoint 0.9; "
