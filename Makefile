@@ -410,8 +410,9 @@ endif
 # A finding prints how to repeat it: TEST is a class of io.spd4j.torture, SEED the seed of one round.
 MINUTES ?= 20
 torture: jar cuda-on-host sanitized races
-	@rm -rf target/torture bench/finetune/target/torture
+	@rm -f target/torture/*.txt bench/finetune/target/torture/*.txt
 	@$(if $(TEST),:,$(MVN) -q -f bench/finetune/pom.xml surefire:test@torture -Dspd4j.torture.minutes=$(MINUTES)) & bench=$$!; \
+	  trap 'kill $$bench' INT TERM; \
 	  $(MVN) surefire:test@torture -Dspd4j.torture.minutes=$(MINUTES) $(if $(TEST),-Dtorture.test=$(TEST)) \
 	  $(if $(SEED),-Dspd4j.torture.seed=$(SEED)); own=$$?; \
 	  wait $$bench; bench=$$?; cat target/torture/*.txt $(if $(TEST),,bench/finetune/target/torture/*.txt); exit $$((own | bench))

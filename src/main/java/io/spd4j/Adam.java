@@ -698,7 +698,7 @@ public final class Adam implements AutoCloseable {
    * Frees the moments that the optimizer allocated and ends its threads. The caller's arrays are
    * untouched. Closing twice does nothing. With several ranks, waits for gradients under way that
    * {@link #gradientsReady} announced for a step that was not taken; after a failure it waits for
-   * nothing, and a few buffers stay, which a transfer may still use.
+   * nothing, and the buffers of transfers stay until the process ends, as one may still use them.
    *
    * @throws IllegalStateException if a step is under way
    * @throws io.spd4j.cuda.CudaException if CUDA or a step under way failed; the optimizer is closed

@@ -414,23 +414,29 @@ class GradientsReadyTest {
   @Test
   void aFailureWhileGradientsArrive() {
     AssertionError failure = new AssertionError("dies");
+    AtomicInteger refused = new AtomicInteger();
     assertThatThrownBy(() ->
             onEachRank(c -> {
               c.ranks.failsInAwait = c.other ? 0 : -1;
               c.ranks.failure = failure;
+              c.ranks.silent = true;
               c.adam.gradientsReady(List.of(c.a));
-              c.adam.gradientsReady(List.of(c.b)); // sends a, which arrives with b's announcement
+              c.adam.gradientsReady(List.of(c.b)); // sends a
+              c.ranks.silent = false; // a arrives with the next announcement
               if (c.other) {
                 assertThatThrownBy(() -> c.adam.gradientsReady(List.of())).isSameAs(failure);
                 illegalState(BROKEN, c.adam::step);
                 illegalState(BROKEN, c.adam::gatherLow);
                 illegalState(BROKEN, () -> c.adam.gradientsReady(List.of()));
+                refused.incrementAndGet();
                 throw failure;
               }
               c.adam.gradientsReady(List.of());
               illegalState("another rank has failed", c.adam::step);
+              refused.incrementAndGet();
             }))
         .isSameAs(failure);
+    assertThat(refused).hasValue(RANKS);
   }
 
   /** As a transfer outside of the steps: the optimizer would go on without what has arrived. */

@@ -73,7 +73,7 @@ public final class Cases {
 
   /** Returns the methods of a random operation of a random shape, with random values. */
   public static List<Case> ofRandomShape(SplittableRandom random, MathMode math) {
-    boolean halves = multipliesBfloat16() && random.nextInt(4) == 0;
+    boolean halves = random.nextInt(4) == 0 && multipliesBfloat16();
     double error = math == MathMode.FLOAT32 ? 0 : Math.pow(1 + BFLOAT16_ROUNDING, 2) - 1;
     ElementType operands = halves ? ElementType.BFLOAT16 : ElementType.FLOAT32;
     Cases c = new Cases(random, halves, halves ? 0 : error, operands);

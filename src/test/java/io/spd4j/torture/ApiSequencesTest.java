@@ -24,11 +24,10 @@ class ApiSequencesTest {
     Rounds.run(
         ApiSequencesTest.class,
         20,
-        (random, rounds) ->
-            round(
-                random,
-                rounds,
-                cuda && random.nextInt(8) == 0 ? List.of(Backend.SCALAR, Backend.CUDA) : onCpu));
+        (random, rounds) -> {
+          boolean onDevice = random.nextInt(8) == 0 && cuda;
+          round(random, rounds, onDevice ? List.of(Backend.SCALAR, Backend.CUDA) : onCpu);
+        });
   }
 
   private void round(SplittableRandom random, Rounds rounds, List<Backend> subjects) {

@@ -135,8 +135,12 @@ class SanitizersTest {
               .redirectOutput(log(fuzzer).toFile())
               .start());
     }
-    for (Process process : running) {
-      process.waitFor();
+    try {
+      for (Process process : running) {
+        process.waitFor();
+      }
+    } finally {
+      running.forEach(Process::destroyForcibly);
     }
     for (int i = 0; i < sanitizers.size(); i++) {
       String log = sanitizers.get(i).log(main);
