@@ -13,8 +13,10 @@ import java.time.Instant;
 import java.util.BitSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.SequencedMap;
 import java.util.stream.IntStream;
+import java.util.stream.Stream;
 
 /**
  * What {@link JsonReport} wrote. Numbers have all their bits, but an infinite one has become NaN.
@@ -56,6 +58,10 @@ record StoredReport(
   }
 
   private FinetuneReport report() {
+    if (Stream.of(title, finished, machine, settings, testSets).anyMatch(Objects::isNull)) {
+      throw new IllegalArgumentException(
+          "its title, time, machine, settings or test sets are null");
+    }
     return new FinetuneReport(
         title,
         settings,

@@ -395,6 +395,17 @@ class JoinedReportTest {
   }
 
   @Test
+  void aReportWithoutATimeIsRefused() throws Exception {
+    Path file = write(SampleReport.seeds(2, 1), ALL);
+    String json = Files.readString(file);
+    Files.writeString(file, json.replaceFirst("\"finished\" : \"[^\"]*\"", "\"finished\" : null"));
+
+    assertThatExceptionOfType(Failure.class)
+        .isThrownBy(() -> join(file))
+        .withMessageEndingWith("its title, time, machine, settings or test sets are null");
+  }
+
+  @Test
   void aFileThatCannotBeReadIsRefused() {
     Path none = folder.resolve("none.json");
 
