@@ -35,7 +35,10 @@ class SanitizersTest {
    * race. `make races` looks for races with threads in C.
    */
   enum Sanitizer {
-    MEMORY("sanitized", "ASAN_OPTIONS", "detect_leaks=0:allow_user_segv_handler=1");
+    MEMORY(
+        "sanitized",
+        "ASAN_OPTIONS",
+        "detect_leaks=0:allow_user_segv_handler=1:allocator_may_return_null=1");
 
     private final Path folder;
     private final String variable;
