@@ -1,5 +1,7 @@
 package io.spd4j.finetune.report;
 
+import static java.util.Objects.requireNonNull;
+
 import io.spd4j.finetune.cli.Rule;
 import java.math.BigDecimal;
 import java.math.MathContext;
@@ -17,11 +19,14 @@ public record Setup(String rule, double lambda, double lr, String state, String 
   static final String WISE_FT = "WiSE-FT";
 
   /**
-   * Checks the numbers.
+   * Checks the numbers and texts.
    *
    * @throws IllegalArgumentException if lambda or lr is not finite
    */
   public Setup {
+    requireNonNull(rule, "the rule is null");
+    requireNonNull(state, "the state is null");
+    requireNonNull(data, "the data is null");
     if (!Double.isFinite(lambda) || !Double.isFinite(lr)) {
       throw new IllegalArgumentException(
           "lambda and lr must be finite, not " + lambda + " and " + lr);

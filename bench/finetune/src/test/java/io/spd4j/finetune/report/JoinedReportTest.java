@@ -379,6 +379,7 @@ class JoinedReportTest {
         "\"loss\" : [ | \"loss\" : [ 1, | ''",
         "\"total\" : 800 | \"total\" : 0 | Cannot construct",
         "\"in-distribution\", | \"other\", | a run has a score of",
+        "\"rule\" : \"AdamW\" | \"rule\" : null | the rule is null",
       })
   void aReportOfAnotherVersionIsRefused(String part, String other, String reason) throws Exception {
     Path file = write(SampleReport.seeds(2, 1), ALL);
