@@ -72,8 +72,7 @@ class GradientsReadyTest {
   }
 
   /** Counts the transfers of gradients, and may fail to start or to complete one. */
-  private static final class CountedRanks implements Ranks {
-    private final Ranks ranks;
+  private static final class CountedRanks extends WrappedRanks {
     int sent;
     int awaited;
     int failsIn = -1;
@@ -84,17 +83,7 @@ class GradientsReadyTest {
     boolean silent;
 
     CountedRanks(Ranks ranks) {
-      this.ranks = ranks;
-    }
-
-    @Override
-    public int rank() {
-      return ranks.rank();
-    }
-
-    @Override
-    public int size() {
-      return ranks.size();
+      super(ranks);
     }
 
     @Override
@@ -103,7 +92,7 @@ class GradientsReadyTest {
       if (number == failsIn) {
         throw new ArithmeticException("dies");
       }
-      Transfer transfer = ranks.allToAll(send, receive);
+      Transfer transfer = super.allToAll(send, receive);
       return new Transfer() {
         @Override
         public void await() {
@@ -119,16 +108,6 @@ class GradientsReadyTest {
           return !silent && transfer.isDone();
         }
       };
-    }
-
-    @Override
-    public Transfer allGather(MemorySegment send, MemorySegment receive) {
-      return ranks.allGather(send, receive);
-    }
-
-    @Override
-    public void requireSame(String what, byte[] digest) {
-      ranks.requireSame(what, digest);
     }
   }
 

@@ -51,40 +51,6 @@ class RanksMisuseTest {
     return builder.build();
   }
 
-  /** Ranks of which a test changes something. */
-  private static class Wrapper implements Ranks {
-    private final Ranks ranks;
-
-    Wrapper(Ranks ranks) {
-      this.ranks = ranks;
-    }
-
-    @Override
-    public int rank() {
-      return ranks.rank();
-    }
-
-    @Override
-    public int size() {
-      return ranks.size();
-    }
-
-    @Override
-    public Transfer allToAll(MemorySegment send, MemorySegment receive) {
-      return ranks.allToAll(send, receive);
-    }
-
-    @Override
-    public Transfer allGather(MemorySegment send, MemorySegment receive) {
-      return ranks.allGather(send, receive);
-    }
-
-    @Override
-    public void requireSame(String what, byte[] digest) {
-      ranks.requireSame(what, digest);
-    }
-  }
-
   private static Parameter a(Arena arena) {
     return Tensors.selected(arena, "a", 1, NUMEL);
   }
@@ -100,7 +66,7 @@ class RanksMisuseTest {
   @Test
   void ranksAddInPairs() {
     Ranks three =
-        new Wrapper(null) {
+        new WrappedRanks(null) {
           @Override
           public int size() {
             return 3;
@@ -315,7 +281,7 @@ class RanksMisuseTest {
 
   /** Makes rank 1 fail when it sends gradients. */
   private static Ranks dying(Ranks ranks) {
-    return new Wrapper(ranks) {
+    return new WrappedRanks(ranks) {
       @Override
       public Transfer allToAll(MemorySegment send, MemorySegment receive) {
         if (rank() == 1) {
