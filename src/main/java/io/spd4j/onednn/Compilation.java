@@ -97,7 +97,7 @@ final class Compilation implements AutoCloseable {
                   layout.rank(),
                   longs(arena, layout.sizes()),
                   code(argument.name(), type),
-                  longs(arena, layout.strides())));
+                  longs(arena, layout.orderedStrides())));
       toDestroy.add(descriptor);
       return descriptor;
     }

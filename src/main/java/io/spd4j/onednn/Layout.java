@@ -5,6 +5,7 @@ import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
 import java.util.stream.IntStream;
+import java.util.stream.LongStream;
 
 /**
  * Where the elements of a multidimensional float32 array lie: the size of each dimension and its
@@ -115,6 +116,21 @@ public final class Layout {
   /** Returns each dimension's stride: the number of elements from one neighbour to the next. */
   public List<Long> strides() {
     return strides;
+  }
+
+  /**
+   * Returns the strides, with that of a row-major array where the size is 1 and any would do. From
+   * other strides oneDNN takes the dimensions to be in another order, and its bfloat16 products
+   * then go wrong.
+   */
+  List<Long> orderedStrides() {
+    long[] ordered = new long[rank()];
+    long extent = 1;
+    for (int i = rank() - 1; i >= 0; i--) {
+      ordered[i] = size(i) == 1 ? extent : strides.get(i);
+      extent = Math.max(extent, ordered[i] * size(i));
+    }
+    return LongStream.of(ordered).boxed().toList();
   }
 
   /** Returns the number of elements. */

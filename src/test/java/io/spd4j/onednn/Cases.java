@@ -162,6 +162,8 @@ public final class Cases {
     c.products(33, 65, 1);
     c.products(3, 1, 3);
     c.attention(1, 1, 1, 1);
+    c.attention(2, 1, 8, 1);
+    c.attention(2, 3, 1, 8);
     c.attention(2, 3, 17, 5);
     c.attention(3, 2, 33, 32);
     c.product(
@@ -199,6 +201,8 @@ public final class Cases {
       c.products(m[0], 17, m[1]);
     }
     c.attention(3, 2, 33, 32);
+    c.attention(2, 1, 8, 1);
+    c.attention(2, 3, 1, 8);
     c.linear(128, 384, 1536);
     return c.cases;
   }

@@ -45,6 +45,23 @@ class LayoutTest {
   }
 
   @Test
+  void aSizeOfOneIsOrderedAsInARowMajorArray() {
+    Layout queries = Layout.rowMajor(2, 8, 1, 1).permute(0, 2, 3, 1);
+    assertThat(queries.strides()).containsExactly(8L, 1L, 1L, 1L);
+    assertThat(queries.orderedStrides()).containsExactly(8L, 8L, 8L, 1L);
+    assertThat(queries.transpose().orderedStrides()).containsExactly(8L, 8L, 1L, 1L);
+    Layout column = Layout.rowMajor(1, 5).transpose();
+    assertThat(column.orderedStrides()).containsExactly(1L, 1L);
+    assertThat(column.transpose().orderedStrides()).containsExactly(5L, 1L);
+    assertThat(Layout.rowMajor(3, 1, 2).permute(2, 1, 0).orderedStrides())
+        .containsExactly(1L, 6L, 2L);
+    assertThat(Layout.rowMajor(1, 1, 1).orderedStrides()).containsExactly(1L, 1L, 1L);
+    assertThat(HEADS.permute(3, 1, 0, 2).orderedStrides())
+        .isEqualTo(HEADS.permute(3, 1, 0, 2).strides());
+    assertThat(Layout.rowMajor(4, 1, 1, 7).orderedStrides()).containsExactly(7L, 7L, 7L, 1L);
+  }
+
+  @Test
   void isAValue() {
     Layout matrix = Layout.rowMajor(3, 3);
     assertThat(matrix)
