@@ -407,10 +407,13 @@ mpi-test: jar
 endif
 
 # Random use of all that a caller, a file or a failing system can do wrong. `make test` runs a little of it, always the same.
-# A finding prints how to repeat it: TEST is a class of io.spd4j.torture, SEED the seed of one round.
+# A finding prints how to repeat it: TEST is a class of io.spd4j.torture, SEED the seed of one round. Before the long runs,
+# without other work, each call of CUDA and MPI fails in turn.
 MINUTES ?= 20
 torture: jar cuda-on-host sanitized races
-	@rm -f target/torture/*.txt bench/finetune/target/torture/*.txt
+	@rm -f target/torture/*.txt target/sanitized/target/torture/*.txt bench/finetune/target/torture/*.txt
+	@$(if $(SEED),:,$(MVN) surefire:test@torture -Dtorture.test='$(or $(TEST),*Faults*Test)' -Dgroups=sweep -DexcludedGroups= \
+	  -Dsurefire.failIfNoSpecifiedTests=false)
 	@$(if $(TEST),:,$(MVN) -q -f bench/finetune/pom.xml surefire:test@torture -Dspd4j.torture.minutes=$(MINUTES)) & bench=$$!; \
 	  trap 'kill $$bench' INT TERM; \
 	  $(MVN) surefire:test@torture -Dspd4j.torture.minutes=$(MINUTES) $(if $(TEST),-Dtorture.test=$(TEST)) \

@@ -343,9 +343,13 @@ void cuda_on_host_reset(void) {
   Lock lock(state.mutex);
   state.failures.clear();
   state.failed.clear();
-  /* What was captured was lost with the device. */
-  if (state.lost)
-    for (auto &[handle, stream] : state.streams) stream->capture = nullptr;
+  if (state.lost) { /* its streams, and what they captured, were lost with the device */
+    for (auto &[handle, stream] : state.streams) {
+      stream->capture = nullptr;
+      stream->closed = true;
+    }
+    state.changed.notify_all();
+  }
   state.lost = last_error = cudaSuccess;
 }
 

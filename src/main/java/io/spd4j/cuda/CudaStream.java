@@ -306,39 +306,47 @@ public final class CudaStream extends CudaHandle {
     }
   }
 
-  private CudaGraph captured(Runnable work) {
-    Capture current = new Capture();
-    capture = current;
-    try (Arena arena = Arena.ofConfined()) {
-      MemorySegment out = arena.allocate(ValueLayout.ADDRESS);
-      Set<CudaArena> used;
-      try {
-        work.run();
-      } catch (Throwable e) {
-        drop(out, e);
-        throw e;
-      } finally {
-        used = current.end();
-      }
-      end(out);
-      MemorySegment template = out.get(ValueLayout.ADDRESS, 0);
-      try {
-        return CudaGraph.of(device(), template, used);
-      } finally {
-        cudart_h.cudaGraphDestroy(template);
-      }
+  /** What a capture recorded, of which a graph can be made. */
+  private record Template(CudaDevice device, MemorySegment handle) implements AutoCloseable {
+    @Override
+    public void close() {
+      device.run("closing what was captured", () -> cudart_h.cudaGraphDestroy(handle));
     }
   }
 
-  private void end(MemorySegment out) {
-    device().run("ending a capture", () -> cudart_h.cudaStreamEndCapture(pointer(), out));
+  private CudaGraph captured(Runnable work) {
+    Capture current = new Capture();
+    capture = current;
+    Set<CudaArena> used;
+    try {
+      work.run();
+    } catch (Throwable e) {
+      alsoClose(e, () -> end().close());
+      throw e;
+    } finally {
+      used = current.end();
+    }
+    CudaGraph graph = null;
+    try (Template template = end()) {
+      graph = CudaGraph.of(device(), template.handle(), used);
+      return graph;
+    } catch (CudaException e) {
+      if (graph != null) {
+        alsoClose(e, graph::close);
+      }
+      throw e;
+    }
   }
 
-  /** Ends a capture and discards its graph. */
-  private void drop(MemorySegment out, Throwable why) {
+  private Template end() {
+    return new Template(
+        device(),
+        made(device(), "ending a capture", out -> cudart_h.cudaStreamEndCapture(pointer(), out)));
+  }
+
+  private static void alsoClose(Throwable why, Runnable close) {
     try {
-      end(out);
-      cudart_h.cudaGraphDestroy(out.get(ValueLayout.ADDRESS, 0));
+      close.run();
     } catch (CudaException e) {
       why.addSuppressed(e);
     }

@@ -104,7 +104,8 @@ class CudaFailureTest {
   @CsvSource({
     "cudaStreamBeginCapture, beginning a capture failed: ",
     "cudaStreamEndCapture, ending a capture failed: ",
-    "cudaGraphInstantiate, instantiating a graph failed: "
+    "cudaGraphInstantiate, instantiating a graph failed: ",
+    "cudaGraphDestroy, closing what was captured failed: "
   })
   void aCaptureThatFailsIsAnException(String function, String message) {
     try (DeviceArena arena = DeviceArena.open(device)) {
@@ -123,10 +124,11 @@ class CudaFailureTest {
     }
   }
 
-  @Test
-  void theActionsExceptionComesBeforeCudas() {
+  @ParameterizedTest
+  @ValueSource(strings = {"cudaStreamEndCapture", "cudaGraphDestroy"})
+  void theActionsExceptionComesBeforeCudas(String function) {
     try (CudaStream stream = CudaStream.create(device)) {
-      CudaOnHost.fail("cudaStreamEndCapture", INVALID_VALUE, 1);
+      CudaOnHost.fail(function, INVALID_VALUE, 1);
       assertThatExceptionOfType(ArithmeticException.class)
           .isThrownBy(() ->
               stream.capture(() -> {

@@ -47,7 +47,9 @@ class CudaStepFailureTest {
   void close() {
     CudaOnHost.reset();
     stream.close();
-    arena.close();
+    if (arena.scope().isAlive()) {
+      arena.close();
+    }
   }
 
   /** Whichever allocation fails, nothing stays allocated, and the parameter is still usable. */
@@ -103,5 +105,7 @@ class CudaStepFailureTest {
     assertThatExceptionOfType(CudaException.class).isThrownBy(adam::close);
     adam.close();
     illegalState("the optimizer is closed", adam::step);
+    assertThatExceptionOfType(CudaException.class).isThrownBy(stream::close);
+    assertThatExceptionOfType(CudaException.class).isThrownBy(arena::close);
   }
 }

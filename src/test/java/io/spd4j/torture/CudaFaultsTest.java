@@ -21,7 +21,10 @@ import io.spd4j.cuda.PinnedArena;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
+import java.util.List;
+import org.assertj.core.api.SoftAssertions;
 import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -65,6 +68,27 @@ class CudaFaultsTest {
           fail(random.nextInt(calls) + 1, error, result);
           rounds.count("failed calls of CUDA", 1);
         });
+  }
+
+  /** Takes minutes. */
+  @Test
+  @Tag("sweep")
+  void eachCallFailsOnceWithEachError() throws IOException {
+    byte[] result = program();
+    int calls = calls();
+    SoftAssertions failures = new SoftAssertions();
+    for (int error : List.of(INVALID_VALUE, OUT_OF_MEMORY, LAUNCH_FAILURE)) {
+      for (int call = 1; call <= calls; call++) {
+        int number = call;
+        failures
+            .assertThatCode(() -> fail(number, error, result))
+            .as("call %d of %d, error %d", call, calls, error)
+            .doesNotThrowAnyException();
+      }
+    }
+    failures.assertAll();
+    Rounds.report(
+        CudaFaultsTest.class, "calls of CUDA, of which each failed with three errors", calls);
   }
 
   /** Returns how many calls of CUDA the program makes. */

@@ -1,47 +1,60 @@
 package io.spd4j.torture;
 
-import static org.junit.jupiter.api.Assumptions.assumeTrue;
+import static org.assertj.core.api.Assertions.assertThat;
 
 import io.spd4j.mpi.MpiFaults;
+import java.io.IOException;
 import java.nio.file.Path;
-import java.util.List;
-import java.util.Map;
-import java.util.TreeSet;
-import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
-/** Any call of MPI fails on a rank: the job ends and says which. */
+/** Each call of MPI fails once on a rank: the job ends and says which. Takes minutes. */
+@Tag("sweep")
 class MpiFaultsTest {
-  /** The functions that a job calls, and about how often; MPI_Test goes on while it waits. */
-  private static final Map<String, Integer> CALLS =
-      Map.ofEntries(
-          Map.entry("MPI_Initialized", 1),
-          Map.entry("MPI_Init_thread", 1),
-          Map.entry("MPI_Comm_set_errhandler", 3),
-          Map.entry("MPI_Comm_rank", 2),
-          Map.entry("MPI_Comm_size", 2),
-          Map.entry("MPI_Comm_dup", 2),
-          Map.entry("MPI_Isend", 20),
-          Map.entry("MPI_Irecv", 20),
-          Map.entry("MPI_Test", 60),
-          Map.entry("MPI_Get_count", 20),
-          Map.entry("MPI_Finalize", 1));
+  @TempDir private static Path folder;
+  private static MpiFaults faults;
 
-  @TempDir private Path folder;
+  /** Of one function. MPI_Test is called as often as it takes. */
+  private static final int MOST = 100;
 
-  @Test
-  void theJobEnds() throws Exception {
-    assumeTrue(Rounds.isLong(), "MpiFaultTest has some of them");
-    MpiFaults faults = MpiFaults.compile(folder);
-    Rounds.run(
-        MpiFaultsTest.class,
-        1,
-        (random, rounds) -> {
-          List<String> functions = List.copyOf(new TreeSet<>(CALLS.keySet()));
-          String function = functions.get(random.nextInt(functions.size()));
-          int number = 1 + random.nextInt(CALLS.get(function));
-          boolean failed = faults.failsAt(function, number);
-          rounds.count("failed calls of MPI", failed ? 1 : 0);
-        });
+  private static int calls;
+
+  @BeforeAll
+  static void compile() throws Exception {
+    faults = MpiFaults.compile(folder);
+  }
+
+  @AfterAll
+  static void report() {
+    Rounds.report(MpiFaultsTest.class, "calls of MPI, of which each failed once", calls);
+  }
+
+  /** Not MPI_Cancel, which is called only after a failure. */
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "MPI_Initialized",
+        "MPI_Init_thread",
+        "MPI_Comm_set_errhandler",
+        "MPI_Comm_rank",
+        "MPI_Comm_size",
+        "MPI_Comm_dup",
+        "MPI_Isend",
+        "MPI_Irecv",
+        "MPI_Test",
+        "MPI_Get_count",
+        "MPI_Finalize"
+      })
+  void theJobEnds(String function) throws IOException, InterruptedException {
+    int number = 0;
+    while (number < MOST && faults.failsAt(function, number + 1)) {
+      number++;
+    }
+    assertThat(number).as("failed calls").isPositive();
+    calls += number;
   }
 }

@@ -4,12 +4,15 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Map;
 import java.util.SplittableRandom;
 import java.util.TreeMap;
 import java.util.concurrent.TimeUnit;
 import java.util.logging.Level;
 import java.util.logging.Logger;
+import java.util.stream.Stream;
 
 /**
  * Runs a torture test round by round, each with its own seed: a few with the same seeds each time,
@@ -27,13 +30,34 @@ final class Rounds {
 
   private static final double MINUTES =
       Double.parseDouble(System.getProperty("spd4j.torture.minutes", "0"));
-  private static final Long SEED = Long.getLong("spd4j.torture.seed");
+  private static final String SEED = System.getProperty("spd4j.torture.seed");
+
+  /** The test that repeats a round, if it is another than the round's own. */
+  private static final String REPEAT = System.getProperty("spd4j.torture.repeat");
+
+  private static final Path FOLDER = Path.of("target", "torture");
 
   private static final Logger LOG = Logger.getLogger("io.spd4j");
 
   private final Map<String, Long> counts = new TreeMap<>();
 
   private Rounds() {}
+
+  /** Returns the flags of a JVM whose rounds are a part of a test of this one. */
+  static List<String> flags(double minutes, Class<?> test) {
+    List<String> flags = new ArrayList<>();
+    flags.add("-Dspd4j.torture.minutes=" + minutes);
+    flags.add("-Dspd4j.torture.repeat=" + test.getSimpleName());
+    if (SEED != null) {
+      flags.add("-Dspd4j.torture.seed=" + SEED);
+    }
+    return flags;
+  }
+
+  /** Returns the arguments of a program in C that has rounds: minutes, or 0 and a seed. */
+  static List<String> arguments() {
+    return SEED != null ? List.of("0", SEED) : List.of("" + MINUTES);
+  }
 
   /** Returns how long a long run takes; 0 if this is a short one. */
   static double minutes() {
@@ -67,12 +91,14 @@ final class Rounds {
     SplittableRandom seeds = isLong() ? new SplittableRandom() : new SplittableRandom(1);
     long number = 0;
     do {
-      long seed = SEED != null ? SEED : seeds.nextLong();
+      long seed = SEED != null ? Long.parseLong(SEED) : seeds.nextLong();
       String failed =
           "round %d failed; to repeat it: make torture TEST=%s SEED=%d"
-              .formatted(number, test.getSimpleName(), seed);
+              .formatted(number, REPEAT != null ? REPEAT : test.getSimpleName(), seed);
       if (isLong()) {
-        write(test, failed + System.lineSeparator()); // also if the JVM crashes or is killed
+        write(
+            test.getSimpleName(),
+            failed + System.lineSeparator()); // also if the JVM crashes or is killed
       }
       try {
         round.run(new SplittableRandom(seed), rounds);
@@ -92,19 +118,50 @@ final class Rounds {
 
   private synchronized void report(Class<?> test) {
     StringBuilder lines = new StringBuilder();
-    counts.forEach(
-        (what, times) -> lines.append("%s: %,d %s%n".formatted(test.getSimpleName(), times, what)));
-    write(test, lines);
+    counts.forEach((what, times) -> lines.append(line(test, what, times)));
+    write(test.getSimpleName(), lines);
     if (isLong()) {
       System.out.print(lines);
     }
   }
 
+  /** Has {@code make torture} print what a test did that has no rounds. */
+  static void report(Class<?> test, String what, long times) {
+    write(test.getSimpleName() + "-each", line(test, what, times));
+  }
+
+  private static String line(Class<?> test, String what, long times) {
+    return "%s: %,d %s%n".formatted(test.getSimpleName(), times, what);
+  }
+
+  /** Has {@code make torture} print the figures in the log of another process. */
+  static void report(String process, String log) {
+    StringBuilder lines = new StringBuilder();
+    log.lines()
+        .filter(line -> line.matches(".*: [0-9,]+ .*"))
+        .map(line -> line.substring(line.lastIndexOf('\r') + 1))
+        .forEach(line -> lines.append("%s: %s%n".formatted(process, line)));
+    write(process, lines);
+  }
+
+  /** Returns the reports of a JVM that ran in a folder: of a crash, how to repeat it. */
+  static String reports(Path folder) {
+    try (Stream<Path> files = Files.list(Files.createDirectories(folder.resolve(FOLDER)))) {
+      StringBuilder reports = new StringBuilder();
+      for (Path file : (Iterable<Path>) files.sorted()::iterator) {
+        reports.append(Files.readString(file));
+      }
+      return reports.toString();
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
   /** Replaces what {@code make torture} prints of a test at its end. */
-  private static void write(Class<?> test, CharSequence lines) {
+  private static void write(String name, CharSequence lines) {
     try {
-      Path folder = Files.createDirectories(Path.of("target", "torture"));
-      Files.writeString(folder.resolve(test.getSimpleName() + ".txt"), lines);
+      Path folder = Files.createDirectories(FOLDER);
+      Files.writeString(folder.resolve(name + ".txt"), lines);
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }
