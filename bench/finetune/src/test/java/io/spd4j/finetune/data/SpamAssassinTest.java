@@ -68,7 +68,7 @@ class SpamAssassinTest {
         .hasMessageStartingWith(file.toString());
   }
 
-  private static byte[] tgz(String... namesAndBodies) throws IOException {
+  static byte[] tgz(String... namesAndBodies) throws IOException {
     ByteArrayOutputStream bytes = new ByteArrayOutputStream();
     try (TarArchiveOutputStream tar = new TarArchiveOutputStream(new GZIPOutputStream(bytes))) {
       for (int i = 0; i < namesAndBodies.length; i += 2) {
