@@ -72,7 +72,7 @@ SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all
 # -O1 does not vectorize, and clang warns of each loop that asks for it.
 SANITIZE_CFLAGS = $(CFLAGS) -g -O1 -Wno-pass-failed @target/c-obj/sanitize
 
-THREADS_CFLAGS := -g -O1 -fsanitize=thread -Wno-pass-failed
+THREADS_CFLAGS = -g -O1 -Wno-pass-failed @target/threads/sanitize
 
 .PHONY: native cuda no-cuda native-test ptx-test bindings jar test mpi-test torture cpu-caps replay finetune claim pretrain bench peers djl djl-step train-step release format clean jdk
 .DEFAULT_GOAL := help
@@ -180,8 +180,7 @@ target/obj/%-$(1).o: native/cpu/%.c $(HEADERS) $(COMPILER) Makefile
 target/c-obj/%-$(1).o: native/cpu/%.c $(HEADERS) target/c-obj/sanitize
 	@$(CC) $(SANITIZE_CFLAGS) $($(1)_FLAGS) -DSPD4J_TIER=$(1) -c $$< -o $$@
 
-target/threads/%-$(1).o: native/cpu/%.c $(HEADERS) $(COMPILER)
-	@mkdir -p $$(@D)
+target/threads/%-$(1).o: native/cpu/%.c $(HEADERS) target/threads/sanitize
 	@$(CC) $(CFLAGS) $(THREADS_CFLAGS) $($(1)_FLAGS) -DSPD4J_TIER=$(1) -c $$< -o $$@
 endef
 $(foreach t,$(TIERS),$(eval $(call tier_rule,$(t))))
@@ -191,22 +190,22 @@ target/obj/%.o: native/cpu/%.c $(HEADERS) $(COMPILER) Makefile
 	@echo "cc $<"
 	@$(CC) $(CFLAGS) -c $< -o $@
 
-# A file with the compiler's sanitizer flags; empty if it has no sanitizers.
-target/c-obj/sanitize: $(COMPILER) Makefile
+# Files with the compiler's sanitizer flags; empty if it has no such sanitizers, or the system does not let them run.
+target/c-obj/sanitize: SANITIZER_FLAGS = $(SANITIZE)
+target/threads/sanitize: SANITIZER_FLAGS = -fsanitize=thread
+target/c-obj/sanitize target/threads/sanitize: $(COMPILER) Makefile
 	@mkdir -p $(@D)
 	@echo 'int main(void) { return 0; }' > $@.c
-	@if $(CC) $(SANITIZE) $@.c -o $@.out 2>/dev/null && $@.out 2>/dev/null; then echo '$(SANITIZE)' > $@; \
-	else : > $@; echo "spd4j: $(CC) has no sanitizers: the C tests run without them" >&2; fi
+	@if $(CC) $(SANITIZER_FLAGS) $@.c -o $@.out 2>/dev/null && $@.out 2>/dev/null; then echo '$(SANITIZER_FLAGS)' > $@; \
+	else : > $@; echo "spd4j: $(CC) has no $(SANITIZER_FLAGS): C code is tested without" >&2; fi
 
 target/c-obj/%.o: native/cpu/%.c $(HEADERS) target/c-obj/sanitize
 	@$(CC) $(SANITIZE_CFLAGS) -c $< -o $@
 
-target/threads/%.o: native/cpu/%.c $(HEADERS) $(COMPILER)
-	@mkdir -p $(@D)
+target/threads/%.o: native/cpu/%.c $(HEADERS) target/threads/sanitize
 	@$(CC) $(CFLAGS) $(THREADS_CFLAGS) -c $< -o $@
 
-target/threads/%.o: native/test/%.c $(C_TEST_HEADERS) $(COMPILER)
-	@mkdir -p $(@D)
+target/threads/%.o: native/test/%.c $(C_TEST_HEADERS) target/threads/sanitize
 	@$(CC) $(CFLAGS) $(THREADS_CFLAGS) -c $< -o $@
 
 target/c-obj/%.o: native/test/%.c $(C_TEST_HEADERS) target/c-obj/sanitize
@@ -285,25 +284,35 @@ target/cuda-test/test_cuda: native/test/test_cuda.cpp $(CUDA_KERNELS:%=target/cu
 	@echo "nvcc $@"
 	@$(NVCC) $(NVCC_FLAGS) $(filter %.cpp %.o,$^) -o $@
 
-# --- The library with sanitizers, for a JVM, and for threads in C. -----------------------------------------------------------------------
-# Beside it lies a file that says what LD_PRELOAD must be; there is none if the compiler is not gcc.
+# --- The library with sanitizers, for a JVM, and for threads in C. ----------------------------------------------------
+# Beside it lies a file that says what LD_PRELOAD must be; there is none if the compiler has no sanitizers, or is not gcc.
 .PHONY: sanitized races
 
-sanitized: target/sanitized/libspd4j.so target/c-test/test_fuzz target/c-test/test_fuzz-shipped
-	@so=$$($(CC) -print-file-name=libasan.so); \
-	  if [ -f "$$so" ]; then echo "$$so" > target/sanitized/preload; else rm -f target/sanitized/preload; fi
+sanitized: target/sanitized/memory/preload target/sanitized/threads/preload target/c-test/test_fuzz target/c-test/test_fuzz-shipped
 
 # Finds races between threads that share a table.
 races: target/threads/test_table
-	$<
+	@if [ -s target/threads/sanitize ]; then $<; fi
 
-target/sanitized/libspd4j.so: $(OBJECTS:target/obj/%=target/c-obj/%)
+target/sanitized/memory/libspd4j.so: $(OBJECTS:target/obj/%=target/c-obj/%)
+target/sanitized/memory/preload: SANITIZER = target/c-obj/sanitize
+target/sanitized/memory/preload: RUNTIME = libasan.so
+
+target/sanitized/threads/libspd4j.so: $(filter-out %/dispatch.o,$(OBJECTS:target/obj/%=target/threads/%)) target/threads/ordered_dispatch.o
+target/sanitized/threads/preload: SANITIZER = target/threads/sanitize
+target/sanitized/threads/preload: RUNTIME = libtsan.so
+
+target/sanitized/%/preload: target/sanitized/%/libspd4j.so
+	@rm -f $@
+	@so=$$($(CC) -print-file-name=$(RUNTIME)); if [ -s $(SANITIZER) ] && [ -f "$$so" ]; then echo "$$so" > $@; fi
+
+target/sanitized/%/libspd4j.so:
 	@mkdir -p $(@D)
 	@echo "ld $@"
-	@$(CC) -shared @target/c-obj/sanitize $^ -o $@ -lm
+	@$(CC) -shared @$(SANITIZER) $^ -o $@ -lm
 
 target/threads/test_table: $(C_TEST_SHARED:%=target/threads/%.o) target/threads/test_table.o $(OBJECTS:target/obj/%=target/threads/%)
-	@$(CC) -fsanitize=thread $^ -o $@ -lm -pthread
+	@$(CC) @target/threads/sanitize $^ -o $@ -lm -pthread
 
 # --- aarch64, cross-compiled: runs this Makefile again in a folder that holds only aarch64 output. --------------------
 CROSS ?= aarch64-linux-gnu-gcc
@@ -410,8 +419,9 @@ endif
 # A finding prints how to repeat it: TEST is a class of io.spd4j.torture, SEED the seed of one round. Before the long runs,
 # without other work, each call of CUDA and MPI fails in turn.
 MINUTES ?= 20
-torture: jar cuda-on-host sanitized races
-	@rm -f target/torture/*.txt target/sanitized/target/torture/*.txt bench/finetune/target/torture/*.txt
+torture: jar
+	@$(MAKE) --no-print-directory -j$(shell getconf _NPROCESSORS_ONLN) cuda-on-host sanitized races
+	@rm -f target/torture/*.txt target/sanitized/*/target/torture/*.txt bench/finetune/target/torture/*.txt
 	@$(if $(SEED),:,$(MVN) surefire:test@torture -Dtorture.test='$(or $(TEST),*Faults*Test)' -Dgroups=sweep -DexcludedGroups= \
 	  -Dsurefire.failIfNoSpecifiedTests=false)
 	@$(if $(TEST),:,$(MVN) -q -f bench/finetune/pom.xml surefire:test@torture -Dspd4j.torture.minutes=$(MINUTES)) & bench=$$!; \
