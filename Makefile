@@ -288,28 +288,33 @@ target/cuda-test/test_cuda: native/test/test_cuda.cpp $(CUDA_KERNELS:%=target/cu
 # Beside it lies a file that says what LD_PRELOAD must be; there is none if the compiler has no sanitizers, or is not gcc.
 .PHONY: sanitized races
 
-sanitized: target/sanitized/memory/preload target/sanitized/threads/preload target/c-test/test_fuzz target/c-test/test_fuzz-shipped
+SANITIZED := memory threads
+sanitized: $(SANITIZED:%=target/sanitized/%/preload) target/c-test/test_fuzz target/c-test/test_fuzz-shipped
 
 # Finds races between threads that share a table.
 races: target/threads/test_table
-	@if [ -s target/threads/sanitize ]; then $<; fi
+	@if [ -s target/threads/sanitize ]; then $<; else echo "spd4j: races is skipped: $(CC) has no ThreadSanitizer" >&2; fi
 
 target/sanitized/memory/libspd4j.so: $(OBJECTS:target/obj/%=target/c-obj/%)
 target/sanitized/memory/preload: SANITIZER = target/c-obj/sanitize
 target/sanitized/memory/preload: RUNTIME = libasan.so
 
-target/sanitized/threads/libspd4j.so: $(filter-out %/dispatch.o,$(OBJECTS:target/obj/%=target/threads/%)) target/threads/ordered_dispatch.o
+target/sanitized/threads/libspd4j.so: target/threads/ordered_dispatch.o \
+  $(filter-out %/dispatch.o,$(OBJECTS:target/obj/%=target/threads/%))
 target/sanitized/threads/preload: SANITIZER = target/threads/sanitize
 target/sanitized/threads/preload: RUNTIME = libtsan.so
 
 target/sanitized/%/preload: target/sanitized/%/libspd4j.so
 	@rm -f $@
-	@so=$$($(CC) -print-file-name=$(RUNTIME)); if [ -s $(SANITIZER) ] && [ -f "$$so" ]; then echo "$$so" > $@; fi
+	@so=$$($(CC) -print-file-name=$(RUNTIME)); if [ -s $(SANITIZER) ] && [ -f "$$so" ]; then echo "$$so" > $@; \
+	else echo "spd4j: Java is tested without $(RUNTIME), which $(CC) has not" >&2; fi
 
 target/sanitized/%/libspd4j.so:
 	@mkdir -p $(@D)
 	@echo "ld $@"
 	@$(CC) -shared @$(SANITIZER) $^ -o $@ -lm
+
+target/threads/ordered_dispatch.o: native/cpu/dispatch.c
 
 target/threads/test_table: $(C_TEST_SHARED:%=target/threads/%.o) target/threads/test_table.o $(OBJECTS:target/obj/%=target/threads/%)
 	@$(CC) @target/threads/sanitize $^ -o $@ -lm -pthread

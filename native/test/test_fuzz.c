@@ -319,7 +319,7 @@ static void usual_rounds(void) {
 
 static int repeat(uint64_t seed) {
   one_round(seed);
-  if (failed_checks > 0) printf("round %" PRIu64 " failed; to repeat it: test_fuzz 0 %" PRIu64 "\n", seed, seed);
+  if (failed_checks > 0) printf("round %" PRIu64 " failed; to repeat it: make torture TEST=NativeTablesTest SEED=%" PRIu64 "\n", seed, seed);
   return failed_checks > 0;
 }
 
@@ -330,7 +330,7 @@ static int for_minutes(double minutes) {
   do {
     const uint64_t seed = next_random(&seeds);
     /* A crash leaves this as the last line. */
-    printf("\rseed %" PRIu64 "                     ", seed);
+    printf("\rto repeat it: make torture TEST=NativeTablesTest SEED=%" PRIu64 "    ", seed);
     fflush(stdout);
     if (repeat(seed) != 0) return 1;
     rounds++;

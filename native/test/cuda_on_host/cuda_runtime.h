@@ -201,6 +201,9 @@ CUDA_ON_HOST_API void cuda_on_host_fail(const char *function, int error, int64_t
 CUDA_ON_HOST_API void cuda_on_host_reset(void);
 /* Returns the function that has failed since the last reset; empty if none. */
 CUDA_ON_HOST_API const char *cuda_on_host_failed(void);
+/* Returns how many streams, events, graphs and executable graphs there are. */
+CUDA_ON_HOST_API int64_t cuda_on_host_objects(void);
+
 /* Returns how many calls from now any function fails; 0 if none. */
 CUDA_ON_HOST_API int64_t cuda_on_host_after(void);
 

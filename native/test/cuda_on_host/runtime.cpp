@@ -358,6 +358,13 @@ const char *cuda_on_host_failed(void) {
   return state.failed.c_str();
 }
 
+int64_t cuda_on_host_objects(void) {
+  Lock lock(state.mutex);
+  size_t count = state.events.size() + state.graphs.size() + state.execs.size();
+  for (auto &[handle, stream] : state.streams) count += !stream->closed;
+  return static_cast<int64_t>(count);
+}
+
 int64_t cuda_on_host_after(void) {
   Lock lock(state.mutex);
   const auto found = state.failures.find("");

@@ -111,9 +111,12 @@ class CudaFailureTest {
     try (DeviceArena arena = DeviceArena.open(device)) {
       MemorySegment segment = arena.allocate(16);
       CudaStream stream = CudaStream.create(device);
+      long graphs = function.equals("cudaGraphDestroy") ? 1 : 0; // what it did not destroy
+      long before = CudaOnHost.objects();
       CudaOnHost.fail(function, OUT_OF_MEMORY, 1);
       assertThat(failing(() -> stream.capture(() -> stream.fill(segment, (byte) 1))))
           .hasMessageStartingWith(message);
+      assertThat(CudaOnHost.objects()).isEqualTo(before + graphs);
       stream.close();
       try (CudaStream another = CudaStream.create(device);
           CudaGraph graph = another.capture(() -> another.fill(segment, (byte) 1))) {

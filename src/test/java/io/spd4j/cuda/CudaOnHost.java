@@ -65,11 +65,19 @@ public final class CudaOnHost {
     }
   }
 
+  /** Returns how many streams, events, graphs and executable graphs there are. */
+  public static long objects() {
+    return number("cuda_on_host_objects");
+  }
+
   /** Returns how many calls from now the failure of any function comes. */
   public static long callsUntilFailure() {
+    return number("cuda_on_host_after");
+  }
+
+  private static long number(String function) {
     try {
-      return (long)
-          handle("cuda_on_host_after", FunctionDescriptor.of(ValueLayout.JAVA_LONG)).invokeExact();
+      return (long) handle(function, FunctionDescriptor.of(ValueLayout.JAVA_LONG)).invokeExact();
     } catch (Throwable e) {
       throw new AssertionError(e);
     }

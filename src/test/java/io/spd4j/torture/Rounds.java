@@ -127,7 +127,7 @@ final class Rounds {
 
   /** Has {@code make torture} print what a test did that has no rounds. */
   static void report(Class<?> test, String what, long times) {
-    write(test.getSimpleName() + "-each", line(test, what, times));
+    write(test.getSimpleName() + " " + what, line(test, what, times));
   }
 
   private static String line(Class<?> test, String what, long times) {

@@ -1,7 +1,6 @@
 package io.spd4j.finetune.data;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
-import static org.assertj.core.api.Assertions.assertThat;
 
 import io.spd4j.finetune.HostileBytes;
 import java.io.IOException;
@@ -27,10 +26,7 @@ class MailTextHostileTest {
       """;
 
   @Test
-  void aChangedMailHasSomeText() throws IOException {
-    HostileBytes.feed(
-        MailTextHostileTest.class,
-        MAIL.getBytes(UTF_8),
-        changed -> assertThat(MailText.of(changed)).doesNotContain("\n", "  "));
+  void aChangedMailIsRead() throws IOException {
+    HostileBytes.feed(MailTextHostileTest.class, MAIL.getBytes(UTF_8), MailText::of);
   }
 }
