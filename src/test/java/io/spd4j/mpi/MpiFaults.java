@@ -50,13 +50,7 @@ public record MpiFaults(Path library) {
    * @return false if the rank made fewer calls of it; then the job has succeeded
    */
   public boolean failsAt(String function, int number) throws IOException, InterruptedException {
-    MpiRun run =
-        MpiRun.of(
-            MpiRun.launchers().getFirst(),
-            2,
-            List.of("-Dmpi.library.path=" + library),
-            Map.of("FAULT", function + ":" + number, "FAULT_RANK", "1"),
-            "fault");
+    MpiRun run = run(function + ":" + number, 1, "fault");
     if (!run.out().contains("<made to fail>")) {
       run.succeeded(2);
       return false;
@@ -64,5 +58,27 @@ public record MpiFaults(Path library) {
     assertThat(run.exit()).as(run.out()).isNotZero();
     assertThat(run.out()).contains(function + ": ").doesNotContain("<1: ended>");
     return true;
+  }
+
+  /**
+   * Runs a job of two ranks, of which one closes early and the other cannot cancel what it waits
+   * for, and asserts that the job ends, after half a minute, and says why it was cancelled.
+   */
+  public void cancellingFails() throws IOException, InterruptedException {
+    MpiRun run = run("MPI_Cancel:1", 0, "leave", "close", "1000");
+    assertThat(run.exit()).as(run.out()).isNotZero();
+    assertThat(run.out())
+        .contains("<made to fail>")
+        .contains("cannot take its memory back from MPI, and ends the job: rank 1 closed after");
+  }
+
+  private MpiRun run(String fault, int rank, String... arguments)
+      throws IOException, InterruptedException {
+    return MpiRun.of(
+        MpiRun.launchers().getFirst(),
+        2,
+        List.of("-Dmpi.library.path=" + library),
+        Map.of("FAULT", fault, "FAULT_RANK", String.valueOf(rank)),
+        arguments);
   }
 }

@@ -8,6 +8,7 @@ import java.nio.file.Path;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -33,7 +34,13 @@ class MpiFaultsTest {
     Rounds.report(MpiFaultsTest.class, "calls of MPI failed", calls);
   }
 
-  /** Not MPI_Cancel, which is called only after a failure. */
+  @Test
+  void theJobEndsIfCancellingFails() throws IOException, InterruptedException {
+    faults.cancellingFails();
+    calls++;
+  }
+
+  /** Not MPI_Cancel, which is called only once a job has failed. */
   @ParameterizedTest
   @ValueSource(
       strings = {
