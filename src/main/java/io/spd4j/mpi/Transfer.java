@@ -14,15 +14,21 @@ final class Transfer {
   private final long address;
   private final int bytes;
   private final Transfer after;
+
+  /** The message of the same part before this one, which MPI must get first; or null. */
+  private final Transfer previous;
+
   private MemorySegment request;
   private boolean done;
 
-  private Transfer(boolean send, int peer, long address, int bytes, Transfer after) {
+  private Transfer(
+      boolean send, int peer, long address, int bytes, Transfer after, Transfer previous) {
     this.send = send;
     this.peer = peer;
     this.address = address;
     this.bytes = bytes;
     this.after = after;
+    this.previous = previous;
   }
 
   /**
@@ -35,10 +41,13 @@ final class Transfer {
     long size = part.data().byteSize();
     List<Transfer> transfers = new ArrayList<>();
     long begin = 0;
+    Transfer previous = null;
     do {
       int bytes = (int) Math.min(size - begin, MOST_BYTES);
       Transfer first = after == null ? null : after.get(transfers.size());
-      transfers.add(new Transfer(send, part.rank(), part.data().address() + begin, bytes, first));
+      long address = part.data().address() + begin;
+      previous = new Transfer(send, part.rank(), address, bytes, first, previous);
+      transfers.add(previous);
       begin += bytes;
     } while (begin < size);
     return transfers;
@@ -50,7 +59,8 @@ final class Transfer {
       return true;
     }
     if (request == null) {
-      if (after != null && !after.done) {
+      boolean early = previous != null && previous.request == null;
+      if (early || after != null && !after.done) {
         return false;
       }
       start(calls, tag, communicator);
