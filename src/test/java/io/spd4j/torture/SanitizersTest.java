@@ -1,6 +1,7 @@
 package io.spd4j.torture;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.junit.jupiter.api.Assumptions.assumeFalse;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import io.spd4j.Backend;
@@ -142,6 +143,8 @@ class SanitizersTest {
       process.destroyForcibly();
     }
     String text = Files.readString(log);
+    // seen once in an hour, with 560 TB
+    assumeFalse(text.contains("ThreadSanitizer failed to allocate"), "it lacks address space");
     assertThat(process.exitValue()).as(() -> text + Rounds.reports(sanitizer.folder)).isZero();
     assertThat(text).doesNotContain("Sanitizer: ", "runtime error: ");
     Rounds.report("Java with sanitizers of " + sanitizer, text);
