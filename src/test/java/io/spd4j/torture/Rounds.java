@@ -6,6 +6,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.SplittableRandom;
 import java.util.TreeMap;
@@ -131,7 +132,7 @@ final class Rounds {
   }
 
   private static String line(Class<?> test, String what, long times) {
-    return "%s: %,d %s%n".formatted(test.getSimpleName(), times, what);
+    return String.format(Locale.ROOT, "%s: %,d %s%n", test.getSimpleName(), times, what);
   }
 
   /** Has {@code make torture} print the figures in the log of another process. */

@@ -11,6 +11,7 @@ import io.spd4j.oracle.Float64Run;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 
 /**
  * Checks a run of a trace against float64. Each step is judged alone: float64 takes the same step
@@ -133,7 +134,11 @@ final class Judge {
     List<String> faults = new ArrayList<>(wrongDecisions);
     if (worst > 1) {
       faults.add(
-          "%s is %.3g times as far from float64 as rounding explains".formatted(worstPlace, worst));
+          String.format(
+              Locale.ROOT,
+              "%s is %.3g times as far from float64 as rounding explains",
+              worstPlace,
+              worst));
     }
     return faults;
   }

@@ -16,6 +16,7 @@ import java.util.ArrayList;
 import java.util.EnumMap;
 import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.Callable;
@@ -201,7 +202,7 @@ class ReplayCommand implements Callable<Integer> {
         cells[cell++] = distances.containsKey(array) ? distance(distances.get(array)) : "-";
       }
     }
-    cells[cell++] = "%.3g".formatted(result.part);
+    cells[cell++] = String.format(Locale.ROOT, "%.3g", result.part);
     cells[cell++] = trace.rule() == Rule.SPD ? result.wrong : "-";
     cells[cell] = bits;
     row(cells);
@@ -325,6 +326,6 @@ class ReplayCommand implements Callable<Integer> {
   }
 
   private static String distance(double distance) {
-    return "%.2e".formatted(distance);
+    return String.format(Locale.ROOT, "%.2e", distance);
   }
 }

@@ -2,6 +2,7 @@ package io.spd4j.finetune;
 
 import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Locale;
 import java.util.Set;
 import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.TypeConversionException;
@@ -66,7 +67,8 @@ record Seeds(List<Long> values) {
     }
 
     private static TypeConversionException tooMany(String text) {
-      return new TypeConversionException("'%s' is more than %,d seeds".formatted(text, MAX));
+      return new TypeConversionException(
+          String.format(Locale.ROOT, "'%s' is more than %,d seeds", text, MAX));
     }
   }
 }

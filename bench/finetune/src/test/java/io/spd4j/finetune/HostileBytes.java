@@ -6,6 +6,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Locale;
 import java.util.SplittableRandom;
 import java.util.concurrent.TimeUnit;
 
@@ -64,7 +65,8 @@ public final class HostileBytes {
         throw new AssertionError("file " + files + ", kept as " + kept.toAbsolutePath(), e);
       }
     }
-    String line = "%s: %,d hostile files%n".formatted(test.getSimpleName(), files);
+    String line =
+        String.format(Locale.ROOT, "%s: %,d hostile files%n", test.getSimpleName(), files);
     Files.writeString(folder.resolve(test.getSimpleName() + ".txt"), line);
   }
 

@@ -163,8 +163,10 @@ class JobEndTest {
     assumeTrue(mayMount(prefix), "this user may not mount a tmpfs");
     List<String> command = new ArrayList<>(prefix);
     command.addAll(TinyJob.command(results, "--rules", "spd", "--no-weights", "--steps", "100"));
-    Process job =
-        new ProcessBuilder(command).redirectOutput(ProcessBuilder.Redirect.DISCARD).start();
+    ProcessBuilder builder =
+        new ProcessBuilder(command).redirectOutput(ProcessBuilder.Redirect.DISCARD);
+    builder.environment().put("LC_ALL", "C.UTF-8"); // the system's messages are English
+    Process job = builder.start();
     String err = new String(job.getErrorStream().readAllBytes(), UTF_8);
 
     assertThat(job.waitFor()).isNotZero();

@@ -11,6 +11,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
@@ -204,7 +205,7 @@ final class BenchTables {
         .forEach(result -> {
           List<String> row = new ArrayList<>();
           row.add(Integer.toString(result.step().threads()));
-          row.add("%,d".formatted(result.step().shape().numel()));
+          row.add(String.format(Locale.ROOT, "%,d", result.step().shape().numel()));
           for (String name : names) {
             Optional<Entry> entry = result.measured(name);
             row.add(entry.map(e -> Units.time(e.nanos())).orElse(Units.NONE));
@@ -300,6 +301,7 @@ final class BenchTables {
     double worst = compared.stream().mapToDouble(Entry::difference).max().orElseThrow();
     return worst == 0
         ? "; its results have the same bits"
-        : "; its results differ by at most %.0e of what the steps change".formatted(worst);
+        : String.format(
+            Locale.ROOT, "; its results differ by at most %.0e of what the steps change", worst);
   }
 }
