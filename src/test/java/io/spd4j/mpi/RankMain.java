@@ -70,6 +70,8 @@ public final class RankMain {
         mpi.requireSame("nothing", new byte[0]);
         mpi.requireSame("text", "the same".getBytes(StandardCharsets.UTF_8));
       }
+      case "random" ->
+          new RandomCollectives(mpi, Long.parseLong(args[1])).run(Integer.parseInt(args[2]));
       case "signals" -> signals();
       case "closed" -> mpi.barrier();
       case "leave" -> leave(args[1], Integer.parseInt(args[2]));
