@@ -34,6 +34,11 @@ public final class Closer {
     }
   }
 
+  /** Returns whether the thread has ended: the resource is closed, or it never will be. */
+  public boolean hasEnded() {
+    return !thread.isAlive();
+  }
+
   /** Waits for the thread to end; returns how often close was refused. */
   public int join() throws InterruptedException {
     thread.join();

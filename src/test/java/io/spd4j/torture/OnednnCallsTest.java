@@ -267,7 +267,9 @@ class OnednnCallsTest {
       Closer closer = new Closer(random.nextLong(100_000), victim);
       Throwable refusal = null;
       while (refusal == null) {
+        boolean closed = closer.hasEnded();
         refusal = catchThrowable(() -> call.run(segments));
+        assertThat(refusal != null || !closed).as("a call on closed memory is refused").isTrue();
         for (int j = 0; j < segments.length; j++) {
           if (test.arguments().get(j).in() != null && test.arguments().get(j).written()) {
             segments[j] = j == i ? segments[j] : segment(lasting, test.arguments().get(j));

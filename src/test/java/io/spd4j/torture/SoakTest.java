@@ -17,7 +17,7 @@ class SoakTest {
   /** Enough for a leak of one page of each optimizer. */
   private static final int LONG = 20_000;
 
-  private static final int STEPS_EACH = 53;
+  private static final int STEPS_EACH = 23;
 
   @TempDir private Path folder;
 

@@ -26,7 +26,7 @@ import java.util.SplittableRandom;
  * with 0 only if that leaves nothing behind. Its heap must have a fixed size.
  */
 final class Soaking {
-  private static final int STEPS = 50;
+  private static final int STEPS = 20;
   private static final int SAVES = 40;
   private static final int COLD = 50_000;
 

@@ -25,7 +25,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 /** Jobs under mpirun. They need an MPI. */
 class ProcessesTest {
   private static final String[] JOB =
-      ("--rules adamw,l2sp,spd,lp_ft --state float32,split,bf16,8bit --sub-batches 4 --steps 50 --record 5 "
+      ("--rules adamw,l2sp,spd,lp_ft --state float32,split,bf16,8bit --sub-batches 4 --steps 20 --record 5 "
               + "--unfreeze layer0=9")
           .split(" ");
 
