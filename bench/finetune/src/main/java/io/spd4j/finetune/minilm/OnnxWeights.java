@@ -44,7 +44,11 @@ public final class OnnxWeights {
   static ModelProto parse(InputStream in) throws IOException {
     CodedInputStream coded = CodedInputStream.newInstance(in);
     coded.setSizeLimit(Integer.MAX_VALUE);
-    return ModelProto.parseFrom(coded);
+    try {
+      return ModelProto.parseFrom(coded);
+    } catch (IndexOutOfBoundsException e) { // by protobuf 3.25, for some broken files
+      throw new IOException("the file is not an ONNX model", e);
+    }
   }
 
   /**

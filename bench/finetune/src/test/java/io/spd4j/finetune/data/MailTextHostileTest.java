@@ -2,11 +2,10 @@ package io.spd4j.finetune.data;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
 
-import io.spd4j.finetune.HostileBytes;
-import java.io.IOException;
+import io.spd4j.finetune.HostileFiles;
 import org.junit.jupiter.api.Test;
 
-class MailTextHostileTest {
+public class MailTextHostileTest {
   private static final String MAIL =
       """
       Subject: =?ISO-8859-1?Q?caf=E9?=
@@ -25,8 +24,14 @@ class MailTextHostileTest {
       --b--
       """;
 
+  /** What Jazzer calls. */
+  public static void fuzzerTestOneInput(byte[] mail) {
+    MailText.of(mail);
+  }
+
   @Test
-  void aChangedMailIsRead() throws IOException {
-    HostileBytes.feed(MailTextHostileTest.class, MAIL.getBytes(UTF_8), MailText::of);
+  void anyMailIsRead() throws Exception {
+    HostileFiles.feed(
+        MailTextHostileTest.class, MAIL.getBytes(UTF_8), MailTextHostileTest::fuzzerTestOneInput);
   }
 }

@@ -1,6 +1,6 @@
 package io.spd4j.finetune.report;
 
-import io.spd4j.finetune.HostileBytes;
+import io.spd4j.finetune.HostileFiles;
 import io.spd4j.finetune.cli.Failure;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
@@ -8,27 +8,35 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
 
-class ReportHostileTest {
-  @TempDir private Path folder;
+public class ReportHostileTest {
+  private static final Path PATH = path();
+
+  private static Path path() {
+    try {
+      Path path = Files.createTempFile("spd4j", ".json");
+      path.toFile().deleteOnExit();
+      return path;
+    } catch (IOException e) {
+      throw new AssertionError(e);
+    }
+  }
+
+  /** What Jazzer calls. */
+  public static void fuzzerTestOneInput(byte[] json) throws IOException {
+    Files.write(PATH, json);
+    try {
+      JoinedReport.of(List.of(PATH));
+    } catch (Failure e) {
+      // as documented
+    }
+  }
 
   @Test
-  void aChangedReportIsReadOrRefusedInOneSentence() throws IOException {
+  void anyReportIsReadOrRefusedInOneSentence() throws Exception {
     ByteArrayOutputStream valid = new ByteArrayOutputStream();
     Json.write(JsonReport.of(SampleReport.interrupted(12)), valid);
-    Path path = folder.resolve("report.json");
-    HostileBytes.feed(
-        ReportHostileTest.class,
-        valid.toByteArray(),
-        json -> {
-          Files.deleteIfExists(path);
-          Files.write(path, json);
-          try {
-            JoinedReport.of(List.of(path));
-          } catch (Failure e) {
-            // as documented
-          }
-        });
+    HostileFiles.feed(
+        ReportHostileTest.class, valid.toByteArray(), ReportHostileTest::fuzzerTestOneInput);
   }
 }
