@@ -20,6 +20,8 @@ export GOMP_SPINCOUNT ?= 10000
 FINETUNE = $(JAVA) -jar bench/finetune/target/spd4j-finetune.jar
 BENCH = $(JAVA) -jar bench/compare/target/spd4j-bench.jar
 
+PROCESSORS = $(shell getconf _NPROCESSORS_ONLN)
+
 # --- The native library. ----------------------------------------------------------------------------------------------
 OS := $(shell uname -s | tr A-Z a-z | sed 's/darwin/macos/')
 ARCH := $(shell uname -m | sed 's/^amd64$$/x86_64/;s/^arm64$$/aarch64/')
@@ -112,7 +114,7 @@ native native-test:
 else
 native: $(LIBRARY) $(if $(NVCC),cuda,no-cuda)
 native-test: $(C_TESTS:%=target/c-test/%) $(C_TESTS:%=target/c-test/%-shipped) | $(if $(NVCC),ptx-test)
-	@for t in $^; do echo "== $$t" && $$t || exit 1; done
+	@printf '%s\n' $^ | xargs -P $(PROCESSORS) -I {} sh -c 'said=$$({} 2>&1); status=$$?; echo "== {}"; echo "$$said"; exit $$status'
 endif
 
 # The compilers that the objects were built with. If one changes, the objects are rebuilt.
@@ -388,7 +390,7 @@ jar: jdk
 
 # Compiles the native code with several processes at once. The rest takes turns.
 test: jdk
-	@$(MAKE) --no-print-directory -j$(shell getconf _NPROCESSORS_ONLN) native-test limits cuda-on-host
+	@$(MAKE) --no-print-directory -j$(PROCESSORS) native-test limits cuda-on-host
 	$(MVN) install
 	$(DJL) install
 	$(MVN) -f bench/pom.xml verify
@@ -425,7 +427,7 @@ endif
 # without other work, each call of CUDA and MPI fails in turn.
 MINUTES ?= 20
 torture: jar
-	@$(MAKE) --no-print-directory -j$(shell getconf _NPROCESSORS_ONLN) cuda-on-host sanitized races
+	@$(MAKE) --no-print-directory -j$(PROCESSORS) cuda-on-host sanitized races
 	@rm -f target/torture/*.txt target/sanitized/*/target/torture/*.txt bench/finetune/target/torture/*.txt
 	@$(if $(SEED),:,$(MVN) surefire:test@torture -Dtorture.test='$(or $(TEST),*Faults*Test)' -Dgroups=sweep -DexcludedGroups= \
 	  -Dsurefire.failIfNoSpecifiedTests=false)

@@ -4,6 +4,7 @@ import io.spd4j.nativelib.Isa;
 import io.spd4j.nativelib.NativeLibrary;
 import java.util.ArrayList;
 import java.util.List;
+import jdk.incubator.vector.FloatVector;
 import org.junit.jupiter.api.Named;
 
 /**
@@ -22,6 +23,12 @@ public final class AllKernels {
       Isa.all().forEach(isa -> all.add(new NativeKernels(isa)));
     }
     return all;
+  }
+
+  /** Returns whether this JVM was given the vector width that it prefers anyway. */
+  public static boolean givenOwnWidth() {
+    int preferred = Math.min(FloatVector.SPECIES_PREFERRED.vectorBitSize(), 512);
+    return Integer.getInteger("spd4j.vector.bits", 0) == preferred;
   }
 
   /** Lists the kernels with names for {@link EachKernels}. */
