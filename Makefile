@@ -114,7 +114,7 @@ native native-test:
 else
 native: $(LIBRARY) $(if $(NVCC),cuda,no-cuda)
 native-test: $(C_TESTS:%=target/c-test/%) $(C_TESTS:%=target/c-test/%-shipped) | $(if $(NVCC),ptx-test)
-	@printf '%s\n' $^ | xargs -P $(PROCESSORS) -I {} sh -c 'said=$$({} 2>&1); status=$$?; echo "== {}"; echo "$$said"; exit $$status'
+	@printf '%s\n' $^ | xargs -P $(PROCESSORS) -I {} sh -c 'said=$$({} 2>&1); status=$$?; printf "== %s\n%s\n" {} "$$said"; exit $$status'
 endif
 
 # The compilers that the objects were built with. If one changes, the objects are rebuilt.
@@ -431,7 +431,7 @@ torture: jar
 	@rm -f target/torture/*.txt target/sanitized/*/target/torture/*.txt bench/finetune/target/torture/*.txt
 	@$(if $(SEED),:,$(MVN) surefire:test@torture -Dtorture.test='$(or $(TEST),*Faults*Test)' -Dgroups=sweep -DexcludedGroups= \
 	  -Dsurefire.failIfNoSpecifiedTests=false)
-	@$(if $(TEST),:,nice $(MVN) -q -f bench/finetune/pom.xml surefire:test@torture -Dspd4j.torture.minutes=$(MINUTES)) & bench=$$!; \
+	@$(if $(TEST),:,nice env $(MVN) -q -f bench/finetune/pom.xml surefire:test@torture -Dspd4j.torture.minutes=$(MINUTES)) & bench=$$!; \
 	  trap 'kill $$bench' INT TERM; \
 	  $(MVN) surefire:test@torture -Dspd4j.torture.minutes=$(MINUTES) $(if $(TEST),-Dtorture.test=$(TEST)) \
 	  $(if $(SEED),-Dspd4j.torture.seed=$(SEED)); own=$$?; \

@@ -17,7 +17,7 @@ public record MpiCollectives(List<String> launchers) {
     return new MpiCollectives(MpiRun.launchers());
   }
 
-  /** Runs a job of 2 to 5 ranks, half of the jobs without single copy. */
+  /** Runs a job of 2 to 5 ranks, half of the jobs without the single copy of Open MPI 4. */
   public void run(SplittableRandom random, int number) throws IOException, InterruptedException {
     int ranks = 2 + random.nextInt(4);
     Map<String, String> settings = new HashMap<>();

@@ -6,6 +6,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.SplittableRandom;
+import java.util.concurrent.CompletableFuture;
 
 /**
  * Random collectives, some of which overlap. All ranks plan the same ones from the same seed; when
@@ -31,12 +32,12 @@ final class RandomCollectives {
   /** A collective that was started, and what its memory must hold at its end. */
   private record Started(
       String what, Pending pending, Arena arena, MemorySegment data, MemorySegment expected) {
-    void finish(boolean elsewhere) throws InterruptedException {
+    void finish(boolean elsewhere) {
       if (elsewhere) {
-        Thread thread = Thread.ofPlatform().start(pending::await);
-        thread.join();
+        CompletableFuture.runAsync(pending::await).join();
+      } else {
+        pending.await();
       }
-      pending.await();
       long differs = data.mismatch(expected);
       if (differs >= 0) {
         throw new AssertionError("%s: byte %d is wrong".formatted(what, differs));
@@ -75,7 +76,7 @@ final class RandomCollectives {
     }
   }
 
-  private void finishOne() throws InterruptedException {
+  private void finishOne() {
     started.remove(own.nextInt(started.size())).finish(own.nextInt(8) == 0);
   }
 
@@ -115,7 +116,7 @@ final class RandomCollectives {
     }
     if (plan.nextInt(12) == 0) { // several pieces, of which the last is small
       long pieces = Transfer.MOST_BYTES * (1L + plan.nextInt(2));
-      int from = plan.nextBoolean() ? 0 : plan.nextInt(size); // most kinds need those of rank 0
+      int from = plan.nextBoolean() ? 0 : plan.nextInt(size); // most kinds use only row 0
       int to = plan.nextBoolean() ? 0 : plan.nextInt(size);
       bytes[from][to] = pieces + plan.nextInt(5000);
     }

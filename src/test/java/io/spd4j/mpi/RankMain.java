@@ -14,7 +14,7 @@ import java.util.Collections;
 import java.util.List;
 import java.util.Random;
 
-/** One rank of the jobs of {@link MpiTest}. Says how it ended, in angle brackets. */
+/** One rank of a job that a test runs. Says how it ended, in angle brackets. */
 public final class RankMain {
   private static final int LARGE = 2 * Transfer.MOST_BYTES + 12345;
 

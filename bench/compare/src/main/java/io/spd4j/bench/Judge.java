@@ -93,8 +93,13 @@ final class Judge {
       closeDecisions++;
     } else if (step.selected() != after.selected()) {
       wrongDecisions.add(
-          "SPD decided differently on p%d in step %d, where float64's c = %.2e ± %.0e"
-              .formatted(tensor, k + 1, c.value(), c.error()));
+          String.format(
+              Locale.ROOT,
+              "SPD decided differently on p%d in step %d, where float64's c = %.2e ± %.0e",
+              tensor,
+              k + 1,
+              c.value(),
+              c.error()));
     }
   }
 

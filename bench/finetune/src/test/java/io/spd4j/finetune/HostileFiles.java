@@ -16,7 +16,7 @@ import java.util.regex.Pattern;
 import java.util.stream.Stream;
 
 /**
- * Files that Jazzer found, each by a way through a reader's code of its own. For {@code
+ * Files that Jazzer found, each of which takes a way of its own through a reader's code. For {@code
  * -Dspd4j.torture.minutes=M} Jazzer looks for more, from new seeds.
  */
 public final class HostileFiles {
@@ -27,6 +27,7 @@ public final class HostileFiles {
       String.join(
           ":",
           "io.spd4j.**",
+          "ai.onnx.proto.**",
           "com.fasterxml.jackson.core.**",
           "com.google.protobuf.**",
           "org.apache.commons.compress.archivers.tar.**",

@@ -11,6 +11,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 
@@ -240,8 +241,10 @@ final class CaseRunner {
     }
     if (!(p.difference <= (state.isExact() ? TOLERANCE : COARSE_TOLERANCE))) {
       throw new UnableException(
-          "its results differ from the others by %.1e of what the steps changed"
-              .formatted(p.difference));
+          String.format(
+              Locale.ROOT,
+              "its results differ from the others by %.1e of what the steps changed",
+              p.difference));
     }
   }
 
@@ -250,8 +253,11 @@ final class CaseRunner {
     long available = availableMemory();
     if (available < needed) {
       throw new UnableException(
-          "it needs %.1f GB of memory beside the others, but only %.1f GB are free"
-              .formatted(needed / 1e9, available / 1e9));
+          String.format(
+              Locale.ROOT,
+              "it needs %.1f GB of memory beside the others, but only %.1f GB are free",
+              needed / 1e9,
+              available / 1e9));
     }
     p.process.setup(p.process.possible(p.step.timed()));
   }

@@ -46,7 +46,7 @@ public final class OnnxWeights {
     coded.setSizeLimit(Integer.MAX_VALUE);
     try {
       return ModelProto.parseFrom(coded);
-    } catch (IndexOutOfBoundsException e) { // by protobuf 3.25, for some broken files
+    } catch (IndexOutOfBoundsException e) { // protobuf 3.25 throws it for some broken files
       throw new IOException("the file is not an ONNX model", e);
     }
   }

@@ -124,8 +124,9 @@ public final class PairedTables {
                 : ""));
     notes.add(
         "The interval says how well these seeds tell the mean difference: if it contains 0, the "
-            + "seeds show no difference. It is a percentile bootstrap (%,d resamples of the seeds) "
-                .formatted(BootstrapInterval.RESAMPLES)
+            + "seeds show no difference. It is a percentile bootstrap ("
+            + String.format(Locale.ROOT, "%,d", BootstrapInterval.RESAMPLES)
+            + " resamples of the seeds) "
             + "and too narrow with few seeds: of such intervals, about 75% contain the true mean with 3 "
             + "seeds and 90% with 10. It tells of other seeds, not of other mails.");
     notes.add(
