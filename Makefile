@@ -431,7 +431,7 @@ torture: jar
 	@rm -f target/torture/*.txt target/sanitized/*/target/torture/*.txt bench/finetune/target/torture/*.txt
 	@$(if $(SEED),:,$(MVN) surefire:test@torture -Dtorture.test='$(or $(TEST),*Faults*Test)' -Dgroups=sweep -DexcludedGroups= \
 	  -Dsurefire.failIfNoSpecifiedTests=false)
-	@$(if $(TEST),:,nice env $(MVN) -q -f bench/finetune/pom.xml surefire:test@torture -Dspd4j.torture.minutes=$(MINUTES)) & bench=$$!; \
+	@$(if $(TEST),:,$(MVN) -q -f bench/finetune/pom.xml surefire:test@torture -Dspd4j.torture.minutes=$(MINUTES)) & bench=$$!; \
 	  trap 'kill $$bench' INT TERM; \
 	  $(MVN) surefire:test@torture -Dspd4j.torture.minutes=$(MINUTES) $(if $(TEST),-Dtorture.test=$(TEST)) \
 	  $(if $(SEED),-Dspd4j.torture.seed=$(SEED)); own=$$?; \
